@@ -1,0 +1,199 @@
+"""A request: all that decides a result. One frozen value is cache key, job id, address and HTTP body."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.errors import RequestError, shown
+from backend.questions.prompt import PromptSpec
+from backend.questions.question import Question
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+QUANTIZATIONS = ("none", "8bit", "4bit")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DEFAULT_MODEL = "qwen2.5-coder-1.5b"
+
+
+@dataclass(frozen=True)
+class HeadRef:
+    """One attention head, printed `L16H7`; layer and head count from 0."""
+
+    layer: int
+    head: int
+
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.head}"
+
+    @classmethod
+    def parse(cls, text: str) -> "HeadRef":
+        """Read `L16H7` (any case). Raises RequestError.
+
+        >>> HeadRef.parse("L16H7")
+        HeadRef(layer=16, head=7)
+        """
+        layer, _, head = text.strip().upper().removeprefix("L").partition("H")
+        if not (text.strip()[:1].upper() == "L" and layer.isascii() and layer.isdigit() and head.isascii() and head.isdigit()):
+            raise RequestError(f"A head is written like L16H7, not {shown(text)}.")
+        return cls(int(layer), int(head))
+
+    @classmethod
+    def from_json(cls, data: object) -> "HeadRef":
+        """Read `[16, 7]` or `"L16H7"`. Raises RequestError."""
+        if isinstance(data, str):
+            return cls.parse(data)
+        whole = isinstance(data, list | tuple) and len(data) == 2 and all(type(part) is int for part in data)
+        if not whole or min(data) < 0:  # type: ignore[type-var,arg-type]
+            raise RequestError(f"params.head must be [layer, head], as in [16, 7], not {shown(data)}.")
+        return cls(*data)  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model, and how it is held: a catalogue name, a hub id, a folder or a GGUF file."""
+
+    name: str = DEFAULT_MODEL
+    dtype: str = "auto"
+    quantization: str = "none"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise RequestError("model.name is empty. Give a catalogue name, a hub id, a folder or a GGUF file.")
+        for name, allowed in (("dtype", DTYPES), ("quantization", QUANTIZATIONS), ("device", DEVICES)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise RequestError(f"model.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
+
+    @classmethod
+    def from_json(cls, data: object) -> "ModelSpec":
+        """Build from `{"name"?, "dtype"?, "quantization"?, "device"?}`. Raises RequestError naming the field."""
+        fields = _fields("model", data, tuple(cls.__dataclass_fields__))
+        for name, value in fields.items():
+            if not isinstance(value, str):
+                raise RequestError(f"model.{name} must be a text, not {shown(value)}.")
+        return cls(**fields)
+
+    def to_json(self) -> dict[str, str]:
+        """The same, as JSON-ready values."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    """Some questions of a bank: `limit` of them, in an order drawn with `seed` (all, in order, when None)."""
+
+    bank: str
+    limit: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise RequestError(f"questions.limit must be at least 1, not {self.limit}.")
+
+    @classmethod
+    def from_json(cls, data: object) -> "QuestionSet":
+        """Build from `{"bank", "limit"?, "seed"?}`. Raises RequestError naming the field."""
+        fields = _fields("questions", data, tuple(cls.__dataclass_fields__))
+        if not isinstance(fields.get("bank"), str):
+            raise RequestError(f"questions.bank must be a bank's name, not {shown(fields.get('bank'))}.")
+        for name in ("limit", "seed"):
+            if fields.get(name) is not None and type(fields[name]) is not int:
+                raise RequestError(f"questions.{name} must be a whole number, not {shown(fields[name])}.")
+        return cls(**fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same, as JSON-ready values."""
+        return {"bank": self.bank, "limit": self.limit, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One analysis of one question, of several, or (for checks of a model alone) of none.
+
+    `questions` is a QuestionSet or the questions themselves. `params` belongs to the analysis, which checks it;
+    it is kept as canonical JSON text so that a request is hashable.
+    """
+
+    analysis: str
+    model: ModelSpec = field(default_factory=ModelSpec)
+    question: Question | None = None
+    questions: QuestionSet | tuple[Question, ...] | None = None
+    prompt: PromptSpec = field(default_factory=PromptSpec)
+    params_json: str = "{}"
+
+    def __post_init__(self) -> None:
+        if self.question is not None and self.questions is not None:
+            raise RequestError("A request has either question or questions, not both.")
+        if self.questions == ():
+            raise RequestError("questions is an empty list. Give at least one question, or a bank.")
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The analysis' own parameters; a fresh copy at each call."""
+        params: dict[str, Any] = json.loads(self.params_json)
+        return params
+
+    @classmethod
+    def build(cls, analysis: str, *, params: Mapping[str, Any] | None = None, **fields: Any) -> "Request":
+        """A request with `params` given as a mapping."""
+        return cls(analysis=analysis, params_json=_canonical(dict(params or {})), **fields)
+
+    @classmethod
+    def from_json(cls, data: object) -> "Request":
+        """Build from the request format of the README. Raises RequestError or QuestionError naming the field."""
+        names = ("analysis", "model", "question", "questions", "prompt", "params")
+        fields = _fields("request", data, names)
+        if not isinstance(fields.get("analysis"), str):
+            raise RequestError(f"analysis must be an analysis' name, not {shown(fields.get('analysis'))}.")
+        params = fields.get("params", {})
+        if not isinstance(params, Mapping):
+            raise RequestError(f"params must be an object, not {shown(params)}.")
+        question, questions = fields.get("question"), fields.get("questions")
+        return cls.build(
+            fields["analysis"],
+            params=params,
+            model=ModelSpec.from_json(fields.get("model", {})),
+            question=None if question is None else Question.from_json(question),
+            questions=_questions(questions),
+            prompt=PromptSpec.from_json(fields.get("prompt", {})),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The same, as JSON-ready values; every default written out."""
+        data: dict[str, Any] = {"analysis": self.analysis, "model": self.model.to_json()}
+        if self.question is not None:
+            data["question"] = self.question.to_json()
+        if isinstance(self.questions, QuestionSet):
+            data["questions"] = self.questions.to_json()
+        elif self.questions is not None:
+            data["questions"] = [question.to_json() for question in self.questions]
+        return {**data, "prompt": self.prompt.to_json(), "params": self.params}
+
+    def canonical(self) -> str:
+        """One text for one request: sorted keys, no blanks."""
+        return _canonical(self.to_json())
+
+
+def _questions(data: object) -> QuestionSet | tuple[Question, ...] | None:
+    if data is None:
+        return None
+    if isinstance(data, list | tuple):
+        return tuple(Question.from_json(item) for item in data)
+    return QuestionSet.from_json(data)
+
+
+def _fields(what: str, data: object, names: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        raise RequestError(f"{what} must be an object, not {shown(data)}.")
+    for key in data:
+        if key not in names:
+            raise RequestError(f"{what} has no field {shown(key)}. Use {', '.join(names)}.")
+    return dict(data)
+
+
+def _canonical(data: object) -> str:
+    try:
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"The request holds a value that JSON cannot carry: {error}.") from error

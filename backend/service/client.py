@@ -1,0 +1,95 @@
+"""What the frontend may ask of the backend. The page knows this protocol and nothing behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from backend.questions.question import Question
+from backend.results.request import ModelSpec, Request
+from backend.results.result import Result
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A job as it stands now. `done` of `total` steps (total 0: not known yet); `message` says what it is at.
+
+    `error` is the message for the user where the state is failed; `seconds` the time since it was started.
+    """
+
+    id: str
+    state: State
+    done: int
+    total: int
+    message: str
+    error: str
+    seconds: float
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A catalogue entry as a page shows it."""
+
+    name: str
+    title: str
+    license: str
+    role: str
+    parameters: int
+    bytes: int
+    ready: bool
+
+
+@dataclass(frozen=True)
+class BankCard:
+    """A bank as a page shows it; `questions` counts them."""
+
+    name: str
+    title: str
+    questions: int
+    subjects: tuple[str, ...]
+
+
+class Client(Protocol):
+    """Everything that a page can ask. Each call returns at once, except `wait`."""
+
+    def models(self) -> Sequence[ModelCard]:
+        """The catalogue, in its order."""
+
+    def banks(self) -> Sequence[BankCard]:
+        """The banks: ours, and those uploaded."""
+
+    def questions(self, bank: str) -> Sequence[Question]:
+        """All questions of one bank. Raises QuestionError for an unknown one."""
+
+    def upload(self, name: str, data: bytes) -> BankCard:
+        """Keep an uploaded CSV or JSONL file as a bank. Raises QuestionError with the line at fault."""
+
+    def find(self, request: Request) -> Result | None:
+        """The saved result, without touching the model; None where there is none."""
+
+    def submit(self, request: Request) -> str:
+        """Queue the request (or join the job that already runs it); returns the job's id. Raises RequestError."""
+
+    def status(self, job: str) -> JobStatus:
+        """How a job stands. Raises RequestError for an unknown id."""
+
+    def wait(self, job: str, seconds: float) -> JobStatus:
+        """The status once the job is finished, or after `seconds`, whichever comes first."""
+
+    def cancel(self, job: str) -> None:
+        """Ask a job to stop; it does so within a second. A finished one is left as it is."""
+
+    def result(self, job: str) -> Result:
+        """The result of a job that is done. Raises what the job raised, or RequestError where it is not done."""
+
+    def loaded(self) -> dict[str, Any] | None:
+        """The resident model: its `ModelSpec` fields resolved, fingerprint, shape, self-check; None when none is."""
+
+    def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+        """What `auto` means here for this model: dtype, device, and the reason in words."""
