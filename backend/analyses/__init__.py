@@ -1,1 +1,22 @@
-"""TODO"""
+"""The registry of analyses. A new one is a new file here and one line in `ANALYSES`."""
+
+from backend.analyses.analysis import Analysis, Findings, Task
+from backend.analyses.attention import ATTENTION
+from backend.analyses.attribution import ATTRIBUTION
+from backend.analyses.check_model import CHECK_MODEL
+from backend.analyses.prediction import PREDICTION
+from backend.analyses.self_check import SELF_CHECK
+from backend.errors import RequestError, shown
+
+ANALYSES: dict[str, Analysis] = {
+    analysis.name: analysis for analysis in (PREDICTION, ATTRIBUTION, ATTENTION, CHECK_MODEL, SELF_CHECK)
+}
+
+__all__ = ["ANALYSES", "Analysis", "Findings", "Task", "analysis_named"]
+
+
+def analysis_named(name: str) -> Analysis:
+    """The analysis of that name. Raises RequestError that lists them."""
+    if name not in ANALYSES:
+        raise RequestError(f"There is no analysis {shown(name)}. Choose one of {', '.join(ANALYSES)}.")
+    return ANALYSES[name]

@@ -1,0 +1,22 @@
+"""From a request to a task: its questions fetched, and the shots that go before each of them."""
+
+from backend.analyses.analysis import Task
+from backend.questions.banks import draw, draw_shots
+from backend.questions.question import Question
+from backend.results.request import QuestionSet, Request
+
+
+def fetch(request: Request) -> Task:
+    """Fetch what a request names. Raises QuestionError for an unknown bank or one with too few shots."""
+    questions = _questions(request)
+    bank = request.questions.bank if isinstance(request.questions, QuestionSet) else ""
+    shots = tuple(draw_shots(question, request.prompt, bank) for question in questions)
+    return Task(request, questions, shots)
+
+
+def _questions(request: Request) -> tuple[Question, ...]:
+    if request.question is not None:
+        return (request.question,)
+    if isinstance(request.questions, QuestionSet):
+        return draw(request.questions)
+    return request.questions or ()

@@ -1,0 +1,31 @@
+"""95 % intervals: Wilson's for a share, the normal one for a mean."""
+
+from typing import Any
+
+import numpy as np
+
+Z95 = 1.959964
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+def share_interval(hits: int, count: int) -> tuple[float, float, float]:
+    """A share with its Wilson score interval (Wilson 1927): (share, low, high).
+
+    >>> [round(value, 3) for value in share_interval(8, 10)]
+    [0.8, 0.49, 0.943]
+    """
+    share = hits / count
+    spread = Z95**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z95 * np.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+
+
+def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
+    """Means over the first axis with a normal interval: (mean, low, high). One sample has no interval: NaN."""
+    mean = samples.mean(axis=0)
+    if len(samples) < 2:
+        nothing = np.full_like(mean, np.nan)
+        return mean, nothing, nothing
+    half = Z95 * samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
+    return mean, mean - half, mean + half

@@ -1,0 +1,28 @@
+"""How near our figures must come to the model's own, for the precision it is held in."""
+
+from dataclasses import dataclass
+
+from backend.engine.instrument import Instrument
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Upper limits: `logits` and `identity` in logits, `activations` as a share of the largest value compared."""
+
+    logits: float
+    identity: float
+    activations: float
+
+
+FLOAT32 = Tolerance(logits=1e-4, identity=1e-3, activations=1e-4)
+# Half precision keeps 8 (bfloat16) or 11 (float16) bits of each activation, and each layer rounds once more.
+HALF = Tolerance(logits=0.25, identity=0.5, activations=2e-2)
+# LLM.int8 and 4-bit layers quantize their input too: a head's write is a little different when taken alone.
+QUANTIZED = Tolerance(logits=0.25, identity=2.0, activations=1e-1)
+
+
+def tolerance(instrument: Instrument) -> Tolerance:
+    """The limits for this instrument's dtype and quantization."""
+    if instrument.resolved.quantization != "none":
+        return QUANTIZED
+    return FLOAT32 if instrument.resolved.dtype == "float32" else HALF

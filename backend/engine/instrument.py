@@ -1,0 +1,55 @@
+"""A loaded model made ready for analyses: its family and weights at hand, and the traces it left lately."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from backend.engine.trace import MAX_POSITIONS, Trace, trace
+from backend.engine.weights import Weights
+from backend.models.families import family_of
+from backend.models.load import LoadedModel
+from backend.progress import Progress, silent
+from backend.questions.prompt import Prompt, PromptSpec
+from backend.questions.question import Question
+from backend.questions.render import render
+
+KEPT_TRACES_BYTES = 512 * 2**20
+
+
+class Instrument:
+    """One resident model. Not thread-safe: the worker that owns it is its only caller."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.resolved = loaded.resolved
+        self.family = family_of(loaded.model)
+        self.shape = self.family.shape(loaded.model)
+        self.weights = Weights(loaded.model, self.family)
+        self._traces: OrderedDict[tuple[int, ...], Trace] = OrderedDict()
+
+    def prompt(self, question: Question, spec: PromptSpec, shots: Sequence[Question] = ()) -> Prompt:
+        """Render one question for this model. Raises QuestionError, also where it is too long to trace."""
+        return render(
+            question,
+            spec,
+            self.tokenizer,
+            shots=shots,
+            token_limit=min(self.shape.max_positions, MAX_POSITIONS),
+            model_name=self.resolved.name,
+        )
+
+    def trace(self, prompt: Prompt, progress: Progress = silent) -> Trace:
+        """The prompt's trace: the one kept from before, or a new pass."""
+        kept = self._traces.get(prompt.token_ids)
+        if kept is not None:
+            self._traces.move_to_end(prompt.token_ids)
+            return kept
+        fresh = trace(self.model, self.family, prompt.token_ids, progress)
+        self._traces[prompt.token_ids] = fresh
+        while len(self._traces) > 1 and self._kept_bytes() > KEPT_TRACES_BYTES:
+            self._traces.popitem(last=False)
+        return fresh
+
+    def _kept_bytes(self) -> int:
+        return sum(kept.nbytes for kept in self._traces.values())

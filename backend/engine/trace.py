@@ -1,0 +1,186 @@
+"""One forward pass of the unmodified model, and all that it leaves for the analyses to read."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from backend.engine.attention_hook import listening
+from backend.models.families import Family, Shape
+from backend.progress import Progress, silent
+
+MAX_POSITIONS = 2048
+"""The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one pass left, float32 on the CPU. Nothing here is larger than `[layer, position, head, d_head]`.
+
+    Attributes:
+        resid_pre: residual stream before each layer.
+        resid_mid: residual stream between attention and MLP.
+        resid_final: residual stream after the last layer.
+        attn_out: what attention wrote.
+        mlp_out: what the MLP wrote.
+        z: each head's output before the output projection.
+        q, k, v: queries, keys and values before the rotary embedding.
+        q_rotated, k_rotated: queries and keys as the attention function got them.
+        masks: per layer, what is added to the scores, `[query, key]`; None for plain causal attention.
+        scaling: per layer, what the scores are multiplied with.
+        logits: at the final position, over the whole vocabulary.
+    """
+
+    resid_pre: Float[Tensor, "layer position d_model"]
+    resid_mid: Float[Tensor, "layer position d_model"]
+    resid_final: Float[Tensor, "position d_model"]
+    attn_out: Float[Tensor, "layer position d_model"]
+    mlp_out: Float[Tensor, "layer position d_model"]
+    z: Float[Tensor, "layer position head d_head"]
+    q: Float[Tensor, "layer position head d_head"]
+    k: Float[Tensor, "layer position kv_head d_head"]
+    v: Float[Tensor, "layer position kv_head d_head"]
+    q_rotated: Float[Tensor, "layer head position d_head"]
+    k_rotated: Float[Tensor, "layer kv_head position d_head"]
+    masks: tuple[Float[Tensor, "query key"] | None, ...]
+    scaling: tuple[float, ...]
+    logits: Float[Tensor, " vocabulary"]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the recorded tensors, masks apart (layers share one)."""
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor))
+
+
+def trace(
+    model: PreTrainedModel, family: Family, token_ids: tuple[int, ...], progress: Progress = silent
+) -> Trace:
+    """Run `token_ids` once and record. Raises Cancelled between two layers when `progress` does."""
+    shape = family.shape(model)
+    record = _Record(shape, len(token_ids))
+    device = model.get_input_embeddings().weight.device
+    with torch.no_grad(), _recording(model, family, record, progress):
+        output = model(
+            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **_last_logits_only(model)
+        )
+        logits = _kept(output.logits[0, -1])
+    return record.trace(logits)
+
+
+class _Record:
+    """Room for everything, allocated once, so that the pass never holds a second copy of a layer."""
+
+    def __init__(self, shape: Shape, positions: int) -> None:
+        def room(*sizes: int) -> Tensor:
+            return torch.empty(shape.layers, *sizes)
+
+        self.shape = shape
+        self.tensors = {
+            "resid_pre": room(positions, shape.d_model),
+            "resid_mid": room(positions, shape.d_model),
+            "attn_out": room(positions, shape.d_model),
+            "mlp_out": room(positions, shape.d_model),
+            "z": room(positions, shape.heads, shape.d_head),
+            "q": room(positions, shape.heads, shape.d_head),
+            "k": room(positions, shape.kv_heads, shape.d_head),
+            "v": room(positions, shape.kv_heads, shape.d_head),
+            "q_rotated": room(shape.heads, positions, shape.d_head),
+            "k_rotated": room(shape.kv_heads, positions, shape.d_head),
+        }
+        self.resid_final = torch.empty(positions, shape.d_model)
+        self.masks: list[Tensor | None] = [None] * shape.layers
+        self.scaling = [0.0] * shape.layers
+        self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def put(self, name: str, layer: int, value: Tensor) -> None:
+        room = self.tensors[name][layer]
+        room.copy_(value.reshape(room.shape))
+
+    def mask(self, layer: int, mask: Tensor | None) -> None:
+        if mask is None:
+            return
+        # Layers share a mask; the tensor itself is kept beside its copy so that its id is not given away again.
+        if id(mask) not in self._seen_masks:
+            self._seen_masks[id(mask)] = (mask, _additive(mask))
+        self.masks[layer] = self._seen_masks[id(mask)][1]
+
+    def trace(self, logits: Tensor) -> Trace:
+        return Trace(
+            **self.tensors,
+            resid_final=self.resid_final,
+            masks=tuple(self.masks),
+            scaling=tuple(self.scaling),
+            logits=logits,
+        )
+
+
+@contextmanager
+def _recording(
+    model: PreTrainedModel, family: Family, record: _Record, progress: Progress
+) -> Iterator[None]:
+    layers = family.layers(model)
+    with ExitStack() as stack:
+
+        def before(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
+            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                keep(args[0] if args else kwargs["hidden_states"])
+
+            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+        def after(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
+            stack.callback(module.register_forward_hook(lambda *call: keep(call[-1])).remove)
+
+        for index, layer in enumerate(layers):
+            attention = family.attention(layer)
+
+            def start(value: Tensor, index: int = index) -> None:
+                progress("Reading the question", index, len(layers))
+                record.put("resid_pre", index, value)
+
+            def keep(name: str, index: int = index) -> Callable[[Tensor], None]:
+                return lambda value: record.put(name, index, value)
+
+            before(layer, start)
+            before(family.mlp_norm(layer), keep("resid_mid"))
+            before(family.output(attention), keep("z"))
+            after(family.output(attention), keep("attn_out"))
+            after(family.mlp(layer), keep("mlp_out"))
+            after(family.query(attention), keep("q"))
+            after(family.key(attention), keep("k"))
+            after(family.value(attention), keep("v"))
+        before(family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
+
+        places = {family.attention(layer): index for index, layer in enumerate(layers)}
+
+        def attend(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+            index = places[module]
+            record.put("q_rotated", index, query)
+            record.put("k_rotated", index, key)
+            record.mask(index, mask)
+            record.scaling[index] = scaling
+
+        stack.enter_context(listening(model, attend))
+        yield
+
+
+def _additive(mask: Tensor) -> Tensor:
+    plain = mask[0, 0]
+    if plain.dtype == torch.bool:
+        return torch.zeros(plain.shape).masked_fill_(~plain.cpu(), float("-inf"))
+    return _kept(plain)
+
+
+def _kept(value: Tensor) -> Tensor:
+    return value.detach().to("cpu", torch.float32, copy=True)
+
+
+def _last_logits_only(model: PreTrainedModel) -> dict[str, int]:
+    # The unembedding of every position but the last is thrown away: for a small model a quarter of the pass.
+    accepted = inspect.signature(model.forward).parameters
+    return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}

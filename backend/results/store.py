@@ -1,0 +1,121 @@
+"""Results on disk under their key: written whole or not at all, bounded in bytes, the oldest used going first."""
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.errors import ResourceError, StoreError
+from backend.results.files import read, write
+from backend.results.result import Result
+
+DEFAULT_LIMIT = 2 * 2**30
+LEFTOVER_SECONDS = 3600
+
+
+class Store:
+    """A folder of results. Several processes may use one; a result appears by one rename.
+
+    A damaged entry is told to `report`, taken away, and then simply not there: it is computed again.
+    """
+
+    def __init__(
+        self, folder: Path, limit: int = DEFAULT_LIMIT, report: Callable[[str], None] = lambda message: None
+    ) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._report = report
+
+    def find(self, key: str) -> Result | None:
+        """The result under `key` (a hex digest), or None."""
+        entry = self._entry(key)
+        if not entry.is_dir():
+            return None
+        try:
+            result = read(entry)
+        except StoreError as error:
+            self._report(f"{error} It is computed again.")
+            shutil.rmtree(entry, ignore_errors=True)
+            return None
+        os.utime(entry)
+        return result
+
+    def put(self, key: str, result: Result) -> None:
+        """Keep a result, replacing one of the same key. Raises ResourceError for a full disk, else StoreError."""
+        entry = self._entry(key)
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
+            try:
+                write(result, fresh)
+                _flush(fresh)
+                _swap(fresh, entry)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise ResourceError(
+                    f"The disk is full: the result could not be saved in {self._folder}. Free some space there, "
+                    "or set LETTERHEADS_HOME to another disk."
+                ) from error
+            raise StoreError(f"The result could not be saved in {self._folder}: {error.strerror}.") from error
+        self._trim(keep=entry)
+
+    def _entry(self, key: str) -> Path:
+        if not (key.isascii() and key.isalnum()):
+            raise StoreError(f"{key!r} is not a result's key.")
+        return self._folder / key[:2] / key
+
+    def _trim(self, keep: Path) -> None:
+        """Take leftovers away, and entries, the one used longest ago first, until the rest fits the limit."""
+        for leftover in (*self._folder.glob(".writing-*"), *self._folder.glob(".old-*")):
+            if time.time() - _used(leftover) > LEFTOVER_SECONDS:  # of a process that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
+        entries = [entry for entry in self._folder.glob("??/*") if entry.is_dir()]
+        sizes = {entry: _size(entry) for entry in entries}
+        excess = sum(sizes.values()) - self._limit
+        for entry in sorted(entries, key=_used):
+            if excess <= 0:
+                return
+            if entry != keep:
+                shutil.rmtree(entry, ignore_errors=True)
+                excess -= sizes[entry]
+
+
+def _swap(fresh: Path, entry: Path) -> None:
+    """Rename `fresh` to `entry`; an older entry is moved out of the way first (a folder cannot be replaced)."""
+    try:
+        fresh.rename(entry)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        old = Path(tempfile.mkdtemp(prefix=".old-", dir=fresh.parent))
+        entry.rename(old / entry.name)
+        fresh.rename(entry)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _size(entry: Path) -> int:
+    try:
+        return sum(path.stat().st_size for path in entry.iterdir())
+    except OSError:  # another process took it away
+        return 0
+
+
+def _used(entry: Path) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0

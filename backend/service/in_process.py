@@ -1,0 +1,92 @@
+"""The client of a worker in this very process."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.errors import LetterheadsError, RequestError
+from backend.models import catalogue, resolve
+from backend.questions import banks, uploads
+from backend.questions.question import Question
+from backend.results.request import ModelSpec, Request
+from backend.results.result import Result
+from backend.service.client import BankCard, JobStatus, ModelCard
+from backend.service.worker import Worker
+
+
+class InProcessClient:
+    """See `Client`, which it implements."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def models(self) -> Sequence[ModelCard]:
+        return [
+            ModelCard(
+                name=entry.name,
+                title=entry.title,
+                license=entry.license,
+                role=entry.role,
+                parameters=entry.parameters,
+                bytes=entry.gguf.bytes,
+                ready=resolve(ModelSpec(entry.name, device="cpu")).folder is not None,
+            )
+            for entry in catalogue().values()
+        ]
+
+    def banks(self) -> Sequence[BankCard]:
+        return [_card(banks.load_bank(name)) for name in banks.bank_names()]
+
+    def questions(self, bank: str) -> Sequence[Question]:
+        return banks.load_bank(bank).questions
+
+    def upload(self, name: str, data: bytes) -> BankCard:
+        return _card(uploads.keep(name, data))
+
+    def find(self, request: Request) -> Result | None:
+        return self._worker.find(request)
+
+    def submit(self, request: Request) -> str:
+        return self._worker.submit(request).id
+
+    def status(self, job: str) -> JobStatus:
+        return self._worker.job(job).status()
+
+    def wait(self, job: str, seconds: float) -> JobStatus:
+        found = self._worker.job(job)
+        found.finished.wait(seconds)
+        return found.status()
+
+    def cancel(self, job: str) -> None:
+        self._worker.job(job).cancel.set()
+
+    def result(self, job: str) -> Result:
+        found = self._worker.job(job)
+        if found.error is not None:
+            raise _again(found.error)
+        if found.result is None:
+            raise RequestError("This job is not done yet. Wait for it.")
+        return found.result
+
+    def loaded(self) -> dict[str, Any] | None:
+        return self._worker.loaded()
+
+    def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+        resolved = resolve(spec)
+        return {
+            "dtype": resolved.dtype,
+            "quantization": resolved.quantization,
+            "device": resolved.device,
+            "reason": resolved.reason,
+            "parameters": resolved.parameters,
+            "fingerprint": resolved.fingerprint,
+        }
+
+
+def _card(bank: banks.Bank) -> BankCard:
+    subjects = tuple(sorted({question.subject for question in bank.questions}))
+    return BankCard(bank.name, bank.title, len(bank.questions), subjects)
+
+
+def _again(error: LetterheadsError) -> LetterheadsError:
+    """A fresh exception with the same words: one raised twice would collect both tracebacks."""
+    return type(error)(str(error))

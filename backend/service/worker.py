@@ -1,0 +1,195 @@
+"""The one owner of the model: takes jobs in turn, loads what they need, runs them, keeps their results."""
+
+import errno
+import logging
+import queue
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transformers
+
+from backend import __version__
+from backend.analyses import Task, analysis_named
+from backend.analyses.fetch import fetch
+from backend.analyses.self_check import Checks, refuse_failed, self_check
+from backend.engine.instrument import Instrument
+from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
+from backend.models import LoadedModel, load, release, resolve
+from backend.progress import Progress
+from backend.results.request import ModelSpec, Request
+from backend.results.result import Result
+from backend.results.store import Store
+from backend.service.job import Job
+from backend.service.keys import job_id, store_key
+
+log = logging.getLogger(__name__)
+KEPT_JOBS = 256
+Loader = Callable[[ModelSpec, Progress], LoadedModel]
+
+
+class Worker:
+    """Jobs run one at a time on one thread, in the order they came; at most one model is held."""
+
+    def __init__(self, store: Store, loader: Loader = load) -> None:
+        self._store = store
+        self._loader = loader
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._instrument: Instrument | None = None
+        self._checks: Checks = {}
+        threading.Thread(target=self._serve, name="letterheads-worker", daemon=True).start()
+
+    def find(self, request: Request) -> Result | None:
+        """The saved result of a request, without touching the model. Raises what `submit` raises."""
+        task = _task(request)
+        fingerprint = resolve(request.model).fingerprint
+        return self._store.find(store_key(task, fingerprint)) if fingerprint else None
+
+    def submit(self, request: Request) -> Job:
+        """Queue a request, or join the job that is already under way for it. Raises RequestError, QuestionError,
+        ModelError: all that can be told without loading the model."""
+        task = _task(request)
+        resolve(request.model)
+        fresh = Job(job_id(task), task)
+        with self._lock:
+            job = self._jobs.get(fresh.id)
+            if job is not None and not job.finished.is_set() and not job.cancel.is_set():
+                return job
+            self._jobs[fresh.id] = fresh
+            self._forget_old()
+        self._queue.put(fresh)
+        return fresh
+
+    def job(self, identity: str) -> Job:
+        """A job by its id. Raises RequestError for one that is not known (any more)."""
+        with self._lock:
+            if identity not in self._jobs:
+                raise RequestError(f"There is no job {shown(identity)} (any more). Ask for the analysis again.")
+            return self._jobs[identity]
+
+    def loaded(self) -> dict[str, Any] | None:
+        """The resident model with its self-check figures, or None."""
+        instrument = self._instrument
+        return None if instrument is None else {**_describe(instrument), "checks": self._checks}
+
+    def _forget_old(self) -> None:
+        for identity, job in list(self._jobs.items()):
+            if len(self._jobs) <= KEPT_JOBS:
+                return
+            if job.finished.is_set():
+                del self._jobs[identity]
+
+    def _serve(self) -> None:
+        while True:
+            self._run(self._queue.get())
+
+    def _run(self, job: Job) -> None:
+        job.state = "running"
+        try:
+            job.finish("done", result=self._result(job))
+        except Cancelled as error:
+            job.finish("cancelled", error=error)
+        except LetterheadsError as error:
+            job.finish("failed", error=error)
+        except torch.OutOfMemoryError:
+            job.finish("failed", error=self._out_of_memory())
+        except Exception as error:  # the border: whatever went wrong, the worker lives and the user is told
+            log.exception("A job failed: %s", job.task.request.canonical()[:500])
+            job.finish("failed", error=_unexpected(error))
+
+    def _result(self, job: Job) -> Result:
+        request = job.task.request
+        job.progress("Looking for a saved result")
+        saved = self.find(request)
+        if saved is not None:
+            return saved
+        instrument = self._ready(request.model, job.progress)
+        analysis = analysis_named(request.analysis)
+        job.progress("Computing")
+        begun = time.perf_counter()
+        found = analysis.run(instrument, job.task, job.progress)
+        result = Result(
+            request=request.to_json(),
+            arrays=found.arrays,
+            ticks=found.ticks,
+            scalars=found.scalars,
+            checks=found.checks,
+            model=_describe(instrument),
+            versions={
+                "letterheads": __version__,
+                analysis.name: analysis.version,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
+            seconds=time.perf_counter() - begun,
+        )
+        self._store.put(store_key(job.task, instrument.resolved.fingerprint), result)
+        return result
+
+    def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
+        """The instrument for `spec`; another model is let go before this one comes in."""
+        wanted = resolve(spec).fingerprint
+        if self._instrument is not None and self._instrument.resolved.fingerprint == wanted:
+            return self._instrument
+        self._let_go()
+        loaded = self._loader(spec, progress)
+        try:
+            progress("Checking the model against itself")
+            instrument = Instrument(loaded)
+            checks = self_check(instrument, progress)
+            refuse_failed(spec.name, checks)
+        except BaseException:
+            release(loaded)
+            raise
+        self._instrument, self._checks = instrument, checks
+        return instrument
+
+    def _let_go(self) -> None:
+        instrument, self._instrument, self._checks = self._instrument, None, {}
+        if instrument is not None:
+            loaded = instrument.loaded
+            del instrument
+            release(loaded)
+
+    def _out_of_memory(self) -> ResourceError:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return ResourceError(
+            "The device ran out of memory. Try a shorter prompt, dtype bfloat16, quantization 8bit, or a smaller model."
+        )
+
+
+def _task(request: Request) -> Task:
+    analysis_named(request.analysis).check(request)
+    return fetch(request)
+
+
+def _describe(instrument: Instrument) -> dict[str, Any]:
+    resolved, shape = instrument.resolved, instrument.shape
+    return {
+        "name": resolved.name,
+        "dtype": resolved.dtype,
+        "quantization": resolved.quantization,
+        "device": resolved.device,
+        "fingerprint": resolved.fingerprint,
+        "family": instrument.model.config.model_type,
+        "layers": shape.layers,
+        "heads": shape.heads,
+        "kv_heads": shape.kv_heads,
+    }
+
+
+def _unexpected(error: Exception) -> LetterheadsError:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ResourceError("The disk is full. Free some space, or set LETTERHEADS_HOME to another disk.")
+    if isinstance(error, MemoryError):
+        return ResourceError("The machine ran out of memory. Try dtype bfloat16, quantization 8bit, or a smaller model.")
+    return LetterheadsError(
+        f"Something went wrong inside Letterheads ({type(error).__name__}: {shown(str(error), 200)}). "
+        "The terminal that runs it shows where; nothing that was saved is lost."
+    )

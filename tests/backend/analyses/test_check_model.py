@@ -1,0 +1,60 @@
+"""Going on from the cached prompt gives the same scores as whole passes; the verdict follows the intervals."""
+
+import numpy as np
+import pytest
+import torch
+
+from backend.analyses import CHECK_MODEL, Task
+from backend.analyses.check_model import _answer
+from backend.analyses.intervals import mean_interval, share_interval
+from backend.engine.instrument import Instrument
+from backend.progress import silent
+from backend.questions.prompt import PromptSpec
+from backend.questions.question import Question
+from backend.results.request import Request
+from tests import hand_wired
+
+
+def test_content_scores_are_those_of_whole_passes(family_instrument: Instrument) -> None:
+    question = Question(stem="What is it?", options=("one", "a longer one", "2"), answer=2)
+    prompt = family_instrument.prompt(question, PromptSpec())
+    stem = prompt.text.removesuffix(" (")
+    scores = []
+    for option in question.options:
+        ids = family_instrument.tokenizer(f"{stem} {option}")["input_ids"]
+        with torch.no_grad():
+            logits = family_instrument.model(input_ids=torch.tensor([ids])).logits[0]
+        logprobs = torch.log_softmax(logits, -1)
+        start = len(family_instrument.tokenizer(stem)["input_ids"])
+        own = [float(logprobs[place - 1, ids[place]]) for place in range(start, len(ids))]
+        scores.append(sum(own) / len(own))
+    found = _answer(family_instrument, question, prompt, special=True)
+    assert found.content_scores == pytest.approx(scores, abs=1e-4)
+
+
+def test_the_hand_wired_model_answers_by_letter_only(hand_wired_instrument: Instrument) -> None:
+    questions = tuple(hand_wired.question(right % 4) for right in range(12))
+    request = Request.build("check-model", questions=questions, prompt=hand_wired.SPEC)
+    found = CHECK_MODEL.run(hand_wired_instrument, Task(request, questions, ((),) * 12), silent)
+    assert found.scalars["label_accuracy"]["value"] == 1
+    assert found.scalars["content_accuracy"]["value"] < 0.5
+    assert found.scalars["go"] is True
+    assert found.arrays["letters_predicted"].values == pytest.approx([0.25] * 4)
+    assert "above chance" in found.scalars["verdict"]
+
+
+def test_a_model_at_chance_is_no_go(family_instrument: Instrument) -> None:
+    questions = tuple(Question(stem=f"{n}?", options=("a", "b", "c", "d"), answer=n % 4) for n in range(12))
+    request = Request.build("check-model", questions=questions)
+    found = CHECK_MODEL.run(family_instrument, Task(request, questions, ((),) * 12), silent)
+    assert found.scalars["go"] is False
+    assert found.scalars["verdict"].startswith("No go")
+
+
+def test_intervals_by_hand() -> None:
+    # Wilson 1927 for 8 of 10, as tabulated by Newcombe 1998's method 3.
+    assert share_interval(8, 10) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
+    assert share_interval(0, 5)[1] == 0
+    mean, low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
+    assert (mean, low, high) == pytest.approx((2, 2 - 1.959964 / 3**0.5, 2 + 1.959964 / 3**0.5))
+    assert np.isnan(mean_interval(np.array([1.0]))[1])

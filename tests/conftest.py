@@ -1,0 +1,33 @@
+"""What all tests share: a cache folder of their own, and models made once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.engine.instrument import Instrument
+from tests import tiny
+from tests.hand_wired import hand_wired
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def own_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests never touch the user's cache, except those that need the real models in it."""
+    real = {"small_model", "default_model"} & {mark.name for mark in request.node.iter_markers()}
+    if not real:
+        monkeypatch.setenv("LETTERHEADS_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session", params=sorted(tiny.FAMILY_CONFIGS))
+def family_instrument(request: pytest.FixtureRequest) -> Instrument:
+    """A tiny random model of each family in turn."""
+    model = tiny.tiny_model(request.param)
+    return Instrument(tiny.loaded(model, tiny.tokenizer(), request.param))
+
+
+@pytest.fixture(scope="session")
+def hand_wired_instrument() -> Instrument:
+    """The model whose circuit is known."""
+    return Instrument(hand_wired())
