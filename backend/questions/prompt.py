@@ -19,9 +19,9 @@ ROLES = ("prelude", "shot", "stem", "label", "bracket", "option", "newline", "su
 class PromptSpec:
     """How a question becomes a prompt.
 
-    `labels` has at least as many entries as the question has options; those beyond are not used. `shots` solved
-    questions of the same subject come before, from `shots_from`, a bank's name (empty: the bank that the
-    question itself was named from).
+    `labels` has at least as many entries as the question has options; those beyond are not used. `shots`
+    solved questions of the same subject come before, from `shots_from`, a bank's name (empty: the bank that
+    the question itself was named from).
     """
 
     template: str = "paper"
@@ -41,12 +41,14 @@ class PromptSpec:
         for label in self.labels:
             if not label.strip() or label != label.strip():
                 raise RequestError(f"A label must be text without blanks around it, not {shown(label)}.")
+            if not label.isprintable():
+                raise RequestError(f"The label {shown(label)} holds a control character. Use visible text.")
         if len(set(self.labels)) != len(self.labels):
             raise RequestError(f"The labels {shown(' '.join(self.labels))} are not all different.")
 
     @classmethod
     def from_json(cls, data: object) -> "PromptSpec":
-        """Build from `{"template"?, "labels"?, "shots"?, "shots_from"?}`. Raises RequestError naming the field."""
+        """Build from `{"template"?, "labels"?, "shots"?, "shots_from"?}`. Raises RequestError."""
         if not isinstance(data, Mapping):
             raise RequestError(f"prompt must be an object, not {shown(data)}.")
         unknown = sorted(str(key) for key in data if key not in cls.__dataclass_fields__)

@@ -171,7 +171,7 @@ class Request:
         return {**data, "prompt": self.prompt.to_json(), "params": self.params}
 
     def canonical(self) -> str:
-        """One text for one request: sorted keys, no blanks."""
+        """One ASCII text for one request: sorted keys, no blanks."""
         return _canonical(self.to_json())
 
 
@@ -194,6 +194,6 @@ def _fields(what: str, data: object, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _canonical(data: object) -> str:
     try:
-        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise RequestError(f"The request holds a value that JSON cannot carry: {error}.") from error

@@ -1,9 +1,10 @@
 """The client of a worker in this very process."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from backend.errors import LetterheadsError, RequestError
+from backend.errors import LetterheadsError, QuestionError, RequestError
 from backend.models import catalogue, resolve
 from backend.questions import banks, uploads
 from backend.questions.question import Question
@@ -11,6 +12,8 @@ from backend.results.request import ModelSpec, Request
 from backend.results.result import Result
 from backend.service.client import BankCard, JobStatus, ModelCard
 from backend.service.worker import Worker
+
+log = logging.getLogger(__name__)
 
 
 class InProcessClient:
@@ -34,7 +37,13 @@ class InProcessClient:
         ]
 
     def banks(self) -> Sequence[BankCard]:
-        return [_card(banks.load_bank(name)) for name in banks.bank_names()]
+        cards = []
+        for name in banks.bank_names():
+            try:
+                cards.append(_card(banks.load_bank(name)))
+            except QuestionError as error:  # one damaged upload does not take the others with it
+                log.warning("%s", error)
+        return cards
 
     def questions(self, bank: str) -> Sequence[Question]:
         return banks.load_bank(bank).questions

@@ -1,0 +1,14 @@
+"""What a bank is."""
+
+from dataclasses import dataclass
+
+from backend.questions.question import Question
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Questions under a name; `title` is the name for people."""
+
+    name: str
+    title: str
+    questions: tuple[Question, ...]

@@ -1,0 +1,149 @@
+"""From a question to the prompt that a model reads: text, tokens, their roles, and the answer tokens."""
+
+from collections.abc import Sequence
+
+from backend.errors import QuestionError, shown
+from backend.questions.chat import in_chat
+from backend.questions.prompt import Prompt, PromptSpec
+from backend.questions.question import Question
+from backend.questions.templates import REGISTRY, Segments
+from backend.questions.tokenizer import Tokenizer
+
+# Longer texts are refused before they are tokenized, which takes seconds for megabytes.
+MAX_CHARACTERS = 200_000
+
+Offsets = Sequence[tuple[int, int]]
+
+
+def render(
+    question: Question,
+    spec: PromptSpec,
+    tokenizer: Tokenizer,
+    shots: Sequence[Question] = (),
+    token_limit: int | None = None,
+    model_name: str = "",
+) -> Prompt:
+    """The prompt for `question` as `spec` asks, with `spec.shots` solved questions before it.
+
+    Raises QuestionError where the labels do not fit the question or the tokenizer, or where the prompt is
+    longer than the `token_limit` of the model named `model_name`.
+    """
+    if len(shots) != spec.shots:
+        raise QuestionError(f"The prompt asks for {spec.shots} solved questions; {len(shots)} were given.")
+    if not tokenizer.is_fast:
+        raise QuestionError(
+            f"The tokenizer of {model_name or 'this model'} cannot tell which characters a token covers. "
+            "Choose a model with a fast tokenizer (tokenizer.json)."
+        )
+    template = REGISTRY[spec.template]
+    labels = spec.labels[: len(question.options)]
+    segments = template.segments(question, spec.labels, shots)
+    if template.chat:
+        segments = in_chat(segments, tokenizer)
+    text = "".join(segment.text for segment in segments)
+    model = model_name or "the model"
+    _refuse_endless(text, token_limit, model)
+    # Chat markup already holds the special tokens.
+    encoded = tokenizer(text, add_special_tokens=not template.chat, return_offsets_mapping=True)
+    token_ids = tuple(encoded["input_ids"])
+    _check_length(len(token_ids), token_limit, model)
+    offsets = _without_gaps(encoded["offset_mapping"])
+    names = tokenizer.convert_ids_to_tokens(list(token_ids))
+    return Prompt(
+        text=text,
+        token_ids=token_ids,
+        tokens=tuple(text[a:b] or name for (a, b), name in zip(offsets, names, strict=True)),
+        roles=_roles(segments, offsets),
+        labels=labels,
+        answer_ids=_answer_ids(text, token_ids, labels, tokenizer, special=not template.chat),
+        answer=question.answer,
+    )
+
+
+def _refuse_endless(text: str, token_limit: int | None, model: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        limit = "" if token_limit is None else f" {model} takes at most {token_limit:,} tokens."
+        raise QuestionError(
+            f"This question is {len(text):,} characters, too long for any model here.{limit} "
+            "Shorten the question, its options or the number of shots."
+        )
+
+
+def _check_length(tokens: int, token_limit: int | None, model: str) -> None:
+    if token_limit is not None and tokens > token_limit:
+        raise QuestionError(
+            f"This question is {tokens:,} tokens; {model} takes at most {token_limit:,} here. "
+            "Shorten the question, its options or the number of shots."
+        )
+
+
+def _without_gaps(offsets: Offsets) -> Offsets:
+    """Offsets in which a token also covers the blanks before it, which some tokenizers leave out.
+
+    A character of several tokens (an emoji) stays with each of them; special tokens stay empty.
+    """
+    covered: list[tuple[int, int]] = []
+    reached = 0
+    for start, end in offsets:
+        covered.append((min(start, reached), end))
+        reached = max(reached, end)
+    return covered
+
+
+def _roles(segments: Segments, offsets: Offsets) -> tuple[str, ...]:
+    """For each token the role of its segment; of several the label's, then the option's, then the stem's."""
+    bounds: list[tuple[int, int, str]] = []
+    end = 0
+    for segment in segments:
+        start, end = end, end + len(segment.text)
+        bounds.append((start, end, segment.role))
+    roles = []
+    current = 0
+    for start, stop in offsets:
+        if start == stop:
+            roles.append("prelude")
+            continue
+        while current < len(bounds) - 1 and bounds[current][1] <= start:
+            current += 1
+        touched = [role for low, high, role in bounds[current:] if low < stop and high > start]
+        roles.append(min(touched, key=_rank))
+    return (*roles[:-1], "final")
+
+
+def _rank(role: str) -> int:
+    order = ("label", "option", "stem")
+    kind = role.split()[0]
+    return order.index(kind) if kind in order else len(order)
+
+
+def _answer_ids(
+    text: str, token_ids: tuple[int, ...], labels: Sequence[str], tokenizer: Tokenizer, *, special: bool
+) -> tuple[int, ...]:
+    """For each label the one token that the tokenizer appends when the label follows the prompt."""
+    says: dict[int, str] = {}
+    for label in labels:
+        longer = tuple(tokenizer(text + label, add_special_tokens=special)["input_ids"])
+        if longer[:-1] != token_ids:
+            raise QuestionError(_not_one_token(label, token_ids, longer, tokenizer))
+        if longer[-1] in says:
+            raise QuestionError(
+                f"The labels {shown(says[longer[-1]])} and {shown(label)} are the same token here. "
+                "Choose other labels."
+            )
+        says[longer[-1]] = label
+    return tuple(says)
+
+
+def _not_one_token(
+    label: str, token_ids: tuple[int, ...], longer: tuple[int, ...], tokenizer: Tokenizer
+) -> str:
+    same = 0
+    while same < min(len(token_ids), len(longer)) and token_ids[same] == longer[same]:
+        same += 1
+    pieces = tokenizer.convert_ids_to_tokens(list(longer[same:]))
+    became = " and ".join(shown(piece) for piece in pieces)
+    joined = "" if same == len(token_ids) else ", joined with the end of the prompt"
+    return (
+        f"The label {shown(label)} is not one token in this tokenizer: "
+        f"after the prompt it becomes {became}{joined}. Choose a shorter label, such as a single letter."
+    )

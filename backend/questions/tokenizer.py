@@ -1,0 +1,27 @@
+"""The part of a Hugging Face fast tokenizer that prompts need."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class Tokenizer(Protocol):
+    """Any fast tokenizer of transformers."""
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it can tell which characters a token covers."""
+
+    @property
+    def chat_template(self) -> object:
+        """Its chat template, or None."""
+
+    def __call__(
+        self, text: str, *, add_special_tokens: bool = True, return_offsets_mapping: bool = False
+    ) -> Mapping[str, Any]:
+        """`input_ids` of `text`; when asked, `offset_mapping`: (start, end) in characters for each token."""
+
+    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
+        """The vocabulary's own spelling of each id."""
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], **settings: Any) -> Any:
+        """The messages in the model's markup."""

@@ -1,0 +1,106 @@
+"""Uploaded question files, kept as banks in the cache folder under the digest of what they hold."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from backend.errors import QuestionError, StoreError, shown
+from backend.home import home
+from backend.questions.bank import Bank
+from backend.questions.files import parse_csv, parse_jsonl
+from backend.questions.question import Question
+
+PREFIX = "upload-"
+NAME = re.compile(r"upload-[0-9a-f]{12}")
+MAX_TITLE = 80
+PARSERS = {".csv": parse_csv, ".jsonl": parse_jsonl}
+
+
+def keep(file_name: str, data: bytes) -> Bank:
+    """Keep a CSV or JSONL file as a bank; the same file under the same name again is the same bank.
+
+    Raises QuestionError where the file is not usable, StoreError where it cannot be written.
+    """
+    parse = PARSERS.get(os.path.splitext(file_name)[1].lower())
+    if parse is None:
+        raise QuestionError(
+            f"The file {shown(file_name)} is neither .csv nor .jsonl. Upload one of these two kinds."
+        )
+    lines: list[object] = [{"title": _title(file_name)}, *(question.to_json() for question in parse(data))]
+    content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+    name = PREFIX + _digest(content)
+    _write_whole(_path(name), content)
+    return _parsed(name, content)
+
+
+def names() -> tuple[str, ...]:
+    """The names of the banks kept, in alphabetical order."""
+    found = (path.stem for path in _folder().glob(f"{PREFIX}*.jsonl"))
+    return tuple(sorted(name for name in found if NAME.fullmatch(name)))
+
+
+def load(name: str) -> Bank:
+    """One of `names()`. Raises QuestionError where it is missing or damaged."""
+    if not NAME.fullmatch(name):
+        raise QuestionError(f"{shown(name)} is not the name of an uploaded bank.")
+    try:
+        content = _path(name).read_bytes()
+    except OSError as error:
+        raise QuestionError(
+            f"The uploaded bank {name} cannot be read ({error.strerror}). Upload its file again."
+        ) from error
+    if PREFIX + _digest(content) != name:
+        raise QuestionError(f"The uploaded bank {name} is damaged on the disk. Upload its file again.")
+    return _parsed(name, content)
+
+
+@lru_cache(maxsize=4)
+def _parsed(name: str, content: bytes) -> Bank:
+    """Without the limits of an upload: written out, a file may be somewhat longer than it was."""
+    header, *lines = content.splitlines()
+    return Bank(
+        name,
+        json.loads(header)["title"],
+        tuple(Question.from_json(json.loads(line)) for line in lines),
+    )
+
+
+def _folder() -> Path:
+    return home() / "banks"
+
+
+def _path(name: str) -> Path:
+    return _folder() / f"{name}.jsonl"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _title(file_name: str) -> str:
+    """The user's name for the file as one line of visible text."""
+    return "".join(c if c.isprintable() else " " for c in file_name)[:MAX_TITLE]
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """The whole file or none of it, also where the machine stops half-way."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+            try:
+                part.write(content)
+                part.flush()
+                os.fsync(part.fileno())
+                os.replace(part.name, path)
+            except OSError:
+                os.unlink(part.name)
+                raise
+    except OSError as error:
+        raise StoreError(
+            f"The upload cannot be kept in {path.parent} ({error.strerror}). "
+            "Make room there or set LETTERHEADS_HOME."
+        ) from error

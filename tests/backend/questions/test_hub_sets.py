@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+
+from backend.errors import QuestionError
+from backend.questions import hub_sets
+from backend.questions.question import Question
+
+ROW = {
+    "question": "What color is a raven?",
+    "subject": "high_school_biology",
+    "choices": ["red", "black"],
+    "answer": 1,
+}
+RAVEN = Question("What color is a raven?", ("red", "black"), 1, "high school biology")
+
+
+def repository(folder: Path, subset: str, *parts: list[dict[str, Any]]) -> Path:
+    """A folder laid out like cais/mmlu: one sub-folder a subset, parquet files by split."""
+    (folder / subset).mkdir()
+    for number, rows in enumerate(parts):
+        name = f"test-{number:05}-of-{len(parts):05}.parquet"
+        pandas.DataFrame(rows).to_parquet(folder / subset / name)
+    pandas.DataFrame([ROW]).to_parquet(folder / subset / "dev-00000-of-00001.parquet")
+    return folder
+
+
+def test_the_test_split_is_read_from_all_its_parts(tmp_path: Path) -> None:
+    second = {**ROW, "question": "Which bird?"}
+    questions, left_out = hub_sets.read_folder(repository(tmp_path, "birds", [ROW], [second]), "birds")
+    assert questions == (RAVEN, Question("Which bird?", ("red", "black"), 1, "high school biology"))
+    assert left_out == 0
+
+
+def test_questions_that_are_not_usable_are_left_out_and_counted(tmp_path: Path) -> None:
+    twice = {**ROW, "choices": ["red", "red"]}
+    assert hub_sets.read_folder(repository(tmp_path, "birds", [ROW, twice]), "birds") == ((RAVEN,), 1)
+    only = repository(tmp_path, "twice", [twice])
+    with pytest.raises(QuestionError, match="'twice' holds no usable questions"):
+        hub_sets.read_folder(only, "twice")
+
+
+def test_an_unknown_subset_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(QuestionError, match="no test split named 'fish'"):
+        hub_sets.read_folder(repository(tmp_path, "birds", [ROW]), "fish")
+
+
+def test_other_columns_are_a_clear_error(tmp_path: Path) -> None:
+    folder = repository(tmp_path, "birds", [{"text": "x", "label": 1}])
+    with pytest.raises(
+        QuestionError, match="has the columns text, label; answer, choices, question are needed"
+    ):
+        hub_sets.read_folder(folder, "birds")
+
+
+def test_a_damaged_file_is_a_clear_error(tmp_path: Path) -> None:
+    folder = repository(tmp_path, "birds", [ROW])
+    file = folder / "birds" / "test-00000-of-00001.parquet"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(QuestionError, match=r"test-00000-of-00001\.parquet of the data set cannot be read"):
+        hub_sets.read_folder(folder, "birds")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hub:", "hub:mmlu", "hub:cais/mmlu/..", "hub:cais/mmlu/*", "hub:../../etc", "hub:a/b/c/d", "hub:a/b\n"],
+)
+def test_a_name_of_another_form_is_refused(name: str) -> None:
+    with pytest.raises(QuestionError, match="is not the name of a hub data set"):
+        hub_sets.load(name)
+
+
+def test_load_downloads_once_and_tells_what_it_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = repository(tmp_path, "birds", [ROW, {**ROW, "choices": ["red", "red"]}])
+    asked: list[tuple[str, object]] = []
+
+    def download(repository: str, **settings: object) -> str:
+        asked.append((repository, settings["allow_patterns"]))
+        return str(folder)
+
+    monkeypatch.setattr(hub_sets, "snapshot_download", download)
+    hub_sets.load.cache_clear()
+    bank = hub_sets.load("hub:zoo/quiz/birds")
+    assert hub_sets.load("hub:zoo/quiz/birds") is bank
+    assert asked == [("zoo/quiz", "birds/test-*.parquet")]
+    assert bank.title == "zoo/quiz/birds (left out as not usable: 1)"
+    hub_sets.load.cache_clear()
+
+
+def test_a_refused_connection_is_a_clear_error_quickly(tmp_path: Path) -> None:
+    script = "from backend.questions.hub_sets import load\nload('hub:cais/mmlu/astronomy')"
+    # A process of its own: the hub's library reads these when it is imported.
+    settings = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    begun = time.perf_counter()
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert time.perf_counter() - begun < 15
+    last = run.stderr.strip().splitlines()[-1]
+    assert "QuestionError: The data set 'cais/mmlu' cannot be had from the hub" in last
+    assert "Check the connection, or upload the questions as a file." in last

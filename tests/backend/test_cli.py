@@ -1,0 +1,65 @@
+"""The command line: what it lists, what it writes, and one line and status 2 for every mistake."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+
+
+def request_file(tmp_path: Path, **change: object) -> str:
+    path = tmp_path / "request.json"
+    question = {"stem": "Why?", "options": ["a", "b"]}
+    path.write_text(json.dumps({"analysis": "prediction", "question": question, **change}), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("models", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b", "smollm2-135m"]),
+        ("banks", ["knowledge", "copy-colors", "copy-facts"]),
+        ("analyses", ["prediction", "attribution", "attention", "check-model", "self-check"]),
+    ],
+)
+def test_lists_what_there_is(what: str, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([what]) == 0
+    names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert set(expected) <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"analysis": "nothing"}, "There is no analysis 'nothing'"),
+        ({"model": {"name": "nobody"}}, "There is no model 'nobody'"),
+        ({"question": {"stem": "", "options": ["a", "b"]}}, "The question is empty"),
+        ({"question": {"stem": "x", "options": ["a"]}}, "2 to 10 options; this one has 1"),
+        ({"question": {"stem": "x", "options": ["a", "a"]}}, "Options 1 and 2 are the same"),
+        ({"question": {"stem": "x", "options": ["a", "b"], "answer": 2}}, "Use 0 to 1"),
+        ({"question": {"stem": "x\x00", "options": ["a", "b"]}}, "control character U\\+0000"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], message: str
+) -> None:
+    assert main(["run", request_file(tmp_path, **change), "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    lines = told.err.splitlines()
+    assert len(lines) == 1
+    assert re.search(message, lines[0])
+
+
+def test_unreadable_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{", encoding="utf-8")
+    assert main(["run", str(broken), "--out", str(tmp_path)]) == 2
+    assert "is not JSON" in capsys.readouterr().err
+    assert main(["run", str(tmp_path / "none.json"), "--out", str(tmp_path)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["run", request_file(tmp_path), "--out", str(tmp_path / "file" / "out")]) == 2
+    assert "cannot be made" in capsys.readouterr().err
