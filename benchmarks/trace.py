@@ -50,7 +50,8 @@ def main() -> None:
     print(f"load from the cache        {load_seconds:6.2f} s")
     print(f"plain forward              {plain:6.3f} s")
     print(f"trace with all views       {ours:6.3f} s   {ours / plain:.2f} times the plain forward")
-    print(f"peak memory                {peak / 1e9:6.2f} GB  weights {weights / 1e9:.2f} GB, allowed {allowed / 1e9:.2f} GB")
+    bounds = f"weights {weights / 1e9:.2f} GB, allowed {allowed / 1e9:.2f} GB"
+    print(f"peak memory                {peak / 1e9:6.2f} GB  {bounds}")
 
 
 def sixty_tokens(instrument: Instrument) -> Prompt:

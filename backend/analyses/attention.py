@@ -22,7 +22,6 @@ from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern, values_for_heads
 from backend.engine.trace import Trace
 from backend.progress import Progress
-from backend.questions.prompt import Prompt
 
 KINDS = (
     "prelude",
@@ -69,9 +68,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     }
     ticks = {**layer_head_ticks(instrument), "position": prompt.tokens, "role": roles}
     if head is not None:
-        arrays["pattern"] = array(
-            full_pattern(trace, head.layer, head.head), ("query", "key"), "probability"
-        )
+        arrays["pattern"] = array(full_pattern(trace, head.layer, head.head), ("query", "key"), "probability")
         ticks |= {"query": prompt.tokens, "key": prompt.tokens}
     return Findings(
         arrays=arrays,

@@ -52,7 +52,7 @@ class Attribution:
 def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...]) -> Attribution:
     """Attribution of the logits of some tokens, the labels' as a rule, in one traced prompt."""
     weights = instrument.weights
-    device = instrument.family.unembedding(instrument.model).weight.device
+    device = weights.unembedding_matrix.device
     norm = instrument.family.frozen_norm(instrument.model, trace.resid_final[-1].to(device))
     directions = weights.label_directions(answer_ids, norm)
     readout, bias = [], torch.zeros(len(answer_ids))
@@ -79,9 +79,7 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
     return Attribution(heads, mlps, embedding, bias, readout, float((total - logits).abs().max()))
 
 
-def by_source(
-    attribution: Attribution, trace: Trace, head: HeadRef
-) -> Float[Tensor, "token label"]:
+def by_source(attribution: Attribution, trace: Trace, head: HeadRef) -> Float[Tensor, "token label"]:
     """One head's attribution split by the token it read: pattern[t, s] * v_s W_O W_U; sums to the head's."""
     row = final_rows(trace, head.layer)[head.head]
     group = trace.z.shape[2] // trace.v.shape[2]

@@ -137,9 +137,14 @@ def _named(interval: tuple[float, float, float] | tuple[float, ...]) -> dict[str
 
 
 def _verdict(
-    go: bool, by_label: tuple[float, float, float], by_content: tuple[float, float, float], chance: float, count: int
+    go: bool,
+    by_label: tuple[float, float, float],
+    by_content: tuple[float, float, float],
+    chance: float,
+    count: int,
 ) -> str:
-    shown = f"{by_label[0]:.0%} by letter ({by_label[1]:.0%} to {by_label[2]:.0%}, {count} questions, chance {chance:.0%})"
+    interval = f"{by_label[1]:.0%} to {by_label[2]:.0%}"
+    shown = f"{by_label[0]:.0%} by letter ({interval}, {count} questions, chance {chance:.0%})"
     if go:
         return f"Go: it answers {shown}, above chance. There is a circuit to look for."
     if by_content[1] > chance:

@@ -28,7 +28,9 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     recorded = trace(instrument.model, instrument.family, token_ids, progress)
     device = instrument.model.get_input_embeddings().weight.device
     with torch.no_grad():
-        plain = instrument.model(input_ids=torch.tensor([token_ids], device=device)).logits[0, -1].float().cpu()
+        plain = (
+            instrument.model(input_ids=torch.tensor([token_ids], device=device)).logits[0, -1].float().cpu()
+        )
     likeliest = tuple(plain.topk(4).indices.tolist())
     limits = tolerance(instrument)
     return {
@@ -42,7 +44,9 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
 def refuse_failed(name: str, checks: Checks) -> None:
     """Raises ModelError that names every figure over its limit (NaN counts as over)."""
     failed = [
-        f"{check} {value:.3g} (limit {limit:g})" for check, (value, limit) in checks.items() if not value <= limit
+        f"{check} {value:.3g} (limit {limit:g})"
+        for check, (value, limit) in checks.items()
+        if not value <= limit
     ]
     if failed:
         raise ModelError(

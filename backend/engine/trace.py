@@ -121,9 +121,7 @@ class _Record:
 
 
 @contextmanager
-def _recording(
-    model: PreTrainedModel, family: Family, record: _Record, progress: Progress
-) -> Iterator[None]:
+def _recording(model: PreTrainedModel, family: Family, record: _Record, progress: Progress) -> Iterator[None]:
     layers = family.layers(model)
     with ExitStack() as stack:
 
@@ -158,7 +156,9 @@ def _recording(
 
         places = {family.attention(layer): index for index, layer in enumerate(layers)}
 
-        def attend(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+        def attend(
+            module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
+        ) -> None:
             index = places[module]
             record.put("q_rotated", index, query)
             record.put("k_rotated", index, key)

@@ -1,5 +1,7 @@
 """The weights that attribution multiplies with, as plain float32 matrices, dequantized when used and not kept."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,22 +29,32 @@ class Weights:
         bias = getattr(self._projection(layer), "bias", None)
         return None if bias is None else bias.float()
 
+    @property
+    def unembedding_matrix(self) -> Float[Tensor, "vocabulary d_model"]:
+        """W_U as the model holds it: its own dtype, on its own device."""
+        matrix: Tensor = self._family.unembedding(self._model).get_parameter("weight")
+        return matrix
+
+    @property
+    def unembedding_offset(self) -> Float[Tensor, " vocabulary"] | None:
+        """The unembedding's bias as the model holds it, if it has one."""
+        offset: Tensor | None = getattr(self._family.unembedding(self._model), "bias", None)
+        return offset
+
     def unembedding(self, token_ids: tuple[int, ...]) -> Float[Tensor, "label d_model"]:
         """The rows of W_U of some tokens."""
-        matrix: Tensor = self._family.unembedding(self._model).weight
-        return matrix[list(token_ids)].float()
+        return self.unembedding_matrix[list(token_ids)].float()
 
     def unembedding_bias(self, token_ids: tuple[int, ...]) -> Float[Tensor, " label"] | None:
         """The unembedding's bias of some tokens, less its mean over the vocabulary, if it has one."""
-        bias = getattr(self._family.unembedding(self._model), "bias", None)
-        return None if bias is None else bias[list(token_ids)].float() - bias.float().mean()
+        offset = self.unembedding_offset
+        return None if offset is None else offset[list(token_ids)].float() - offset.float().mean()
 
     def unembedding_mean(self) -> Float[Tensor, " d_model"]:
         """The mean of W_U over the vocabulary; read once, then kept (a row)."""
         if self._unembedding_mean is None:
-            matrix: Tensor = self._family.unembedding(self._model).weight
             with torch.no_grad():
-                self._unembedding_mean = matrix.mean(dim=0, dtype=torch.float32)
+                self._unembedding_mean = self.unembedding_matrix.mean(dim=0, dtype=torch.float32)
         return self._unembedding_mean
 
     def label_directions(
@@ -63,17 +75,19 @@ class Weights:
 
 def dense(module: nn.Module) -> Float[Tensor, "out features"]:
     """A linear layer's matrix in float32, dequantized where bitsandbytes holds it in 8 or 4 bits."""
-    weight = module.weight
+    weight: Any = module.weight
     kind = type(weight).__name__
     if kind == "Int8Params":
         from bitsandbytes.functional import int8_vectorwise_dequant
 
-        state = module.state
+        state: Any = module.state
         codes = weight.CB if weight.CB is not None else state.CB
         scales = weight.SCB if weight.SCB is not None else state.SCB
-        return int8_vectorwise_dequant(codes if codes is not None else weight.data, scales).float()
-    if kind == "Params4bit":
+        matrix: Tensor = int8_vectorwise_dequant(codes if codes is not None else weight.data, scales)
+    elif kind == "Params4bit":
         from bitsandbytes.functional import dequantize_4bit
 
-        return dequantize_4bit(weight.data, weight.quant_state).float()
-    return weight.detach().float()
+        matrix = dequantize_4bit(weight.data, weight.quant_state)
+    else:
+        matrix = weight.detach()
+    return matrix.float()

@@ -24,7 +24,9 @@ def write(result: Result, folder: Path) -> None:
     np.savez(packed, **{name: array.values for name, array in result.arrays.items()})  # type: ignore[arg-type]
     data = packed.getvalue()
     (folder / ARRAYS_NAME).write_bytes(data)
-    description = json.dumps(_describe(result, hashlib.sha256(data).hexdigest()), ensure_ascii=False, indent=1)
+    description = json.dumps(
+        _describe(result, hashlib.sha256(data).hexdigest()), ensure_ascii=False, indent=1
+    )
     (folder / JSON_NAME).write_text(description, encoding="utf-8")
 
 
@@ -34,7 +36,9 @@ def read(folder: Path) -> Result:
         description = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
         data = (folder / ARRAYS_NAME).read_bytes()
         if hashlib.sha256(data).hexdigest() != description["arrays_sha256"]:
-            raise StoreError(f"The saved result {folder.name} is damaged: its arrays are not those it was saved with.")
+            raise StoreError(
+                f"The saved result {folder.name} is damaged: its arrays are not those it was saved with."
+            )
         with np.load(io.BytesIO(data), allow_pickle=False) as packed:
             arrays = {
                 name: Array(packed[name], tuple(entry["axes"]), entry["unit"])

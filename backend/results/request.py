@@ -33,7 +33,13 @@ class HeadRef:
         HeadRef(layer=16, head=7)
         """
         layer, _, head = text.strip().upper().removeprefix("L").partition("H")
-        if not (text.strip()[:1].upper() == "L" and layer.isascii() and layer.isdigit() and head.isascii() and head.isdigit()):
+        if not (
+            text.strip()[:1].upper() == "L"
+            and layer.isascii()
+            and layer.isdigit()
+            and head.isascii()
+            and head.isdigit()
+        ):
             raise RequestError(f"A head is written like L16H7, not {shown(text)}.")
         return cls(int(layer), int(head))
 
@@ -42,10 +48,10 @@ class HeadRef:
         """Read `[16, 7]` or `"L16H7"`. Raises RequestError."""
         if isinstance(data, str):
             return cls.parse(data)
-        whole = isinstance(data, list | tuple) and len(data) == 2 and all(type(part) is int for part in data)
-        if not whole or min(data) < 0:  # type: ignore[type-var,arg-type]
-            raise RequestError(f"params.head must be [layer, head], as in [16, 7], not {shown(data)}.")
-        return cls(*data)  # type: ignore[misc]
+        match data:
+            case [int(layer), int(head)] if layer >= 0 and head >= 0 and bool not in (type(layer), type(head)):
+                return cls(layer, head)
+        raise RequestError(f"params.head must be [layer, head], as in [16, 7], not {shown(data)}.")
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,9 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if not self.name.strip():
-            raise RequestError("model.name is empty. Give a catalogue name, a hub id, a folder or a GGUF file.")
+            raise RequestError(
+                "model.name is empty. Give a catalogue name, a hub id, a folder or a GGUF file."
+            )
         for name, allowed in (("dtype", DTYPES), ("quantization", QUANTIZATIONS), ("device", DEVICES)):
             value = getattr(self, name)
             if value not in allowed:

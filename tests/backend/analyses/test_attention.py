@@ -17,7 +17,7 @@ ALL_RIGHT = tuple(hand_wired.question(right) for right in range(4))
 LAYER, HEAD = hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head
 
 
-def run(instrument: Instrument, request: Request):  # noqa: ANN201
+def run(instrument: Instrument, request: Request):
     questions = (request.question,) if request.question else request.questions
     return ATTENTION.run(instrument, Task(request, questions, tuple(() for _ in questions)), silent)
 
@@ -25,7 +25,9 @@ def run(instrument: Instrument, request: Request):  # noqa: ANN201
 def test_rows_sum_to_one_and_roles_share_them_out(family_instrument: Instrument) -> None:
     found = run(
         family_instrument,
-        Request.build("attention", question=Question(stem="Why?", options=("a", "b")), params={"head": [1, 3]}),
+        Request.build(
+            "attention", question=Question(stem="Why?", options=("a", "b")), params={"head": [1, 3]}
+        ),
     )
     final, roles = found.arrays["final"].values, found.arrays["roles"].values
     assert final.sum(-1) == pytest.approx(1, abs=1e-5)
@@ -50,7 +52,9 @@ def test_value_weights_are_the_norms_of_what_is_read(family_instrument: Instrume
 
 @pytest.mark.parametrize("right", range(4))
 def test_the_hand_wired_head_looks_at_the_right_label(hand_wired_instrument: Instrument, right: int) -> None:
-    found = run(hand_wired_instrument, Request.build("attention", question=ALL_RIGHT[right], prompt=hand_wired.SPEC))
+    found = run(
+        hand_wired_instrument, Request.build("attention", question=ALL_RIGHT[right], prompt=hand_wired.SPEC)
+    )
     row = found.arrays["final"].values[LAYER, HEAD]
     assert found.scalars["roles"][row.argmax()] == f"label {right}"
     mass = found.arrays["roles"].values[LAYER, HEAD, found.ticks["role"].index(f"label {right}")]
@@ -60,7 +64,9 @@ def test_the_hand_wired_head_looks_at_the_right_label(hand_wired_instrument: Ins
 
 
 def test_over_several_questions_the_right_label_stands_out(hand_wired_instrument: Instrument) -> None:
-    found = run(hand_wired_instrument, Request.build("attention", questions=ALL_RIGHT, prompt=hand_wired.SPEC))
+    found = run(
+        hand_wired_instrument, Request.build("attention", questions=ALL_RIGHT, prompt=hand_wired.SPEC)
+    )
     assert found.arrays["right_top"].values[LAYER, HEAD] == 1
     assert found.arrays["right_top_among_labels"].values[LAYER, HEAD] == 1
     assert found.arrays["right_share"].values[LAYER, HEAD] > 0.95

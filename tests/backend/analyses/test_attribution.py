@@ -72,12 +72,16 @@ def test_the_hand_wired_head_writes_the_right_letter(hand_wired_instrument: Inst
 
 def test_over_several_questions_it_is_the_mean(hand_wired_instrument: Instrument) -> None:
     found = ATTRIBUTION.run(
-        hand_wired_instrument, task(Request.build("attribution", questions=ALL_RIGHT, prompt=hand_wired.SPEC)), silent
+        hand_wired_instrument,
+        task(Request.build("attribution", questions=ALL_RIGHT, prompt=hand_wired.SPEC)),
+        silent,
     )
     singles = []
     for right, question in enumerate(ALL_RIGHT):
         one = ATTRIBUTION.run(
-            hand_wired_instrument, task(Request.build("attribution", question=question, prompt=hand_wired.SPEC)), silent
+            hand_wired_instrument,
+            task(Request.build("attribution", question=question, prompt=hand_wired.SPEC)),
+            silent,
         )
         singles.append(net_effect(torch.from_numpy(one.arrays["heads"].values), right))
     mean = torch.stack(singles).mean(0)

@@ -14,7 +14,7 @@ from tests import hand_wired
 QUESTION = Question(stem="What is 1 + 1?", options=("1", "2", "3"), answer=1)
 
 
-def run(instrument: Instrument, question: Question, spec: PromptSpec = PromptSpec()):  # noqa: ANN201, B008
+def run(instrument: Instrument, question: Question, spec: PromptSpec = PromptSpec()):  # noqa: B008
     request = Request.build("prediction", question=question, prompt=spec)
     return PREDICTION.run(instrument, Task(request, (question,), ((),)), silent)
 
@@ -28,7 +28,9 @@ def test_equals_plain_transformers(family_instrument: Instrument) -> None:
     logprobs = torch.log_softmax(logits, -1)
     assert found.arrays["label_logits"].values == pytest.approx(logits[ids].numpy(), abs=1e-5)
     assert found.arrays["label_logprobs"].values == pytest.approx(logprobs[ids].numpy(), abs=1e-5)
-    assert found.arrays["label_probs"].values == pytest.approx(torch.softmax(logits[ids], -1).numpy(), abs=1e-5)
+    assert found.arrays["label_probs"].values == pytest.approx(
+        torch.softmax(logits[ids], -1).numpy(), abs=1e-5
+    )
     assert found.scalars["loss"] == pytest.approx(-float(logprobs[ids[1]]), abs=1e-5)
     assert found.scalars["top_tokens"][0]["id"] == int(logits.argmax())
     assert found.scalars["text"] == prompt.text
@@ -44,7 +46,9 @@ def test_the_lens_ends_at_the_models_own_logits(family_instrument: Instrument) -
         states = family_instrument.model(
             input_ids=torch.tensor([prompt.token_ids]), output_hidden_states=True
         ).hidden_states
-        early = family_instrument.model.lm_head(family_instrument.family.final_norm(family_instrument.model)(states[1]))
+        early = family_instrument.model.lm_head(
+            family_instrument.family.final_norm(family_instrument.model)(states[1])
+        )
     assert lens[0] == pytest.approx(early[0, -1, list(prompt.answer_ids)].numpy(), abs=1e-5)
 
 

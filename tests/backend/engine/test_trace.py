@@ -14,11 +14,11 @@ from tests import tiny
 IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
 
 
-def record(instrument: Instrument, ids: tuple[int, ...] = IDS):  # noqa: ANN201
+def record(instrument: Instrument, ids: tuple[int, ...] = IDS):
     return trace(instrument.model, instrument.family, ids)
 
 
-def plain(instrument: Instrument, **settings: bool | int):  # noqa: ANN201
+def plain(instrument: Instrument, **settings: bool | int):
     with torch.no_grad():
         return instrument.model(input_ids=torch.tensor([IDS]), use_cache=False, **settings)
 
