@@ -1,1 +1,18 @@
-"""TODO"""
+"""Models: the catalogue, where their bytes come from, and how one is held in memory."""
+
+from backend.models.catalogue import SMALL_MODEL, CatalogueModel, catalogue
+from backend.models.fetch import fetch
+from backend.models.load import LoadedModel, load, release
+from backend.models.resolve import Resolved, resolve
+
+__all__ = [
+    "SMALL_MODEL",
+    "CatalogueModel",
+    "LoadedModel",
+    "Resolved",
+    "catalogue",
+    "fetch",
+    "load",
+    "release",
+    "resolve",
+]

@@ -1,0 +1,84 @@
+"""Room on the disk, and files that are there whole or not at all."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from backend.errors import ResourceError
+from backend.progress import Progress, silent
+
+CHUNK = 1 << 22
+READ_AHEAD = 1 << 20  # the kernel reads about this much at most for one piece of advice
+GIGABYTE = 1e9
+
+
+def need_room(folder: Path, needed: int, what: str) -> None:
+    """Raise ResourceError unless the disk of `folder` has `needed` bytes free (and a twentieth more)."""
+    free = shutil.disk_usage(_existing(folder)).free
+    if needed * 1.05 > free:
+        raise ResourceError(
+            f"{what} needs {needed / GIGABYTE:.1f} GB on the disk of {folder}, and {free / GIGABYTE:.1f} GB "
+            "are free. Free some space, or set LETTERHEADS_HOME to a folder on a larger disk."
+        )
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Turn "no space left" while writing into `folder` into a ResourceError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResourceError(
+            f"The disk of {folder} is full. Free some space, or set LETTERHEADS_HOME to a folder on a larger "
+            "disk; what was begun is taken up again then."
+        ) from error
+
+
+def sync(path: Path) -> None:
+    """Have a file's or folder's content on the disk before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path, progress: Progress = silent, message: str = "Checking") -> str:
+    """The SHA-256 of a file's content, in hex."""
+    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(message, done, total)
+    return digest.hexdigest()
+
+
+def read_ahead(files: Sequence[Path], progress: Progress, message: str) -> None:
+    """Ask the system to have the files in its cache; a tenth of a second where they are there already.
+
+    Weights are mapped, and left to page faults alone a cold start of 7 GB took 25 s where the disk needs 6.
+    """
+    done, total = 0, sum(file.stat().st_size for file in files)
+    progress(message, done, total)
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for file in files:
+        with file.open("rb") as content:
+            for start in range(0, file.stat().st_size, READ_AHEAD):
+                if start % CHUNK == 0:
+                    progress(message, done + start, total)
+                os.posix_fadvise(content.fileno(), start, READ_AHEAD, os.POSIX_FADV_WILLNEED)
+        done += file.stat().st_size
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

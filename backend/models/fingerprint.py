@@ -1,0 +1,48 @@
+"""A model's fingerprint: the same digest means the same numbers, so results may be kept under it."""
+
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from backend.home import home
+from backend.models.disk import sha256_of
+from backend.models.weights import weight_files
+
+LENGTH = 16
+
+
+def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> str:
+    """Digest of the weights' identity and of all else that moves the numbers, library versions included."""
+    parts = [identity, dtype, quantization, device, version("torch"), version("transformers")]
+    if quantization != "none":
+        parts.append(version("bitsandbytes"))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:LENGTH]
+
+
+def folder_identity(folder: Path) -> str:
+    """Digest of what a model folder computes with: its weights, its config, its tokenizer."""
+    files = [*weight_files(folder), *(folder / name for name in ("config.json", "tokenizer.json"))]
+    digests = [f"{file.name} {content_digest(file)}" for file in files if file.is_file()]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def content_digest(file: Path) -> str:
+    """SHA-256 of a file, remembered in home()/fingerprints by its real path, size and time of change."""
+    real = os.path.realpath(file)
+    stat = os.stat(real)
+    state = [real, stat.st_size, stat.st_mtime_ns]
+    note = home() / "fingerprints" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
+    try:
+        kept = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    if isinstance(kept, dict) and kept.get("state") == state:
+        return str(kept["sha256"])
+    digest = sha256_of(Path(real))
+    note.parent.mkdir(parents=True, exist_ok=True)
+    partial = note.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
+    partial.replace(note)
+    return digest

@@ -1,0 +1,17 @@
+"""Run as a process by hub.py: download from the hub what the arguments name."""
+
+import sys
+
+from huggingface_hub import hf_hub_download, snapshot_download
+
+
+def main(kind: str, repo: str, folder: str, *names: str) -> None:
+    """`snapshot`: files of the main branch into the cache `folder`; `file`: one into `folder` itself."""
+    if kind == "file":
+        hf_hub_download(repo, names[0], local_dir=folder)
+    else:
+        snapshot_download(repo, cache_dir=folder, allow_patterns=list(names))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,159 @@
+"""What a model's name means here: where its weights are, how they will be held, and its fingerprint."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from backend.errors import ModelError, ResourceError, shown
+from backend.home import home
+from backend.models.catalogue import catalogue
+from backend.models.config import refuse_remote_code
+from backend.models.fingerprint import content_digest, fingerprint, folder_identity
+from backend.models.hub import find_snapshot
+from backend.models.memory import total_memory
+from backend.models.weights import BYTES_OF, Weights, read_weights
+from backend.results.request import ModelSpec
+
+Kind = Literal["catalogue", "hub", "folder", "gguf"]
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A model spec with every `auto` decided.
+
+    Attributes:
+        name: as it was given.
+        kind: where the weights come from.
+        folder: the Hugging Face folder to load, None until it has been fetched.
+        dtype: float32, bfloat16 or float16.
+        device: cpu, cuda or mps.
+        quantization: none, 8bit or 4bit.
+        reason: why this dtype, in words.
+        parameters: how many weights there are; 0 for a hub model not fetched yet.
+        weight_bytes: what they take in memory as held (at most, for a quantized model not fetched yet).
+        fingerprint: digest of all that decides the numbers; empty for a hub model not fetched yet.
+    """
+
+    name: str
+    kind: Kind
+    folder: Path | None
+    dtype: str
+    device: str
+    quantization: str
+    reason: str
+    parameters: int
+    weight_bytes: int
+    fingerprint: str
+
+
+def resolve(spec: ModelSpec) -> Resolved:
+    """Decide what `spec` means on this machine, without loading weights (a folder's are hashed once).
+
+    Raises ModelError for an unknown name, a folder that is no model, damaged weights.
+    """
+    kind = kind_of(spec.name)
+    folder = _folder(spec.name, kind)
+    weights = read_weights(folder) if folder else _promised(spec.name, kind)
+    if folder:
+        refuse_remote_code(folder)
+    device = _device(spec.device)
+    dtype, reason = _dtype(spec, weights, device)
+    identity = _identity(spec.name, kind, folder)
+    return Resolved(
+        name=spec.name,
+        kind=kind,
+        folder=folder,
+        dtype=dtype,
+        device=device,
+        quantization=spec.quantization,
+        reason=reason,
+        parameters=weights.parameters,
+        weight_bytes=weights.bytes_as(dtype, spec.quantization),
+        fingerprint=fingerprint(identity, dtype, spec.quantization, device) if identity else "",
+    )
+
+
+def kind_of(name: str) -> Kind:
+    """Catalogue name, GGUF file, folder or hub id, in this order. Raises ModelError for none of these."""
+    if name in catalogue():
+        return "catalogue"
+    path = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    try:
+        if path.is_file() and path.suffix.lower() == ".gguf":
+            return "gguf"
+        if path.is_dir():
+            return "folder"
+    except OSError:  # a name too long for a path
+        pass
+    if HUB_ID.fullmatch(name) and not name.lower().endswith(".gguf"):
+        return "hub"
+    raise ModelError(
+        f"There is no model {shown(name)}. Choose one of {', '.join(catalogue())}, or give a hub id like "
+        "org/name, a folder with config.json and safetensors weights, or a .gguf file."
+    )
+
+
+def converted_folder(name: str, kind: Kind) -> Path:
+    """Where a GGUF's unpacked weights are kept; the name holds the start of the GGUF's SHA-256."""
+    if kind == "catalogue":
+        return home() / "models" / f"{name}-{catalogue()[name].gguf.sha256[:12]}"
+    return home() / "models" / f"gguf-{content_digest(Path(name).expanduser())[:24]}"
+
+
+def _folder(name: str, kind: Kind) -> Path | None:
+    if kind == "hub":
+        return find_snapshot(name)
+    if kind == "folder":
+        return Path(name).expanduser()
+    folder = converted_folder(name, kind)
+    return folder if folder.is_dir() else None
+
+
+def _promised(name: str, kind: Kind) -> Weights:
+    """What is known of weights that are not here yet."""
+    parameters = catalogue()[name].parameters if kind == "catalogue" else 0
+    return Weights(files=(), parameters=parameters, linear=0)
+
+
+def _identity(name: str, kind: Kind, folder: Path | None) -> str:
+    if kind == "catalogue":
+        return f"gguf {catalogue()[name].gguf.sha256}"
+    if kind == "gguf":
+        return f"gguf {content_digest(Path(name).expanduser())}"
+    if folder is None:
+        return ""
+    # A hub snapshot's folder is named by its commit.
+    return f"hub {name} {folder.name}" if kind == "hub" else f"folder {folder_identity(folder)}"
+
+
+def _device(wanted: str) -> str:
+    if wanted == "cpu":
+        return wanted
+    import torch  # takes seconds the first time, and only this question needs it
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(device for device in there if there[device])
+    if not there[wanted]:
+        raise ResourceError(f"This machine has no usable {wanted} device. Use device auto or cpu.")
+    return wanted
+
+
+def _dtype(spec: ModelSpec, weights: Weights, device: str) -> tuple[str, str]:
+    if spec.dtype != "auto":
+        return spec.dtype, f"{spec.dtype}: as asked"
+    if not weights.parameters:
+        return "float32", "float32 where it fits; its size is known once it is fetched"
+    needed, total = weights.bytes_as("float32", spec.quantization), total_memory(device)
+    held = f"{needed / GIGABYTE:.1f} GB of weights"
+    where = f"{total / GIGABYTE:.0f} GB of {'graphics ' if device == 'cuda' else ''}memory"
+    if 1.25 * needed + 1e9 <= total:
+        return "float32", f"float32: {held} fit in {where}"
+    half = weights.parameters * BYTES_OF["bfloat16"] if spec.quantization == "none" else needed
+    return (
+        "bfloat16",
+        f"bfloat16: {held} in float32 would be too tight in {where}; {half / GIGABYTE:.1f} GB this way",
+    )

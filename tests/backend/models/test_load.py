@@ -1,0 +1,123 @@
+"""A loaded model is the published one, held as asked; what does not fit or is damaged is refused first."""
+
+import dataclasses
+import importlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from bitsandbytes.functional import dequantize_4bit
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from backend.errors import ModelError, ResourceError
+from backend.models.load import LoadedModel, check_memory, load, release
+from backend.models.resolve import resolve
+from backend.results.request import ModelSpec
+
+IDS = torch.tensor([[5, 9, 200, 31, 7]])
+
+# The package exports the function of the same name.
+module = importlib.import_module("backend.models.load")
+
+
+def cpu(folder: Path, dtype: str = "float32", quantization: str = "none") -> ModelSpec:
+    return ModelSpec(str(folder), dtype, quantization, "cpu")
+
+
+def logits(loaded: LoadedModel) -> torch.Tensor:
+    with torch.no_grad():
+        return loaded.model(IDS).logits[0].float()
+
+
+def test_logits_equal_plain_transformers(converted: Path) -> None:
+    loaded = load(cpu(converted))
+    plain = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float32)
+    with torch.no_grad():
+        assert torch.equal(logits(loaded), plain(IDS).logits[0])
+    assert not loaded.model.training
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert loaded.model.config._attn_implementation == "sdpa"
+    assert loaded.tokenizer.is_fast
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_dtype_is_the_one_asked_for(converted: Path, dtype: str) -> None:
+    loaded = load(cpu(converted, dtype))
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {getattr(torch, dtype)}
+
+
+@pytest.mark.parametrize(("quantization", "drift"), [("8bit", 0.05), ("4bit", 0.7)])
+def test_quantized_is_near_and_smaller(
+    converted: Path, quantization: str, drift: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    exact, loaded = logits(load(cpu(converted))), load(cpu(converted, quantization=quantization))
+    relative = (logits(loaded) - exact).norm() / exact.norm()
+    assert 0 < relative < drift
+    footprint = loaded.model.get_memory_footprint()
+    assert footprint < 4 * loaded.resolved.parameters
+    assert abs(footprint / loaded.resolved.weight_bytes - 1) < 0.1
+    assert capfd.readouterr() == ("", "")  # neither library's bars and warnings
+    release(loaded)
+
+
+def test_four_bit_weights_can_be_read_back_after_a_forward_pass(converted: Path) -> None:
+    exact, loaded = load(cpu(converted)), load(cpu(converted, quantization="4bit"))
+    logits(loaded)
+    weight = loaded.model.model.layers[1].self_attn.o_proj.weight
+    expected = exact.model.model.layers[1].self_attn.o_proj.weight
+    found = dequantize_4bit(weight.data, weight.quant_state)
+    assert (found - expected).norm() / expected.norm() < 0.12  # nf4 on normal numbers: 0.09
+
+
+def test_release_takes_the_model_apart(converted: Path) -> None:
+    loaded = load(cpu(converted))
+    release(loaded)
+    assert list(loaded.model.parameters()) == []
+
+
+def test_damaged_shard_is_told_before_loading(converted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(converted, folder)
+    shard = next(folder.glob("*.safetensors"))
+    os.truncate(shard, 1000)
+    with pytest.raises(ModelError, match=f"{shard.name}.*Fetch the model again"):
+        load(cpu(folder))
+
+
+def test_weights_that_are_missing_are_refused_not_drawn_at_random(converted: Path, tmp_path: Path) -> None:
+    tensors = load_file(next(converted.glob("*.safetensors")))
+    del tensors["model.norm.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(converted / name, tmp_path / name)
+    with pytest.raises(ModelError, match=r"1 weights are missing, the first model\.norm\.weight"):
+        load(cpu(tmp_path))
+
+
+@pytest.mark.parametrize("change", [{"hidden_size": 32}, {"model_type": "no-such-type"}])
+def test_config_that_does_not_fit_is_refused(
+    converted: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(converted, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(cpu(folder))
+
+
+def test_too_little_memory_is_told_with_what_would_fit(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda device: 2_000_000_000)
+    large = dataclasses.replace(resolve(cpu(converted)), weight_bytes=7_108_352_000)
+    with pytest.raises(
+        ResourceError,
+        match=r"needs 7\.7 GB of memory, and 2\.0 GB are free.*bfloat16 \(3\.6 GB\).*8bit or 4bit.*--small",
+    ):
+        check_memory(large)
+    check_memory(resolve(cpu(converted)))

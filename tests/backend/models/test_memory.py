@@ -1,0 +1,26 @@
+"""Memory figures are this machine's, and freed memory goes back."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.models import memory
+from backend.models.memory import available_memory, return_freed, total_memory
+
+
+def test_figures_are_plausible() -> None:
+    assert 0 < available_memory("cpu") <= total_memory("cpu") <= psutil.virtual_memory().total
+
+
+def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "CGROUP_LIMIT", limit)
+    limit.write_text("1000000\n")
+    assert total_memory("cpu") == 1_000_000
+    limit.write_text("max\n")
+    assert total_memory("cpu") == psutil.virtual_memory().total
+
+
+def test_return_freed_can_be_called_any_time() -> None:
+    return_freed("cpu")
