@@ -45,7 +45,9 @@ def _run(options: argparse.Namespace) -> None:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"The folder {options.out} cannot be made: {error.strerror}. Choose another.") from error
+        raise RequestError(
+            f"The folder {options.out} cannot be made: {error.strerror}. Choose another."
+        ) from error
     client = connect()
     job = client.submit(request)
     told = ""

@@ -51,8 +51,14 @@ def test_our_own_imports_run_one_way(package: str) -> None:
             if not (inside(name, "backend") or inside(name, "app")):
                 continue
             basic = any(name == base or name.startswith(f"{base}.") for base in BASICS - {"backend"})
-            known = basic or name in ("backend", "backend.__version__") or any(inside(name, room) for room in allowed)
-            of_backend = name.removeprefix("backend.").count(".") == 0 and f"backend.{name.split('.')[-1]}" in allowed
+            known = (
+                basic
+                or name in ("backend", "backend.__version__")
+                or any(inside(name, room) for room in allowed)
+            )
+            of_backend = (
+                name.removeprefix("backend.").count(".") == 0 and f"backend.{name.split('.')[-1]}" in allowed
+            )
             assert known or of_backend, f"{file.relative_to(ROOT)} imports {name}"
 
 

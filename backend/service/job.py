@@ -33,7 +33,9 @@ class Job:
             raise Cancelled("Cancelled. What was finished before is kept.")
         self.message, self.done, self.total = message, done, total
 
-    def finish(self, state: State, *, result: Result | None = None, error: LetterheadsError | None = None) -> None:
+    def finish(
+        self, state: State, *, result: Result | None = None, error: LetterheadsError | None = None
+    ) -> None:
         """The last thing that happens to a job."""
         self.result, self.error, self.state = result, error, state
         self.ended = time.monotonic()

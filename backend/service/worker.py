@@ -69,7 +69,9 @@ class Worker:
         """A job by its id. Raises RequestError for one that is not known (any more)."""
         with self._lock:
             if identity not in self._jobs:
-                raise RequestError(f"There is no job {shown(identity)} (any more). Ask for the analysis again.")
+                raise RequestError(
+                    f"There is no job {shown(identity)} (any more). Ask for the analysis again."
+                )
             return self._jobs[identity]
 
     def loaded(self) -> dict[str, Any] | None:
@@ -188,7 +190,9 @@ def _unexpected(error: Exception) -> LetterheadsError:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ResourceError("The disk is full. Free some space, or set LETTERHEADS_HOME to another disk.")
     if isinstance(error, MemoryError):
-        return ResourceError("The machine ran out of memory. Try dtype bfloat16, quantization 8bit, or a smaller model.")
+        return ResourceError(
+            "The machine ran out of memory. Try dtype bfloat16, quantization 8bit, or a smaller model."
+        )
     return LetterheadsError(
         f"Something went wrong inside Letterheads ({type(error).__name__}: {shown(str(error), 200)}). "
         "The terminal that runs it shows where; nothing that was saved is lost."

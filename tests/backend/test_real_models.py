@@ -64,7 +64,9 @@ def test_the_documented_request_writes_the_documented_files(tmp_path: Path) -> N
 
 @pytest.mark.small_model
 def test_label_logits_are_those_of_plain_transformers(client: InProcessClient) -> None:
-    found = answer(client, Request.from_json({"analysis": "prediction", "model": SMALL.to_json(), "question": RAVEN}))
+    found = answer(
+        client, Request.from_json({"analysis": "prediction", "model": SMALL.to_json(), "question": RAVEN})
+    )
     folder = resolve(SMALL).folder
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

@@ -19,7 +19,10 @@ from tests import hand_wired, tiny
 MODEL = ModelSpec("qwen2.5-coder-0.5b")
 REQUEST = Request.build("attribution", model=MODEL, question=hand_wired.question(1), prompt=hand_wired.SPEC)
 SLOW = Request.build(
-    "attention", model=MODEL, questions=tuple(hand_wired.question(n % 4) for n in range(2000)), prompt=hand_wired.SPEC
+    "attention",
+    model=MODEL,
+    questions=tuple(hand_wired.question(n % 4) for n in range(2000)),
+    prompt=hand_wired.SPEC,
 )
 
 
@@ -79,7 +82,9 @@ def test_the_same_numbers_are_one_entry_whatever_the_request_calls_them(client: 
     assert client.find(other) is None
 
 
-def test_the_model_stays_between_jobs_and_goes_when_another_comes(client: InProcessClient, loader: Loader) -> None:
+def test_the_model_stays_between_jobs_and_goes_when_another_comes(
+    client: InProcessClient, loader: Loader
+) -> None:
     client.wait(client.submit(REQUEST), 30)
     client.wait(client.submit(Request.build("prediction", model=MODEL, question=hand_wired.question(1))), 30)
     assert loader.calls == 1
@@ -158,7 +163,11 @@ def test_what_can_be_told_at_once_is_refused_at_once(client: InProcessClient) ->
 
 def test_what_goes_wrong_in_a_job_is_told_in_words(client: InProcessClient) -> None:
     out_of_range = Request.build(
-        "attribution", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC, params={"head": [9, 9]}
+        "attribution",
+        model=MODEL,
+        question=hand_wired.question(0),
+        prompt=hand_wired.SPEC,
+        params={"head": [9, 9]},
     )
     status = client.wait(client.submit(out_of_range), 30)
     assert status.state == "failed"
