@@ -12,17 +12,22 @@ from backend.errors import RequestError, shown
 from backend.progress import Progress
 from backend.questions.prompt import Prompt
 from backend.questions.question import Question
+from backend.results.checkpoint import Checkpoint
 from backend.results.request import HeadRef, Request
 from backend.results.result import Array
 
 
 @dataclass(frozen=True)
 class Task:
-    """A request with its questions fetched, and the shots that go before each of them."""
+    """A request with its questions fetched, and the shots that go before each of them.
+
+    `checkpoint` is where a long analysis may keep what it has finished.
+    """
 
     request: Request
     questions: tuple[Question, ...]
     shots: tuple[tuple[Question, ...], ...]
+    checkpoint: Checkpoint | None = None
 
     def prompts(self, instrument: Instrument) -> list[Prompt]:
         """The rendered prompts, one a question. Raises QuestionError."""

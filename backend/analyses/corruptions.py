@@ -77,12 +77,6 @@ def corrupted(instrument: Instrument, clean: Clean, data: object) -> Corrupted:
     return made
 
 
-def first_difference(clean: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """The first position at which two prompts' tokens differ."""
-    pairs = enumerate(zip(clean, other, strict=False))
-    return next((place for place, (left, right) in pairs if left != right), min(len(clean), len(other)))
-
-
 def matched(clean: Prompt, other: Prompt) -> tuple[int | None, ...]:
     """For each clean position the other prompt's position of the same role and place within it.
 

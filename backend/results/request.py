@@ -49,7 +49,9 @@ class HeadRef:
         if isinstance(data, str):
             return cls.parse(data)
         match data:
-            case [int(layer), int(head)] if layer >= 0 and head >= 0 and bool not in (type(layer), type(head)):
+            case [int(layer), int(head)] if (
+                layer >= 0 and head >= 0 and bool not in (type(layer), type(head))
+            ):
                 return cls(layer, head)
         raise RequestError(f"params.head must be [layer, head], as in [16, 7], not {shown(data)}.")
 

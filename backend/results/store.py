@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backend.errors import ResourceError, StoreError
+from backend.results.checkpoint import Checkpoint
 from backend.results.files import read, write
 from backend.results.result import Result
 
 DEFAULT_LIMIT = 2 * 2**30
 LEFTOVER_SECONDS = 3600
+UNFINISHED = "unfinished"
+UNFINISHED_SECONDS = 30 * 24 * 3600
 
 
 class Store:
@@ -64,6 +67,11 @@ class Store:
             raise StoreError(f"The result could not be saved in {self._folder}: {error.strerror}.") from error
         self._trim(keep=entry)
 
+    def checkpoint(self, key: str) -> Checkpoint:
+        """Where the computation of `key` keeps what it has finished; not counted in the limit."""
+        self._entry(key)  # a key that is no key is refused
+        return Checkpoint(self._folder / UNFINISHED / f"{key}.npz")
+
     def _entry(self, key: str) -> Path:
         if not (key.isascii() and key.isalnum()):
             raise StoreError(f"{key!r} is not a result's key.")
@@ -74,6 +82,9 @@ class Store:
         for leftover in (*self._folder.glob(".writing-*"), *self._folder.glob(".old-*")):
             if time.time() - _used(leftover) > LEFTOVER_SECONDS:  # of a process that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
+        for unfinished in (self._folder / UNFINISHED).glob("*"):
+            if time.time() - _used(unfinished) > UNFINISHED_SECONDS:
+                unfinished.unlink(missing_ok=True)
         entries = [entry for entry in self._folder.glob("??/*") if entry.is_dir()]
         sizes = {entry: _size(entry) for entry in entries}
         excess = sum(sizes.values()) - self._limit

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -114,7 +115,9 @@ class Worker:
         analysis = analysis_named(request.analysis)
         job.progress("Computing")
         begun = time.perf_counter()
-        found = analysis.run(instrument, job.task, job.progress)
+        key = store_key(job.task, instrument.resolved.fingerprint)
+        checkpoint = self._store.checkpoint(key)
+        found = analysis.run(instrument, replace(job.task, checkpoint=checkpoint), job.progress)
         result = Result(
             request=request.to_json(),
             arrays=found.arrays,
@@ -130,7 +133,8 @@ class Worker:
             },
             seconds=time.perf_counter() - begun,
         )
-        self._store.put(store_key(job.task, instrument.resolved.fingerprint), result)
+        self._store.put(key, result)
+        checkpoint.drop()
         return result
 
     def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:

@@ -1,0 +1,21 @@
+"""The one place where the frontend gets its backend."""
+
+from typing import cast
+
+import streamlit as st
+
+from backend.service import connect
+from backend.service.client import Client
+
+
+# connect() makes one client a process; here two browsers that come at the same moment wait for the same one.
+@st.cache_resource(show_spinner=False)
+def _connected() -> Client:
+    return connect()
+
+
+def backend() -> Client:
+    """The backend of this process, or the one that a test put into the session as `client`."""
+    if "client" in st.session_state:
+        return cast(Client, st.session_state["client"])
+    return _connected()

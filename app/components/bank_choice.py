@@ -1,0 +1,31 @@
+"""Which bank: on the pages that pick a question from it, and on those that go over all of it."""
+
+from typing import Literal
+
+import streamlit as st
+
+from app.selection import Selection
+from app.state import change
+from backend.service.client import Client
+
+
+def choose_bank(client: Client, selection: Selection, width: int | Literal["stretch"] = "stretch") -> None:
+    """The banks there are; a data set of the hub can be typed."""
+    titles = {card.name: card.title for card in client.banks()} | {selection.bank.name: selection.bank.title}
+    st.session_state["bank"] = selection.bank.name
+    st.selectbox(
+        "Bank",
+        list(titles),
+        format_func=lambda name: titles.get(name, name),
+        accept_new_options=True,
+        help="Or type a data set of the Hugging Face hub: hub:cais/mmlu/astronomy",
+        key="bank",
+        on_change=lambda: change_bank(st.session_state["bank"]),
+        width=width,
+    )
+
+
+def change_bank(name: str) -> None:
+    """Go to a bank's first question, without the filters of the bank before it."""
+    if name:
+        change(bank=name, item=1, subject="", right="", search="")

@@ -1,0 +1,74 @@
+"""What every page begins with: its title, the question and the prompt in the sidebar, and the selection."""
+
+import streamlit as st
+
+from app.backend_client import backend
+from app.components.notice import quiet, sentence, warning_box
+from app.navigation import QUESTION_PAGE
+from app.selection import SERIES, Selection, select, series
+from app.state import bound, current, write
+from backend.questions.prompt import MAX_SHOTS, TEMPLATES
+from backend.service.client import Client
+
+TEMPLATE_NAMES = {
+    "paper": "paper: as in Lieberum et al.",
+    "plain": "plain: no first sentence",
+    "chat": "chat: the model's own format",
+}
+
+
+def open_page(title: str, intro: str) -> tuple[Client, Selection]:
+    """Draw it and return what the page works with; what the address holds and cannot be used is told here."""
+    st.title(title)
+    st.markdown(intro)
+    client = backend()
+    chosen, problems = current()
+    selection, more = select(chosen, client)
+    warning_box([*problems, *more], "address")
+    with st.sidebar:
+        _prompt_controls(selection)
+    return client, selection
+
+
+def _prompt_controls(selection: Selection) -> None:
+    chosen = selection.chosen
+    st.subheader("Prompt")
+    st.selectbox(
+        "Template", TEMPLATES, format_func=TEMPLATE_NAMES.__getitem__, **bound("template", chosen.template)
+    )
+    known = tuple(SERIES)
+    st.selectbox(
+        "Labels",
+        known if chosen.labels in known else (*known, chosen.labels),
+        format_func=lambda text: f"{', '.join(series(text)[:3])}, …" if text in known else text,
+        accept_new_options=True,
+        help="Or type your own with blanks between, one for each option: K P X Z",
+        **bound("labels", chosen.labels),
+    )
+    st.slider(
+        "Shots",
+        0,
+        MAX_SHOTS,
+        help="Solved questions of the same subject that come before.",
+        **bound("shots", chosen.shots),
+    )
+
+
+def show_question(selection: Selection) -> None:
+    """The question in hand, in the sidebar of the pages about it."""
+    with st.sidebar:
+        st.subheader("Question")
+        sentence(selection.question.stem, key="stem")
+        rows = zip(selection.labels, selection.question.options, strict=True)
+        quiet(
+            "\n".join(
+                f"{label}  {option}{'  ✓' if label == selection.right else ''}" for label, option in rows
+            ),
+            "options",
+        )
+        st.page_link(
+            QUESTION_PAGE,
+            label="Choose another",
+            icon=":material/edit:",
+            query_params=write(selection.chosen),
+        )

@@ -1,0 +1,65 @@
+"""Which head, and how its attention is read: what the Attention and Head pages have in common."""
+
+import streamlit as st
+
+from app.components.notice import warning_box
+from app.navigation import HEAD_PAGE
+from app.selection import Selection
+from app.state import READINGS, bound, change, current, write
+from backend.results.request import HeadRef
+
+
+def choose_reading(selection: Selection) -> None:
+    """Plain attention, or weighted by how much there is to read."""
+    st.segmented_control(
+        "Reading",
+        READINGS,
+        required=True,
+        help="Value-weighted: attention times the length of what the head would write from that token.",
+        **bound("reading", selection.chosen.reading),
+    )
+
+
+def existing_head(selection: Selection, shape: tuple[int, ...]) -> HeadRef | None:
+    """The head in the address if the model, with (layers, heads) `shape`, has it; otherwise says so."""
+    head = selection.chosen.head
+    if head is None or (head.layer < shape[0] and head.head < shape[1]):
+        return head
+    warning_box(
+        [
+            f"This model has no head {head}: its layers go from 0 to {shape[0] - 1} and its heads from 0 to "
+            f"{shape[1] - 1}. Another one is shown instead."
+        ],
+        "head",
+    )
+    return None
+
+
+def head_link(head: HeadRef) -> None:
+    """A link to the head's page."""
+    params = write(current()[0]) | {"head": str(head)}
+    st.page_link(HEAD_PAGE, label=f"Open {head}", icon=":material/center_focus_strong:", query_params=params)
+
+
+def choose_head(head: HeadRef, shape: tuple[int, ...]) -> None:
+    """Selectors for layer and head, and buttons to the neighbours."""
+    layers, heads = shape[:2]
+    st.session_state["head layer"], st.session_state["head number"] = head.layer, head.head
+
+    def take() -> None:
+        change(head=HeadRef(st.session_state["head layer"], st.session_state["head number"]))
+
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row.selectbox("Layer", range(layers), key="head layer", on_change=take, width=110)
+    row.selectbox("Head", range(heads), key="head number", on_change=take, width=110)
+    place = head.layer * heads + head.head
+    for label, step, icon in (("Previous head", -1, "arrow_back"), ("Next head", 1, "arrow_forward")):
+        target = HeadRef(*divmod((place + step) % (layers * heads), heads))
+        row.button(
+            str(target),
+            icon=f":material/{icon}:",
+            key=label,
+            help=label,
+            on_click=change,
+            kwargs={"head": target},
+        )

@@ -1,0 +1,109 @@
+"""A heatmap whose cells can be hovered, walked with the arrow keys and clicked; drawn by heatmap.js."""
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+_HERE = Path(__file__).parent
+_MOUNT = st.components.v2.component(
+    "letterheads_heatmap",
+    html=(_HERE / "heatmap.html").read_text("utf-8"),
+    css=(_HERE / "heatmap.css").read_text("utf-8"),
+    js=(_HERE / "heatmap.js").read_text("utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """What is drawn.
+
+    `values[row, column]` in `unit`, with the ends of their 95 % intervals where there are some. `range` holds
+    the colour scale's ends; `diverging` says that its middle is zero. `marked` cells get a
+    frame. With `heads` a cell is called L16H7, otherwise by its row's and column's text.
+    """
+
+    title: str
+    unit: str
+    values: NDArray[np.float32]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    row_axis: str
+    column_axis: str
+    range: tuple[float, float]
+    diverging: bool = False
+    low: NDArray[np.float32] | None = None
+    high: NDArray[np.float32] | None = None
+    marked: Sequence[tuple[int, int]] = ()
+    heads: bool = False
+    square: bool = False
+
+    def packed(self, clickable: bool) -> bytes:
+        """All in one piece, for heatmap.js: header length, JSON header padded to 4 bytes, float32 numbers."""
+        header = {
+            "title": self.title,
+            "unit": self.unit,
+            "rows": list(self.rows),
+            "columns": list(self.columns),
+            "rowAxis": self.row_axis,
+            "columnAxis": self.column_axis,
+            "range": [float(end) for end in self.range],
+            "diverging": self.diverging,
+            "marked": [list(cell) for cell in self.marked],
+            "heads": self.heads,
+            "square": self.square,
+            "clickable": clickable,
+        }
+        text = json.dumps(header, ensure_ascii=True).encode("ascii")
+        text += b" " * (-len(text) % 4)
+        arrays = [array for array in (self.values, self.low, self.high) if array is not None]
+        numbers = b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays)
+        return struct.pack("<I", len(text)) + text + numbers
+
+
+def head_grid(
+    title: str,
+    unit: str,
+    values: NDArray[np.float32],
+    *,
+    diverging: bool,
+    interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+    marked: Sequence[tuple[int, int]] = (),
+) -> Heatmap:
+    """`values[layer, head]` as a heatmap: zero-centred where `diverging`, else from 0 to the largest."""
+    layers, heads = values.shape
+    largest = float(np.nanmax(np.abs(values))) or 1.0
+    low, high = interval or (None, None)
+    return Heatmap(
+        title=title,
+        unit=unit,
+        values=values,
+        rows=[str(layer) for layer in range(layers)],
+        columns=[str(head) for head in range(heads)],
+        row_axis="layer",
+        column_axis="head",
+        range=(-largest, largest) if diverging else (0.0, largest),
+        diverging=diverging,
+        low=low,
+        high=high,
+        marked=marked,
+        heads=True,
+    )
+
+
+def show_heatmap(heatmap: Heatmap, key: str, on_pick: Callable[[int, int], None] | None = None) -> None:
+    """Draw it; `on_pick(row, column)` is called when a cell is clicked, or Enter pressed on it."""
+
+    def picked() -> None:
+        cell = st.session_state[key].cell
+        if on_pick is not None and isinstance(cell, list | tuple) and len(cell) == 2:
+            row, column = (int(part) for part in cell)
+            if 0 <= row < len(heatmap.rows) and 0 <= column < len(heatmap.columns):
+                on_pick(row, column)
+
+    _MOUNT(key=key, data=heatmap.packed(clickable=on_pick is not None), on_cell_change=picked)

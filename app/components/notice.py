@@ -1,0 +1,41 @@
+"""Text shown as it is: messages, and sentences that hold what a user typed. Each needs a key of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from backend.errors import LetterheadsError
+
+_HERE = Path(__file__).parent
+_MOUNT = st.components.v2.component(
+    "letterheads_notice",
+    html=(_HERE / "notice.html").read_text("utf-8"),
+    css=(_HERE / "notice.css").read_text("utf-8"),
+    js=(_HERE / "notice.js").read_text("utf-8"),
+)
+
+
+def error_box(error: LetterheadsError, key: str = "error") -> None:
+    """The one way in which an error is shown."""
+    _show(key, "error", "This did not work.", [(str(error), False)])
+
+
+def warning_box(problems: Sequence[str], key: str) -> None:
+    """What was wrong but could be passed over; nothing where there are no problems."""
+    if problems:
+        _show(key, "warning", "", [("\n".join(problems), False)])
+
+
+def sentence(*parts: str, key: str, lead: bool = False) -> None:
+    """Parts in turn plain and **strong**: `sentence("It says ", "B", ".", key="says")`."""
+    _show(key, "lead" if lead else "plain", "", [(part, place % 2 == 1) for place, part in enumerate(parts)])
+
+
+def quiet(text: str, key: str) -> None:
+    """A small line, e.g. figures' provenance."""
+    _show(key, "quiet", "", [(text, False)])
+
+
+def _show(key: str, kind: str, title: str, parts: list[tuple[str, bool]]) -> None:
+    _MOUNT(key=f"notice {key}", data={"kind": kind, "title": f"{title} " if title else "", "parts": parts})

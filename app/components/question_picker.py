@@ -1,0 +1,110 @@
+"""Choosing a question from a bank: filters, search, the list, and the neighbours."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.components.bank_choice import change_bank, choose_bank
+from app.components.notice import error_box, quiet
+from app.selection import Selection
+from app.state import bound, change
+from backend.errors import LetterheadsError
+from backend.questions.question import Question
+from backend.service.client import Client
+
+ANY = ""
+
+
+def matching(questions: Sequence[Question], subject: str, right: int | None, search: str) -> list[int]:
+    """Numbers, from 1, of the questions that pass the filters; `search` is looked for in stem and options."""
+    wanted = search.casefold()
+    return [
+        number
+        for number, question in enumerate(questions, start=1)
+        if (not subject or question.subject == subject)
+        and (right is None or question.answer == right)
+        and (not wanted or any(wanted in text.casefold() for text in (question.stem, *question.options)))
+    ]
+
+
+def pick_question(client: Client, selection: Selection) -> None:
+    """The controls; what is picked goes into the address."""
+    questions = client.questions(selection.bank.name)
+    numbers = _filters(client, selection, questions)
+    item = selection.chosen.item
+    listed = numbers if item in numbers else [item, *numbers]
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row.selectbox(
+        f"Question ({len(numbers)} of {len(questions)})",
+        listed,
+        format_func=lambda number: f"{number} · {' '.join(questions[number - 1].stem.split())}",
+        **bound("item", item),
+    )
+    place = listed.index(item)
+    for label, step in (("Previous", -1), ("Next", 1)):
+        target = listed[(place + step) % len(listed)]
+        row.button(
+            label,
+            key=f"{label} question",
+            on_click=change,
+            kwargs={"item": target},
+            disabled=len(listed) < 2,
+        )
+    if not numbers:
+        quiet("No question passes these filters; the one chosen before stays.", "no question")
+
+
+def _filters(client: Client, selection: Selection, questions: Sequence[Question]) -> list[int]:
+    chosen = selection.chosen
+    subjects = [ANY, *selection.bank.subjects]
+    subject = chosen.subject if chosen.subject in subjects else ANY
+    letters = list(dict.fromkeys(question.answer for question in questions if question.answer is not None))
+    rights = [ANY, *(str(letter + 1) for letter in sorted(letters))]
+    right = chosen.right if chosen.right in rights else ANY
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
+        choose_bank(client, selection, width=230)
+    row.selectbox(
+        "Subject",
+        subjects,
+        format_func=lambda name: name or "all subjects",
+        width=210,
+        **bound("subject", subject),
+    )
+    row.selectbox(
+        "Right option",
+        rights,
+        format_func=lambda number: f"option {number}" if number else "any",
+        width=120,
+        **bound("right", right),
+    )
+    row.text_input("Search", placeholder="words in it", width=170, **bound("search", chosen.search))
+    with row.popover("Upload", help="Upload a bank of your own"):
+        _upload(client)
+    return matching(questions, subject, int(right) - 1 if right else None, chosen.search)
+
+
+def _upload(client: Client) -> None:
+    st.markdown(
+        "**CSV** as MMLU has it (question, four options, letter), or **JSONL** with `stem`, `options`, "
+        "`answer` and `subject`. Up to 5,000 questions, 5 MB."
+    )
+    st.file_uploader(
+        "Bank", type=["csv", "jsonl"], key="upload", on_change=_take_upload, args=(client,),
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if "upload error" in st.session_state:
+        error_box(st.session_state["upload error"], "upload")
+
+
+def _take_upload(client: Client) -> None:
+    st.session_state.pop("upload error", None)
+    file = st.session_state["upload"]
+    if file is None:
+        return
+    try:
+        card = client.upload(file.name, file.getvalue())
+    except LetterheadsError as error:
+        st.session_state["upload error"] = error
+    else:
+        change_bank(card.name)

@@ -1,0 +1,29 @@
+"""One question, or the mean over a bank."""
+
+from streamlit.delta_generator import DeltaGenerator
+
+from app.components.bank_choice import choose_bank
+from app.selection import Selection
+from app.state import MAX_LIMIT, SCOPES, bound
+from backend.service.client import Client
+
+NAMES = {"question": "This question", "bank": "Mean over a bank"}
+
+
+def choose_scope(client: Client, selection: Selection, row: DeltaGenerator) -> bool:
+    """The control, put into `row`; for a bank also which, and how many questions. True where it is a bank."""
+    row.segmented_control(
+        "Scope",
+        SCOPES,
+        format_func=NAMES.__getitem__,
+        required=True,
+        **bound("scope", selection.chosen.scope),
+    )
+    if selection.chosen.scope == "question":
+        return False
+    with row:
+        choose_bank(client, selection, width=260)
+    row.number_input(
+        "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
+    )
+    return True

@@ -1,0 +1,85 @@
+"""A prompt's tokens as text, coloured by their role or by a number; drawn by tokens.js."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+_HERE = Path(__file__).parent
+_MOUNT = st.components.v2.component(
+    "letterheads_tokens",
+    html=(_HERE / "tokens.html").read_text("utf-8"),
+    css=(_HERE / "tokens.css").read_text("utf-8"),
+    js=(_HERE / "tokens.js").read_text("utf-8"),
+)
+
+# Roles in the legend's order, each with its place among the theme's colours and how much of it, in %.
+_KINDS = (
+    ("prelude", 0, 0),
+    ("shot", 5, 18),
+    ("stem", 4, 30),
+    ("bracket", 1, 14),
+    ("label", 1, 45),
+    ("option", 0, 30),
+    ("newline", 3, 35),
+    ("suffix", 2, 18),
+    ("final", 2, 60),
+)
+
+
+def pieces(tokens: Sequence[str], text: str) -> list[str]:
+    """The tokens as they are shown: of a character that several tokens make up, all but the first are empty.
+
+    >>> pieces(["up ", "☝", "☝", "!"], "up ☝!")
+    ['up ', '☝', '', '!']
+    """
+    shown, place = [], 0
+    for token in tokens:
+        if text.startswith(token, place):
+            shown.append(token)
+            place += len(token)
+        elif text.endswith(token, 0, place):
+            shown.append("")
+        else:  # a special token, which is not part of the text
+            shown.append(token)
+    return shown
+
+
+def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
+    """Draw a result's prompt (its `tokens`, `roles` and `text`) with each token on its role's colour."""
+    roles = prompt["roles"]
+    data = {
+        "title": title,
+        "tokens": pieces(prompt["tokens"], prompt["text"]),
+        "roles": [role.split(" ")[0] for role in roles],
+        "kinds": _KINDS,
+        "hover": [f"{place}: {role}" for place, role in enumerate(roles)],
+    }
+    _MOUNT(key=key, data=data)
+
+
+def tokens_by_value(
+    title: str,
+    prompt: Mapping[str, Any],
+    values: NDArray[np.float32],
+    unit: str,
+    key: str,
+    *,
+    diverging: bool,
+) -> None:
+    """Draw the prompt with each token on a colour for `values[position]`: zero is no colour."""
+    largest = float(np.abs(values).max()) or 1.0
+    low = [(f"{-largest:.2g}", -largest)] if diverging else []
+    data = {
+        "title": title,
+        "tokens": pieces(prompt["tokens"], prompt["text"]),
+        "values": [float(value) for value in values],
+        "range": [-largest if diverging else 0.0, largest],
+        "diverging": diverging,
+        "hover": [f"{place}: {value:.3g} {unit}" for place, value in enumerate(values)],
+        "legend": [*low, ("0", 0.0), (f"{largest:.2g} {unit}", largest)],
+    }
+    _MOUNT(key=key, data=data)

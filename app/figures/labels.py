@@ -1,0 +1,82 @@
+"""One bar for each label: probabilities, what a node writes, letters predicted."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from app.figures.style import AGAINST, COLOURS, FOR, OTHER, RIGHT, finish, plain
+
+
+def probability_bars(
+    probs: NDArray[np.float32], labels: Sequence[str], options: Sequence[str], right: str | None
+) -> go.Figure:
+    """`probs[label]`, softmax among the labels; the right one is marked in colour and in words."""
+    names = [plain(label) + (" ✓ right" if label == right else "") for label in labels]
+    figure = go.Figure(
+        go.Bar(
+            x=probs,
+            y=names,
+            orientation="h",
+            marker_color=[RIGHT if label == right else OTHER for label in labels],
+            text=[f"{value:.1%}" for value in probs],
+            textposition="auto",
+            customdata=[plain(option) for option in options],
+            hovertemplate="%{y} · %{customdata}<br>%{x:.4f} of the labels' probability<extra></extra>",
+        )
+    )
+    finish(figure, title="Probability among the labels", x="probability", y="", height=110 + 34 * len(labels))
+    figure.update_xaxes(range=[0, 1.04], dtick=0.25, tickformat=".0%")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def written_bars(
+    values: NDArray[np.float32], labels: Sequence[str], right: str | None, title: str
+) -> go.Figure:
+    """`values[label]` in logits, centred over the vocabulary: above zero is for the letter."""
+    figure = go.Figure(
+        go.Bar(
+            x=[plain(label) + (" ✓ right" if label == right else "") for label in labels],
+            y=values,
+            marker_color=[FOR if value >= 0 else AGAINST for value in values],
+            text=[f"{value:+.2f}" for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{x}: %{y:+.4f} logits<extra></extra>",
+        )
+    )
+    finish(figure, title=title, x="label", y="logits", height=300)
+    largest = float(np.abs(values).max()) or 1.0
+    figure.update_yaxes(range=[-1.25 * largest, 1.25 * largest], zeroline=True)
+    return figure
+
+
+def letters_bars(
+    predicted: NDArray[np.float32], right: NDArray[np.float32], labels: Sequence[str]
+) -> go.Figure:
+    """`predicted[label]` beside `right[label]`, shares of the questions."""
+    names = [plain(label) for label in labels]
+    figure = go.Figure()
+    for name, values, colour, pattern in (
+        ("right", right, OTHER, "/"),
+        ("predicted", predicted, COLOURS[0], ""),
+    ):
+        figure.add_bar(
+            x=names,
+            y=values,
+            name=name,
+            marker={"color": colour, "pattern": {"shape": pattern}},
+            hovertemplate=f"%{{x}} {name} in %{{y:.1%}} of the questions<extra></extra>",
+        )
+    finish(
+        figure,
+        title="How often each letter is predicted, and how often it is right",
+        x="label",
+        y="share of questions",
+        height=300,
+    )
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.08, "x": 1, "xanchor": "right"})
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure

@@ -1,0 +1,62 @@
+"""Values over the layers: the logit lens and the MLPs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from app.figures.style import AGAINST, COLOURS, DASHES, FOR, finish, plain
+
+
+def lens_lines(lens: NDArray[np.float32], labels: Sequence[str], right: str | None) -> go.Figure:
+    """`lens[layer, label]`: each label's logit read from the residual stream after each layer."""
+    figure = go.Figure()
+    layers = np.arange(len(lens))
+    for place, label in enumerate(labels):
+        figure.add_scatter(
+            x=layers,
+            y=lens[:, place],
+            mode="lines+markers",
+            name=plain(label) + (" ✓ right" if label == right else ""),
+            line={
+                "color": COLOURS[place % len(COLOURS)],
+                "dash": "solid" if label == right else DASHES[place],
+                "width": 3 if label == right else 1.6,
+            },
+            marker={"size": 4, "symbol": place},
+            hovertemplate=f"{plain(label)} after layer %{{x}}: %{{y:.3f}} logits<extra></extra>",
+        )
+    finish(
+        figure,
+        title="Logit lens: the labels' logits if the model stopped after each layer",
+        x="after layer",
+        y="logits",
+        height=340,
+    )
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.1, "x": 1, "xanchor": "right"})
+    return figure
+
+
+def mlp_bars(
+    values: NDArray[np.float32],
+    title: str,
+    interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+) -> go.Figure:
+    """`values[layer]` in logits, with the ends of the 95 % intervals where there are some."""
+    error = None
+    if interval is not None:
+        low, high = interval
+        error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
+    figure = go.Figure(
+        go.Bar(
+            x=np.arange(len(values)),
+            y=values,
+            error_y=error,
+            marker_color=[FOR if value >= 0 else AGAINST for value in values],
+            hovertemplate="MLP %{x}: %{y:+.4f} logits<extra></extra>",
+        )
+    )
+    finish(figure, title=title, x="layer", y="logits", height=280)
+    figure.update_yaxes(zeroline=True)
+    return figure

@@ -1,0 +1,49 @@
+"""From attributions to what they mean for one letter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Node:
+    """A head (`L16H7`), an MLP (`MLP 16`) or what enters the stack, with its value in logits."""
+
+    name: str
+    value: float
+    layer: int | None
+    head: int | None
+
+
+def net_effect(values: NDArray[np.float32], label: int) -> NDArray[np.float32]:
+    """`value[label] - mean(value[other labels])` over the last axis: what is done for one letter (ours).
+
+    >>> float(net_effect(np.float32([3, 1, 2]), 0))
+    1.5
+    """
+    others = np.delete(values, label, axis=-1)
+    return np.asarray(values[..., label] - others.mean(axis=-1), np.float32)
+
+
+def ranked(
+    heads: NDArray[np.float32],
+    mlps: NDArray[np.float32],
+    count: int,
+    ends: Sequence[tuple[str, float]] = (),
+) -> list[Node]:
+    """The `count` nodes furthest from zero of `heads[layer, head]`, `mlps[layer]` and named `ends`."""
+    nodes = [
+        Node(f"L{layer}H{head}", float(heads[layer, head]), layer, head)
+        for layer, head in np.ndindex(heads.shape)
+    ]
+    nodes += [Node(f"MLP {layer}", float(value), layer, None) for layer, value in enumerate(mlps)]
+    nodes += [Node(name, value, None, None) for name, value in ends]
+    return sorted(nodes, key=lambda node: -abs(node.value))[:count]
+
+
+def strongest_head(net: NDArray[np.float32]) -> tuple[int, int]:
+    """Layer and head of the largest value of `net[layer, head]`."""
+    layer, head = np.unravel_index(int(np.argmax(net)), net.shape)
+    return int(layer), int(head)

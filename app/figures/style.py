@@ -1,0 +1,43 @@
+"""What all charts share: colours told apart by everyone, margins, and text that is never read as markup."""
+
+import html
+
+import plotly.graph_objects as go
+
+# Okabe & Ito (2008), those that stand out on a light and on a dark page.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+RIGHT = "#D55E00"
+OTHER = "#7FA8C4"
+FOR, AGAINST = "#D98324", "#3F8FC0"
+DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot") * 2
+
+
+def plain(text: str) -> str:
+    """Text for a chart, where plotly would read `<b>` as bold.
+
+    >>> plain("<b>x")
+    '&lt;b&gt;x'
+    """
+    return html.escape(text, quote=False)
+
+
+def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.Figure:
+    """Title, axis names, and room for both."""
+    figure.update_layout(
+        title={
+            "text": title,
+            "font": {"size": 14, "family": "Inter, sans-serif", "weight": 600},
+            "x": 0,
+            "xanchor": "left",
+            "y": 0.98,
+            "yanchor": "top",
+        },
+        height=height,
+        margin={"l": 8, "r": 12, "t": 40, "b": 8},
+        hoverlabel={"align": "left"},
+        xaxis={"title": {"text": x}, "automargin": True},
+        yaxis={"title": {"text": y}, "automargin": True},
+        showlegend=False,
+        bargap=0.35,
+    )
+    return figure

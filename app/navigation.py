@@ -1,0 +1,60 @@
+"""The pages, and links between them that keep the choices."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.state import current, write
+from backend.results.request import HeadRef
+
+HEAD_PAGE = "app/views/head.py"
+QUESTION_PAGE = "app/views/question.py"
+PAGES: tuple[dict[str, Any], ...] = (
+    {
+        "page": QUESTION_PAGE,
+        "title": "Question",
+        "icon": ":material/contact_support:",
+        "default": True,
+        "help": "Choose or write a question; see the prompt and what the model answers.",
+    },
+    {
+        "page": "app/views/attribution.py",
+        "title": "Attribution",
+        "icon": ":material/grid_on:",
+        "help": "Which heads and MLPs wrote the letter.",
+    },
+    {
+        "page": "app/views/attention.py",
+        "title": "Attention",
+        "icon": ":material/visibility:",
+        "help": "Where each head's final token looks.",
+    },
+    {
+        "page": HEAD_PAGE,
+        "title": "Head",
+        "icon": ":material/center_focus_strong:",
+        "help": "One head: what it writes, from which tokens, and where it looks.",
+    },
+    {
+        "page": "app/views/model.py",
+        "title": "Model",
+        "icon": ":material/memory:",
+        "help": "Which model, whether our figures agree with it, and whether it answers by letter at all.",
+    },
+)
+
+
+def show_links() -> None:
+    """The list of pages in the sidebar. The built-in one would drop the address' choices."""
+    params = write(current()[0])
+    with st.sidebar:
+        for page in PAGES:
+            st.page_link(
+                page["page"], label=page["title"], icon=page["icon"], query_params=params, width="stretch"
+            )
+
+
+def open_head(layer: int, head: int) -> None:
+    """Go to a head's page, from a callback; the choices stay."""
+    params = write(current()[0]) | {"head": str(HeadRef(layer, head))}
+    st.switch_page(HEAD_PAGE, query_params=params)

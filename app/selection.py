@@ -1,0 +1,122 @@
+"""What the choices mean with this backend: the question, its labels, the model, and requests about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.state import Chosen
+from backend.errors import LetterheadsError, QuestionError, RequestError, shown
+from backend.questions.prompt import DEFAULT_LABELS, PromptSpec
+from backend.questions.question import MAX_OPTIONS, Question
+from backend.results.request import ModelSpec, QuestionSet, Request
+from backend.service.client import BankCard, Client
+
+SERIES = {
+    "A": DEFAULT_LABELS,
+    "a": tuple(label.lower() for label in DEFAULT_LABELS),
+    "1": tuple(str(number) for number in range(1, MAX_OPTIONS + 1)),
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One question put to one model. `labels` are those of its options; `chosen` is made valid."""
+
+    chosen: Chosen
+    bank: BankCard
+    question: Question
+    labels: tuple[str, ...]
+    model: ModelSpec
+    prompt: PromptSpec
+
+    @property
+    def right(self) -> str | None:
+        """The right option's label, where it is known."""
+        return None if self.question.answer is None else self.labels[self.question.answer]
+
+    def ask(self, analysis: str, **params: Any) -> Request:
+        """The analysis of this one question."""
+        return Request.build(
+            analysis, model=self.model, prompt=self.prompt, question=self.question, params=params
+        )
+
+    def ask_bank(self, analysis: str) -> Request:
+        """The analysis over the first `limit` questions of the bank, in a drawn order."""
+        questions = QuestionSet(self.bank.name, min(self.chosen.limit, self.bank.questions))
+        return Request.build(analysis, model=self.model, prompt=self.prompt, questions=questions)
+
+
+def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:
+    """What is chosen, with a default in place of every choice that does not exist; a sentence for each."""
+    problems: list[str] = []
+    bank, questions = _bank(chosen.bank, client, problems)
+    item = _item(chosen.item, bank, questions, problems)
+    question = chosen.question or questions[item - 1]
+    labels = _labels(chosen.labels, question, problems)
+    letter = _letter(chosen.letter, labels[: len(question.options)], problems)
+    chosen = replace(
+        chosen,
+        bank=bank.name,
+        item=item,
+        letter=letter,
+        labels=chosen.labels if labels == series(chosen.labels) else "A",
+    )
+    selection = Selection(
+        chosen=chosen,
+        bank=bank,
+        question=question,
+        labels=labels[: len(question.options)],
+        model=ModelSpec(chosen.model, chosen.dtype, chosen.quantization, chosen.device),
+        prompt=PromptSpec(chosen.template, labels, chosen.shots, bank.name if chosen.shots else ""),
+    )
+    return selection, problems
+
+
+def series(text: str) -> tuple[str, ...]:
+    """What a choice of labels means: a series named by its first label, or own ones with blanks between."""
+    return SERIES.get(text, tuple(text.split()))
+
+
+def _bank(name: str, client: Client, problems: list[str]) -> tuple[BankCard, Sequence[Question]]:
+    cards = client.banks()
+    if not cards:
+        raise QuestionError("There are no question banks.")
+    listed = {card.name: card for card in cards}
+    card = listed.get(name, cards[0])
+    if name and name not in listed:
+        try:
+            # A data set of the hub is known by its name alone.
+            questions = client.questions(name)
+        except LetterheadsError as error:
+            problems.append(f"{error} {card.title} is shown instead.")
+        else:
+            subjects = tuple(dict.fromkeys(question.subject for question in questions))
+            return BankCard(name, name, len(questions), subjects), questions
+    return card, client.questions(card.name)
+
+
+def _item(item: int, bank: BankCard, questions: Sequence[Question], problems: list[str]) -> int:
+    if not questions:
+        raise QuestionError(f"The bank {shown(bank.title)} holds no questions. Choose another.")
+    if item <= len(questions):
+        return item
+    problems.append(f"{bank.title} has {len(questions)} questions, none numbered {item}; the first is shown.")
+    return 1
+
+
+def _labels(text: str, question: Question, problems: list[str]) -> tuple[str, ...]:
+    try:
+        labels = PromptSpec(labels=series(text)).labels
+        if len(labels) < len(question.options):
+            raise RequestError(f"{len(question.options)} options need as many labels, not {shown(text)}.")
+    except LetterheadsError as error:
+        problems.append(f"{error} The labels A, B, C, … are used instead.")
+        return SERIES["A"]
+    return labels
+
+
+def _letter(letter: str, labels: Sequence[str], problems: list[str]) -> str:
+    if not letter or letter in labels:
+        return letter
+    problems.append(f"No option is labelled {shown(letter)}; the net effect on one letter is shown instead.")
+    return ""

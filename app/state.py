@@ -1,0 +1,171 @@
+"""What is chosen. The address is the state: every page reads it from there, every control writes it there."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import streamlit as st
+
+from backend.errors import LetterheadsError, RequestError, shown
+from backend.questions.prompt import MAX_SHOTS, TEMPLATES
+from backend.questions.question import Question
+from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATIONS, HeadRef
+
+SCOPES = ("question", "bank")
+READINGS = ("plain", "value-weighted")
+MAX_LIMIT = 5000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """All choices of all pages. A field at its default is left out of the address.
+
+    `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
+    `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
+    """
+
+    model: str = DEFAULT_MODEL
+    dtype: str = "auto"
+    quantization: str = "none"
+    device: str = "auto"
+    bank: str = ""
+    item: int = 1
+    question: Question | None = None
+    subject: str = ""
+    right: str = ""
+    search: str = ""
+    template: str = "paper"
+    labels: str = "A"
+    shots: int = 0
+    scope: str = "question"
+    limit: int = 60
+    letter: str = ""
+    role: str = ""
+    reading: str = "plain"
+    head: HeadRef | None = None
+
+
+def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
+    """The choices an address holds, and one sentence for each part of it that could not be used."""
+    chosen, problems = Chosen(), []
+    for name, text in params.items():
+        reader = READERS.get(name)
+        if reader is None:
+            problems.append(f"The address holds {shown(name)}, which means nothing here.")
+            continue
+        try:
+            chosen = replace(chosen, **{name: reader(name, text)})
+        except LetterheadsError as error:
+            problems.append(f"{error} The address had it so; the default is used instead.")
+    return chosen, problems
+
+
+def write(chosen: Chosen) -> dict[str, str]:
+    """The address' parameters for these choices: `read(write(chosen)) == (chosen, [])`."""
+    changed = (field.name for field in fields(chosen) if getattr(chosen, field.name) != field.default)
+    return {name: _text(getattr(chosen, name)) for name in changed}
+
+
+def current() -> tuple[Chosen, list[str]]:
+    """The choices of the address in the browser, and what of it could not be used."""
+    params = {name: st.query_params[name] for name in st.query_params}
+    default = os.environ.get("LETTERHEADS_MODEL", DEFAULT_MODEL)
+    return read({"model": default, **params})
+
+
+def change(**choices: Any) -> None:
+    """Put some choices into the address; the others stay."""
+    st.query_params.from_dict(write(replace(current()[0], **choices)))
+
+
+def bound(name: str, value: object, page: str = "") -> dict[str, Any]:
+    """The arguments that tie a widget to one choice: it shows `value` and writes what the user picks.
+
+    `page` keeps two pages' widgets for one choice apart.
+    """
+    key = f"{page}{name}"
+    st.session_state[key] = value
+    return {"key": key, "on_change": _take, "args": (name, key)}
+
+
+def _take(name: str, key: str) -> None:
+    picked = st.session_state[key]
+    # A second click on the chosen segment of a segmented control unchooses it; keep the choice.
+    if picked is not None:
+        change(**{name: picked})
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Question):
+        return json.dumps(value.to_json(), ensure_ascii=False, separators=(",", ":"))
+    return str(value)
+
+
+def _free(name: str, text: str) -> str:
+    return text
+
+
+def _named(name: str, text: str) -> str:
+    if not text.strip():
+        raise RequestError(f"{name} is empty.")
+    return text
+
+
+def _one_of(allowed: Iterable[str]) -> Callable[[str, str], str]:
+    choices = tuple(allowed)
+
+    def reader(name: str, text: str) -> str:
+        if text not in choices:
+            raise RequestError(f"{name} must be one of {', '.join(choices)}, not {shown(text)}.")
+        return text
+
+    return reader
+
+
+def _whole(low: int, high: int) -> Callable[[str, str], int]:
+    def reader(name: str, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+            raise RequestError(f"{name} must be a whole number from {low} to {high}, not {shown(text)}.")
+        return int(text)
+
+    return reader
+
+
+def _question(name: str, text: str) -> Question:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{name} must be JSON, not {shown(text)}.") from error
+    return Question.from_json(data)
+
+
+def _head(name: str, text: str) -> HeadRef:
+    head = HeadRef.parse(text)
+    if max(head.layer, head.head) > 9999:
+        raise RequestError(f"No model has a head {shown(text)}.")
+    return head
+
+
+READERS: dict[str, Callable[[str, str], Any]] = {
+    "model": _named,
+    "dtype": _one_of(DTYPES),
+    "quantization": _one_of(QUANTIZATIONS),
+    "device": _one_of(DEVICES),
+    "bank": _named,
+    "item": _whole(1, 10**6),
+    "question": _question,
+    "subject": _free,
+    "right": _free,
+    "search": _free,
+    "template": _one_of(TEMPLATES),
+    "labels": _named,
+    "shots": _whole(0, MAX_SHOTS),
+    "scope": _one_of(SCOPES),
+    "limit": _whole(1, MAX_LIMIT),
+    "letter": _named,
+    "role": _named,
+    "reading": _one_of(READINGS),
+    "head": _head,
+}

@@ -1,0 +1,115 @@
+"""Where the final token of each head looks: all heads at a glance, then one, token by token."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.components.frame import open_page, show_question
+from app.components.head_choice import choose_reading, existing_head, head_link
+from app.components.heatmap import head_grid, show_heatmap
+from app.components.job import result_of
+from app.components.notice import warning_box
+from app.components.provenance import show_provenance
+from app.components.scope import choose_scope
+from app.components.tokens import tokens_by_value
+from app.figures.kinds import kinds_of, mass
+from app.figures.net import strongest_head
+from app.selection import Selection
+from app.state import bound, change
+from backend.errors import shown
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+Values = NDArray[np.float32]
+MEASURES = {
+    "right_share": "Share of the attention on labels that is on the right one",
+    "right_top": "Share of questions whose most attended token is the right label",
+    "right_top_among_labels": "Share of questions whose most attended label is the right one",
+}
+
+
+def choose_role(kinds: list[str], selection: Selection, name: Callable[[str], str] = str) -> str:
+    """Which tokens' share of the attention is shown; the right label's by default."""
+    role = selection.chosen.role
+    fallback = next((kind for kind in ("right label", "label") if kind in kinds), kinds[0])
+    if role and role not in kinds:
+        warning_box(
+            [f"There are no tokens of the kind {shown(role)} here; {fallback} is shown instead."], "role"
+        )
+    chosen = role if role in kinds else fallback
+    with row:
+        st.selectbox("Attention on", kinds, format_func=name, width=440, **bound("role", chosen))
+        choose_reading(selection)
+    return chosen
+
+
+def show_bank(result: Result, selection: Selection) -> HeadRef:
+    kinds = list(result.ticks["role"])
+    role = choose_role([*kinds, *MEASURES], selection, lambda kind: MEASURES.get(kind, f"{kind}: mean share"))
+    values = result[role] if role in MEASURES else result["roles"][..., kinds.index(role)]
+    title = MEASURES.get(role, f"Mean attention of the final token on: {role}")
+    return show_grid(f"{title}, {result.scalars['count']} questions", "share", values, selection)
+
+
+def show_one(result: Result, selection: Selection) -> HeadRef:
+    roles, right = result.scalars["roles"], selection.question.answer
+    role = choose_role(kinds_of(roles, right), selection)
+    rows, unit = read_rows(result, selection)
+    return show_grid(
+        f"Attention of the final token on: {role}", unit, mass(rows, roles, right, role), selection
+    )
+
+
+def show_grid(title: str, unit: str, values: Values, selection: Selection) -> HeadRef:
+    """All heads; returns the one to look at, which is marked: the chosen one, or the one with the most."""
+    head = existing_head(selection, values.shape) or HeadRef(*strongest_head(values))
+    grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)])
+    show_heatmap(grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)))
+    st.caption(
+        "Each cell is a head; the further from the page's colour, the more. Click one to see it below."
+    )
+    return head
+
+
+def read_rows(result: Result, selection: Selection) -> tuple[Values, str]:
+    """The final rows in the chosen reading, and their unit."""
+    if selection.chosen.reading == "plain":
+        return result["final"], "share"
+    return result["final_value_weighted"], "norm"
+
+
+def show_head(result: Result, head: HeadRef, selection: Selection) -> None:
+    """One head on the question in hand."""
+    rows, unit = read_rows(result, selection)
+    tokens_by_value(
+        f"{head} on the question in hand: where its final token looks ({selection.chosen.reading})",
+        result.scalars,
+        rows[head.layer, head.head],
+        unit,
+        "attended",
+        diverging=False,
+    )
+    st.caption(
+        "The stronger the colour, the more the final token attends there. Point at a token for its value."
+    )
+    head_link(head)
+
+
+client, selection = open_page(
+    "Where do the heads look?",
+    "The answer is computed at the last token. Each head there attends to all tokens so far. "
+    "Pick a kind of token and see which heads attend to it.",
+)
+show_question(selection)
+row = st.container(horizontal=True, vertical_alignment="bottom")
+over_bank = choose_scope(client, selection, row)
+request = selection.ask_bank("attention") if over_bank else selection.ask("attention")
+result = result_of(client, request, "attention")
+if result:
+    head = (show_bank if over_bank else show_one)(result, selection)
+    show_provenance(result)
+    own = result_of(client, selection.ask("attention"), "attention of one") if over_bank else result
+    if own:
+        show_head(own, head, selection)

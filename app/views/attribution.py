@@ -1,0 +1,127 @@
+"""Which heads and MLPs wrote the letter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
+
+from app.components.frame import open_page, show_question
+from app.components.heatmap import head_grid, show_heatmap
+from app.components.job import result_of
+from app.components.node_table import node_table
+from app.components.provenance import show_provenance
+from app.components.scope import choose_scope
+from app.figures.layers import mlp_bars
+from app.figures.net import Node, net_effect, ranked
+from app.navigation import open_head
+from app.selection import Selection
+from app.state import bound
+from backend.results.result import Result
+
+Values = NDArray[np.float32]
+TOP = 20
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is drawn: one value in logits for each node, maybe with 95 % intervals."""
+
+    what: str
+    heads: Values
+    mlps: Values
+    ends: tuple[tuple[str, float], ...] = ()
+    heads_interval: tuple[Values, Values] | None = None
+    mlps_interval: tuple[Values, Values] | None = None
+
+
+def of_question(result: Result, letter: str, selection: Selection) -> Shown:
+    """The net effect on the right letter (the predicted one where none is known), or what one is written."""
+    target = letter or selection.right or str(result.scalars["predicted"])
+    place = selection.labels.index(target)
+    parts = {name: result[name] for name in ("heads", "mlps", "embedding", "bias")}
+    if letter:
+        what = f"Written for {target}"
+        parts = {name: values[..., place] for name, values in parts.items()}
+    else:
+        what = f"Net effect on {target}, the {'predicted' if selection.right is None else 'right'} letter"
+        parts = {name: net_effect(values, place) for name, values in parts.items()}
+    ends = (("embedding", float(parts["embedding"])), ("biases", float(parts["bias"])))
+    return Shown(what, parts["heads"], parts["mlps"], ends)
+
+
+def of_bank(result: Result) -> Shown:
+    """The mean net effect on the right letter."""
+    return Shown(
+        what=f"Mean net effect on the right letter over {result.scalars['count']} questions",
+        heads=result["net"],
+        mlps=result["mlp_net"],
+        heads_interval=(result["net_low"], result["net_high"]),
+        mlps_interval=(result["mlp_net_low"], result["mlp_net_high"]),
+    )
+
+
+def choose_letter(selection: Selection, row: DeltaGenerator) -> str:
+    known = f"Net effect on the {'right' if selection.right else 'predicted'} letter"
+    row.selectbox(
+        "Show",
+        ["", *selection.labels],
+        format_func=lambda label: f"What is written for {label}" if label else known,
+        width=320,
+        **bound("letter", selection.chosen.letter),
+    )
+    return selection.chosen.letter
+
+
+def columns_for(nodes: list[Node], shown: Shown) -> Mapping[str, list[float]]:
+    columns = {"logits": [node.value for node in nodes]}
+    if shown.heads_interval and shown.mlps_interval:
+        for name, heads, mlps in zip(
+            ("95 % from", "to"), shown.heads_interval, shown.mlps_interval, strict=True
+        ):
+            columns[name] = [
+                float(mlps[node.layer] if node.head is None else heads[node.layer, node.head])
+                for node in nodes
+            ]
+    return columns
+
+
+client, selection = open_page(
+    "Who wrote the letter?",
+    "Direct logit attribution: how many logits each head and each MLP adds to a letter by writing "
+    "straight to the output. **Net effect** (our definition): its logits minus the mean of the others'.",
+)
+show_question(selection)
+row = st.container(horizontal=True, vertical_alignment="bottom")
+over_bank = choose_scope(client, selection, row)
+letter = "" if over_bank else choose_letter(selection, row)
+request = selection.ask_bank("attribution") if over_bank else selection.ask("attribution")
+result = result_of(client, request, "attribution")
+if result:
+    shown = of_bank(result) if over_bank else of_question(result, letter, selection)
+    head = selection.chosen.head
+    marked = [(head.layer, head.head)] if head else []
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        grid = head_grid(
+            f"{shown.what}: heads",
+            "logits",
+            shown.heads,
+            diverging=True,
+            interval=shown.heads_interval,
+            marked=marked,
+        )
+        show_heatmap(grid, "attribution heads", on_pick=open_head)
+        st.caption("Orange heads write for the letter, blue ones against it. Click a cell to open that head.")
+    with right:
+        nodes = ranked(shown.heads, shown.mlps, TOP, shown.ends)
+        st.markdown(f"**The {len(nodes)} nodes furthest from zero**")
+        node_table(nodes, columns_for(nodes, shown), "top nodes")
+        st.caption("Select a head's row to open it.")
+    st.plotly_chart(
+        mlp_bars(shown.mlps, f"{shown.what}: MLPs", shown.mlps_interval), key="mlps", alt="MLP bars"
+    )
+    st.caption("One bar for each layer's MLP; above zero it writes for the letter.")
+    show_provenance(result)

@@ -1,0 +1,115 @@
+"""One head: what it writes for each letter, from which tokens, and where it looks."""
+
+import numpy as np
+import streamlit as st
+
+from app.components.frame import open_page, show_question
+from app.components.head_choice import choose_head, choose_reading, existing_head
+from app.components.heatmap import Heatmap, show_heatmap
+from app.components.job import result_of
+from app.components.notice import quiet
+from app.components.provenance import show_provenance
+from app.components.tokens import tokens_by_value
+from app.figures.labels import written_bars
+from app.figures.net import net_effect, strongest_head
+from app.selection import Selection
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+# A pattern larger than this is shown for its last tokens only: cells would be too small to point at.
+MOST_TOKENS = 300
+
+
+def target_of(result: Result, selection: Selection) -> str:
+    """The letter that net effects are about: the right one, or the predicted one where none is known."""
+    return selection.right or str(result.scalars["predicted"])
+
+
+def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
+    written = result["heads"][head.layer, head.head]
+    left, right = st.columns(2, gap="large")
+    with left:
+        figure = written_bars(
+            written, selection.labels, selection.right, f"What {head} writes for each letter"
+        )
+        st.plotly_chart(figure, key="written", alt="Bars of the logits written for each letter")
+        st.caption("Logits, centred over the vocabulary: above zero the head speaks for the letter.")
+    with right:
+        target = target_of(result, selection)
+        place = selection.labels.index(target)
+        tokens_by_value(
+            f"From which tokens: net effect on {target}, {net_effect(written, place):+.2f} logits in all",
+            result.scalars,
+            net_effect(result["source"], place),
+            "logits",
+            "sources",
+            diverging=True,
+        )
+        st.caption(
+            "Orange: what it reads there speaks for the letter; blue: against it. They sum to the whole."
+        )
+
+
+def show_looking(result: Result, head: HeadRef, selection: Selection) -> None:
+    choose_reading(selection)
+    plain = selection.chosen.reading == "plain"
+    rows = result["final" if plain else "final_value_weighted"]
+    tokens_by_value(
+        f"Where {head}'s final token looks ({selection.chosen.reading})",
+        result.scalars,
+        rows[head.layer, head.head],
+        "share" if plain else "norm",
+        "looks",
+        diverging=False,
+    )
+    st.caption("The stronger the colour, the more attention. Shares sum to 1; value-weighted ones do not.")
+
+
+def show_pattern(result: Result, head: HeadRef) -> None:
+    tokens = [f"{token.strip() or repr(token)[1:-1]}" for token in result.scalars["tokens"]][-MOST_TOKENS:]
+    pattern = result["pattern"][-MOST_TOKENS:, -MOST_TOKENS:]
+    above = np.triu(np.ones(pattern.shape, bool), 1)
+    heatmap = Heatmap(
+        title=f"{head}'s whole attention pattern",
+        unit="share",
+        values=np.where(above, np.float32(np.nan), pattern).astype(np.float32),
+        rows=tokens,
+        columns=tokens,
+        row_axis="from token",
+        column_axis="to token",
+        range=(0.0, 1.0),
+        square=True,
+    )
+    show_heatmap(heatmap, "pattern")
+    st.caption(
+        "Each row sums to 1: how much a token attends to itself and those before it. The last row answers."
+    )
+    if len(result.scalars["tokens"]) > MOST_TOKENS:
+        quiet(f"Only the last {MOST_TOKENS} of {len(result.scalars['tokens'])} tokens are shown.", "cut")
+
+
+client, selection = open_page(
+    "One head",
+    "What a single head writes for each letter, from which tokens it takes it, and where it looks.",
+)
+show_question(selection)
+overview = result_of(client, selection.ask("attribution"), "attribution")
+if overview:
+    shape = overview["heads"].shape
+    head = existing_head(selection, shape)
+    if head is None:
+        place = selection.labels.index(target_of(overview, selection))
+        head = HeadRef(*strongest_head(net_effect(overview["heads"], place)))
+        quiet(f"{head} has the largest net effect on {selection.labels[place]} of all heads.", "strongest")
+    choose_head(head, shape)
+    st.header(str(head))
+    params = {"head": [head.layer, head.head]}
+    written = result_of(client, selection.ask("attribution", **params), "head attribution")
+    if written:
+        show_written(written, head, selection)
+        show_provenance(written)
+    looking = result_of(client, selection.ask("attention", **params), "head attention")
+    if looking:
+        show_looking(looking, head, selection)
+        show_pattern(looking, head)
+        show_provenance(looking)

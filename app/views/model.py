@@ -1,0 +1,118 @@
+"""Which model, whether our figures agree with it, and whether it answers by letter at all."""
+
+import pandas as pd
+import streamlit as st
+
+from app.components.bank_choice import choose_bank
+from app.components.frame import open_page
+from app.components.job import result_of
+from app.components.notice import quiet, sentence
+from app.components.provenance import mark, show_provenance
+from app.figures.labels import letters_bars
+from app.selection import Selection
+from app.state import MAX_LIMIT, bound
+from backend.results.request import DEVICES, DTYPES, QUANTIZATIONS, Request
+from backend.results.result import Result
+from backend.service.client import Client, ModelCard
+
+FIGURES = {
+    "logits_error": "Recorded logits equal the model's own (largest difference, logits)",
+    "identity_error": "Attributions sum to the logits (largest difference, logits)",
+    "heads_error": "Heads sum to what attention wrote (share of the largest value)",
+    "pattern_error": "Patterns times values give each head's output (share of the largest value)",
+}
+
+
+def choose_model(client: Client, selection: Selection) -> None:
+    cards = {card.name: card for card in client.models()}
+    chosen = selection.chosen
+    st.selectbox(
+        "Model",
+        list(cards) if chosen.model in cards else [*cards, chosen.model],
+        format_func=lambda name: card_text(cards[name]) if name in cards else name,
+        accept_new_options=True,
+        help="Or type a hub id (Qwen/Qwen2.5-0.5B), a local folder, or a GGUF file.",
+        **bound("model", chosen.model),
+    )
+    columns = st.columns(3)
+    columns[0].selectbox("dtype", DTYPES, **bound("dtype", chosen.dtype))
+    columns[1].selectbox("Quantization", QUANTIZATIONS, **bound("quantization", chosen.quantization))
+    columns[2].selectbox("Device", DEVICES, **bound("device", chosen.device))
+    resolved = client.resolve(selection.model)
+    sentence(
+        "It runs in ",
+        f"{resolved['dtype']} on {resolved['device']}",
+        f". {resolved['reason']}",
+        key="resolved",
+    )
+
+
+def card_text(card: ModelCard) -> str:
+    state = "ready" if card.ready else f"to be fetched, {card.bytes / 1e9:.1f} GB"
+    return f"{card.title} · {card.license} · {card.role} · {state}"
+
+
+def show_self_check(result: Result) -> None:
+    rows = [
+        {
+            "figure": FIGURES.get(name, name.replace("_", " ")),
+            "value": f"{value:.2g}",
+            "limit": f"{limit:g}",
+            "": mark(value, limit),
+        }
+        for name, (value, limit) in result.checks.items()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Self-check figures with their limits")
+    sizes = result.scalars
+    quiet(
+        f"{sizes['family']} · {sizes['layers']} layers · {sizes['heads']} heads ({sizes['kv_heads']} for "
+        f"keys and values) of {sizes['d_head']} · width {sizes['d_model']} · "
+        f"vocabulary {sizes['vocabulary']:,}",
+        "sizes",
+    )
+
+
+def show_answers(result: Result) -> None:
+    scalars = result.scalars
+    sentence("", f"{'✓' if scalars['go'] else '✗'} {scalars['verdict']}", key="verdict", lead=True)
+    columns = st.columns(3)
+    columns[0].metric("Right by letter", f"{scalars['label_accuracy']['value']:.0%}", border=True)
+    columns[1].metric("Right by content", f"{scalars['content_accuracy']['value']:.0%}", border=True)
+    columns[2].metric("Loss on the letter", f"{scalars['loss']['value']:.2f} nats", border=True)
+    for column, name in zip(columns, ("label_accuracy", "content_accuracy", "loss"), strict=True):
+        with column:
+            quiet(interval_text(scalars[name], percent=name != "loss"), f"interval {name}")
+    figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
+    st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
+    st.caption("Where bars of a pair differ much, the model favours or avoids that letter whatever is asked.")
+
+
+def interval_text(figure: dict[str, float | None], *, percent: bool) -> str:
+    low, high = figure["low"], figure["high"]
+    if low is None or high is None:
+        return "no interval: too few questions"
+    return f"95 %: {low:.0%} to {high:.0%}" if percent else f"95 %: {low:.2f} to {high:.2f}"
+
+
+client, selection = open_page(
+    "The model",
+    "Which model is looked into, and whether what is recorded of it is what it does. The check over a bank "
+    "tells whether it answers by letter at all: without that, there is no circuit to find.",
+)
+choose_model(client, selection)
+st.subheader("Self-check")
+checked = result_of(client, Request.build("self-check", model=selection.model), "self-check")
+if checked:
+    show_self_check(checked)
+    show_provenance(checked, checks=False)
+st.subheader("Does it answer by letter?")
+row = st.container(horizontal=True, vertical_alignment="bottom")
+with row:
+    choose_bank(client, selection, width=320)
+row.number_input(
+    "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
+)
+answers = result_of(client, selection.ask_bank("check-model"), "check-model")
+if answers:
+    show_answers(answers)
+    show_provenance(answers)

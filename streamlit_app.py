@@ -1,0 +1,16 @@
+"""The dashboard's entry: its pages, and what stands around each of them."""
+
+import streamlit as st
+
+from app.components.notice import error_box
+from app.navigation import PAGES, show_links
+from backend.errors import LetterheadsError
+
+st.set_page_config(page_title="Letterheads", page_icon="static/icon.svg", layout="wide")
+st.logo("static/logo.svg", size="large")
+page = st.navigation([st.Page(**fields) for fields in PAGES], position="hidden")
+show_links()
+try:
+    page.run()
+except LetterheadsError as error:
+    error_box(error)

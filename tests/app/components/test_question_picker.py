@@ -1,0 +1,29 @@
+from app.components.question_picker import matching
+from tests.app.fake_client import BANK
+from tests.app.opened import notices, opened
+
+
+def test_filters_and_search_go_together() -> None:
+    assert matching(BANK, "", None, "") == [1, 2, 3, 4, 5]
+    assert matching(BANK, "colors", None, "") == [1, 2]
+    assert matching(BANK, "", 1, "") == [5]
+    assert matching(BANK, "colors", None, "BLUE") == [2]
+    assert matching(BANK, "colors", 1, "") == []
+
+
+def test_search_looks_into_options() -> None:
+    assert matching(BANK, "", None, "☝") == [5]
+
+
+def test_an_upload_becomes_the_bank() -> None:
+    at = opened("question", item="3")
+    at.file_uploader(key="upload").upload("mine.csv", b"q,a,b,c,d,A").run()
+    assert at.query_params == {"bank": "upload:1"}
+    assert notices(at, "error") == []
+
+
+def test_an_unusable_upload_is_told_with_its_line() -> None:
+    at = opened("question", item="3")
+    at.file_uploader(key="upload").upload("mine.csv", b" ").run()
+    assert notices(at, "error") == ["Line 1 of 'mine.csv' is empty."]
+    assert at.query_params == {"item": "3"}

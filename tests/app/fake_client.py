@@ -1,0 +1,250 @@
+"""A client with answers made up from the request: the pages' seam for tests. No model, no disk."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backend.errors import LetterheadsError, QuestionError, shown
+from backend.questions.question import Question
+from backend.results.request import ModelSpec, Request
+from backend.results.result import Array, Result
+from backend.service.client import BankCard, JobStatus, ModelCard
+
+LAYERS, HEADS = 6, 4
+STAR = (3, 2)  # the head that writes the right letter
+SUBJECTS = {"red": "colors", "blue": "colors", "green": "plants", "round": "shapes"}
+BANK = (
+    *(
+        Question(f"Which is {what}?", (what, "up", "down", "left"), 0, subject)
+        for what, subject in SUBJECTS.items()
+    ),
+    Question("Where is <b>up</b>?", ("down", "up ☝️", "left", "right"), 1, "directions"),
+)
+KINDS = (
+    "prelude",
+    "stem",
+    "right label",
+    "wrong label",
+    "right option",
+    "wrong option",
+    "newline",
+    "suffix",
+    "final",
+)
+
+
+class FakeClient:
+    """Answers at once, or (with `slow`) never; `error` is raised by every result."""
+
+    def __init__(self, *, slow: bool = False, error: LetterheadsError | None = None) -> None:
+        self.slow = slow
+        self.error = error
+        self.submitted: list[Request] = []
+        self.cancelled: list[str] = []
+        self.banked = {"copy-colors": BANK, "other": BANK[:2]}
+
+    def models(self) -> Sequence[ModelCard]:
+        return (
+            ModelCard(
+                "qwen2.5-coder-1.5b",
+                "Qwen2.5-Coder 1.5B",
+                "Apache-2.0",
+                "default",
+                1_540_000_000,
+                10**9,
+                True,
+            ),
+            ModelCard(
+                "qwen2.5-coder-0.5b", "Qwen2.5-Coder 0.5B", "Apache-2.0", "small", 490_000_000, 10**8, False
+            ),
+        )
+
+    def banks(self) -> Sequence[BankCard]:
+        return [
+            BankCard(name, name.title(), len(questions), tuple(dict.fromkeys(q.subject for q in questions)))
+            for name, questions in self.banked.items()
+        ]
+
+    def questions(self, bank: str) -> Sequence[Question]:
+        if bank not in self.banked:
+            raise QuestionError(f"There is no bank {shown(bank)}.")
+        return self.banked[bank]
+
+    def upload(self, name: str, data: bytes) -> BankCard:
+        if not data.strip():
+            raise QuestionError(f"Line 1 of {shown(name)} is empty.")
+        self.banked["upload:1"] = BANK[:3]
+        return BankCard("upload:1", name, 3, ("colors",))
+
+    def find(self, request: Request) -> Result | None:
+        return None if self.slow or self.error else made_up(request)
+
+    def submit(self, request: Request) -> str:
+        self.submitted.append(request)
+        return str(len(self.submitted))
+
+    def status(self, job: str) -> JobStatus:
+        state = "cancelled" if job in self.cancelled else "failed" if self.error else "running"
+        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5)  # type: ignore[arg-type]
+
+    def wait(self, job: str, seconds: float) -> JobStatus:
+        return self.status(job)
+
+    def cancel(self, job: str) -> None:
+        self.cancelled.append(job)
+
+    def result(self, job: str) -> Result:
+        if self.error:
+            raise self.error
+        return made_up(self.submitted[int(job) - 1])
+
+    def loaded(self) -> dict[str, Any] | None:
+        return None
+
+    def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+        return {"dtype": "float32", "device": "cpu", "reason": "It fits comfortably in memory."}
+
+
+def made_up(request: Request) -> Result:
+    """A result with every array the contract names, the same for the same request."""
+    seed = int.from_bytes(hashlib.sha256(request.canonical().encode()).digest()[:4], "big")
+    generator = np.random.default_rng(seed)
+    arrays, ticks, scalars = MAKERS[request.analysis](request, generator)
+    return Result(
+        request=request.to_json(),
+        arrays={
+            name: Array(np.asarray(values, np.float32), axes, "logits")
+            for name, (values, axes) in arrays.items()
+        },
+        ticks=ticks,
+        scalars=scalars,
+        checks={"identity_error": (3e-6, 1e-3)},
+        model={"name": request.model.name, "dtype": "float32", "fingerprint": "0123456789abcdef"},
+        seconds=0.25,
+    )
+
+
+def prompt_of(request: Request) -> tuple[list[str], list[str], list[str]]:
+    question = request.question
+    assert question is not None
+    labels = list(request.prompt.labels[: len(question.options)])
+    tokens, roles = ["About", f" {question.subject}", ".\n"], ["prelude"] * 3
+    tokens, roles = [*tokens, question.stem, "\n"], [*roles, "stem", "stem"]
+    for place, option in enumerate(question.options):
+        tokens += ["(", labels[place], ") ", option, "\n"]
+        roles += [f"{name} {place}" for name in ("bracket", "label", "bracket", "option", "newline")]
+    return [*tokens, "Answer:", " ("], [*roles, "suffix", "final"], labels
+
+
+def _prediction(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    tokens, roles, labels = prompt_of(request)
+    logits = generator.normal(size=len(labels)) + 15
+    answer = request.question.answer if request.question else None
+    if answer is not None:
+        logits[answer] += 2
+    probs = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    lens = np.linspace(0, 1, LAYERS)[:, None] * logits
+    arrays = {
+        "label_logits": (logits, ("label",)),
+        "label_logprobs": (np.log(probs) - 0.1, ("label",)),
+        "label_probs": (probs, ("label",)),
+        "lens": (lens, ("layer", "label")),
+    }
+    top = [{"token": label, "id": place, "logprob": -1.0 - place} for place, label in enumerate(labels)]
+    scalars = {
+        "predicted": labels[int(probs.argmax())],
+        "answer": None if answer is None else labels[answer],
+        "loss": None if answer is None else 0.3,
+        "tokens": tokens,
+        "roles": roles,
+        "top_tokens": top,
+        "text": "".join(tokens),
+    }
+    return arrays, {"label": tuple(labels)}, scalars
+
+
+def _attribution(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    if request.question is None:
+        net, mlp = generator.normal(0, 0.2, (LAYERS, HEADS)), generator.normal(0, 0.2, LAYERS)
+        net[STAR] = 4
+        arrays = {"net": (net, ("layer", "head")), "mlp_net": (mlp, ("layer",))}
+        for name, values, axes in (("net", net, ("layer", "head")), ("mlp_net", mlp, ("layer",))):
+            arrays |= {f"{name}_low": (values - 0.1, axes), f"{name}_high": (values + 0.1, axes)}
+        return arrays, {}, {"count": 5}
+    tokens, roles, labels = prompt_of(request)
+    prompt = {"tokens": tokens, "roles": roles, "text": "".join(tokens)}
+    heads = generator.normal(0, 0.3, (LAYERS, HEADS, len(labels)))
+    answer = request.question.answer or 0
+    heads[*STAR, answer] = 5
+    arrays = {
+        "heads": (heads, ("layer", "head", "label")),
+        "mlps": (generator.normal(size=(LAYERS, len(labels))), ("layer", "label")),
+        "embedding": (generator.normal(size=len(labels)), ("label",)),
+        "bias": (np.zeros(len(labels)), ("label",)),
+    }
+    if "head" in request.params:
+        arrays["source"] = (generator.normal(size=(len(tokens), len(labels))), ("token", "label"))
+    return arrays, {"label": tuple(labels)}, {**prompt, "predicted": labels[answer]}
+
+
+def _attention(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    if request.question is None:
+        roles = generator.dirichlet(np.ones(len(KINDS)), (LAYERS, HEADS))
+        share = generator.uniform(size=(LAYERS, HEADS))
+        arrays = {"roles": (roles, ("layer", "head", "role"))}
+        arrays |= dict.fromkeys(
+            ("right_share", "right_top", "right_top_among_labels"), (share, ("layer", "head"))
+        )
+        return arrays, {"role": KINDS}, {"count": 5}
+    tokens, roles, labels = prompt_of(request)
+    prompt = {"tokens": tokens, "roles": roles, "text": "".join(tokens)}
+    final = generator.dirichlet(np.ones(len(tokens)), (LAYERS, HEADS))
+    names = tuple(dict.fromkeys(roles))
+    by_role = np.stack([final[..., [role == name for role in roles]].sum(-1) for name in names], -1)
+    arrays = {
+        "final": (final, ("layer", "head", "position")),
+        "final_value_weighted": (final * 2, ("layer", "head", "position")),
+        "roles": (by_role, ("layer", "head", "role")),
+    }
+    if "head" in request.params:
+        arrays["pattern"] = (np.tril(np.full((len(tokens), len(tokens)), 0.1)), ("query", "key"))
+    return (
+        arrays,
+        {"label": tuple(labels), "role": names},
+        {**prompt, "predicted": labels[0]},
+    )
+
+
+def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    labels = request.prompt.labels[:4]
+    arrays = {
+        "letters_predicted": (np.array([0.4, 0.3, 0.2, 0.1]), ("label",)),
+        "letters_right": (np.full(4, 0.25), ("label",)),
+    }
+    accuracy = {"value": 0.9, "low": 0.8, "high": 0.95}
+    scalars = {
+        "label_accuracy": accuracy,
+        "content_accuracy": accuracy,
+        "loss": {"value": 0.4, "low": None, "high": None},
+    }
+    return (
+        arrays,
+        {"label": labels},
+        {**scalars, "go": True, "verdict": "Go: it answers 90% by letter.", "count": 5, "chance": 0.25},
+    )
+
+
+def _self_check(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
+    return {}, {}, {**sizes, "family": "qwen2"}
+
+
+MAKERS = {
+    "prediction": _prediction,
+    "attribution": _attribution,
+    "attention": _attention,
+    "check-model": _check_model,
+    "self-check": _self_check,
+}

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from app.state import Chosen, read, write
+from backend.questions.question import Question
+from backend.results.request import HeadRef
+
+OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Chosen(),
+        Chosen(model="/some/folder", dtype="bfloat16", quantization="8bit", device="cpu"),
+        Chosen(bank="copy-colors", item=17, subject="colors", right="2", search="raven?"),
+        Chosen(question=OWN, template="chat", labels="K P X Z", shots=5),
+        Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
+        Chosen(head=HeadRef(16, 7)),
+    ],
+)
+def test_an_address_says_what_was_chosen(chosen: Chosen) -> None:
+    assert read(write(chosen)) == (chosen, [])
+
+
+def test_defaults_are_not_in_the_address() -> None:
+    assert write(Chosen()) == {}
+    assert write(Chosen(head=HeadRef(16, 7))) == {"head": "L16H7"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("item", "-1"),
+        ("item", "many"),
+        ("item", "9" * 50),
+        ("shots", "6"),
+        ("dtype", "float128"),
+        ("scope", ""),
+        ("head", "L1"),
+        ("head", "L99999H1"),
+        ("question", "{"),
+        ("question", "[" * 100_000),
+        ("question", json.dumps({"stem": "", "options": ["a", "b"]})),
+        ("question", json.dumps({"stem": "x", "options": ["a"]})),
+        ("nonsense", "1"),
+        ("labels", " "),
+    ],
+)
+def test_nonsense_is_told_and_the_default_taken(name: str, text: str) -> None:
+    chosen, problems = read({name: text, "limit": "20"})
+    assert chosen == Chosen(limit=20)
+    assert len(problems) == 1
+    assert len(problems[0]) < 400
+
+
+@given(some.dictionaries(some.sampled_from([*Chosen.__dataclass_fields__, "x"]), some.text()))
+def test_no_address_breaks_it(params: dict[str, str]) -> None:
+    chosen, problems = read(params)
+    assert read(write(chosen)) == (chosen, [])
+    assert len(problems) <= len(params)

@@ -1,0 +1,145 @@
+import json
+
+import pytest
+
+from backend.errors import ModelError
+from tests.app.fake_client import FakeClient
+from tests.app.opened import PAGES, drawn, notices, opened, titles
+
+OWN = json.dumps({"stem": "What is <b>x</b>?", "options": ["*a*", "b"], "answer": None})
+PICTURES = {"question": 3, "attribution": 2, "attention": 2, "head": 4, "model": 1}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"question": OWN, "labels": "K P", "template": "chat", "shots": "2"},
+        {
+            "bank": "other",
+            "item": "2",
+            "scope": "bank",
+            "limit": "20",
+            "head": "L1H1",
+            "reading": "value-weighted",
+        },
+    ],
+)
+def test_every_page_shows_its_pictures(page: str, params: dict[str, str]) -> None:
+    at = opened(page, **params)
+    assert not at.exception
+    assert not notices(at, "error")
+    assert not notices(at, "warning")
+    assert len(titles(at)) == PICTURES[page]
+    assert all(titles(at))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nonsense_in_the_address_is_told_and_the_rest_shown(page: str) -> None:
+    at = opened(
+        page, item="x", head="L99H99", dtype="int4", labels="A A", bank="nope", role="<b>", letter="Q", zz="1"
+    )
+    assert not at.exception
+    told = " ".join(notices(at, "warning"))
+    assert all(word in told for word in ("'x'", "int4", "nope", "'zz'", "'Q'", "A A"))
+    assert len(titles(at)) == PICTURES[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_error_is_one_box_of_text_and_a_way_on(page: str) -> None:
+    client = FakeClient(error=ModelError("The file <b>x</b> is *not* complete. Fetch it again."))
+    at = opened(page, client)
+    assert not at.exception
+    assert set(notices(at, "error")) == {"The file <b>x</b> is *not* complete. Fetch it again."}
+    asked = len(client.submitted)
+    client.error = None
+    at.button[-1].click().run()
+    assert not at.exception
+    assert len(client.submitted) <= asked + 2
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_long_work_shows_progress_and_can_be_cancelled(page: str) -> None:
+    client = FakeClient(slow=True)
+    at = opened(page, client)
+    assert not at.exception
+    assert "Going through the questions · 3 of 10 · 2 s" in notices(at, "quiet")
+    next(button for button in at.button if button.label == "Cancel").click().run()
+    assert client.cancelled
+
+
+def test_a_new_question_cancels_the_job_of_the_one_before() -> None:
+    client = FakeClient(slow=True)
+    at = opened("question", client)
+    at.button(key="Next question").click().run()
+    assert client.cancelled == ["1"]
+    assert [request.question for request in client.submitted] == list(client.banked["copy-colors"][:2])
+
+
+def test_going_to_the_next_question_is_in_the_address() -> None:
+    at = opened("question")
+    at.button(key="Next question").click().run()
+    assert at.query_params == {"item": "2"}
+    at.selectbox(key="labels").select("1").run()
+    assert at.query_params == {"item": "2", "labels": "1"}
+
+
+def test_another_bank_begins_at_its_first_question() -> None:
+    at = opened("question", item="4", subject="shapes")
+    at.selectbox(key="bank").select("other").run()
+    assert at.query_params == {"bank": "other"}
+
+
+def test_the_verdict_names_letter_option_and_whether_it_is_right() -> None:
+    (verdict,) = notices(opened("question"), "lead")
+    assert verdict.startswith("The model says ")
+    assert "red" in verdict or "The right letter is A" in verdict
+
+
+def test_letters_are_offered_one_by_one() -> None:
+    at = opened("attribution", letter="B")
+    assert titles(at)[:2] == ["Written for B: MLPs", "Written for B: heads"]
+    at.selectbox(key="letter").select("").run()
+    assert titles(at)[0] == "Net effect on A, the right letter: MLPs"
+
+
+def test_without_a_right_answer_the_predicted_letter_is_the_target() -> None:
+    assert "Net effect on K, the predicted letter: MLPs" in titles(
+        opened("attribution", question=OWN, labels="K P")
+    )
+
+
+def test_the_strongest_node_heads_the_table() -> None:
+    assert opened("attribution", scope="bank").dataframe[0].value["node"][0] == "L3H2"
+    assert opened("attribution").dataframe[0].value["node"][0] == "L3H2"
+
+
+def test_the_head_page_takes_the_strongest_head_where_none_is_named() -> None:
+    assert opened("head").header[0].value == "L3H2"
+    assert opened("head", head="L1H0").header[0].value == "L1H0"
+
+
+def test_the_neighbour_of_a_head_is_one_click_away() -> None:
+    at = opened("head", head="L1H3")
+    at.button(key="Next head").click().run()
+    assert at.query_params["head"] == "L2H0"
+
+
+def test_html_in_a_stem_reaches_the_page_as_text_only() -> None:
+    at = opened("question", question=OWN)
+    (tokens,) = drawn(at, "tokens")
+    assert "What is <b>x</b>?" in tokens["tokens"]
+    assert not any("<b>" in element.value for element in (*at.markdown, *at.caption))
+
+
+def test_attention_over_a_bank_offers_its_measures() -> None:
+    at = opened("attention", scope="bank", role="right_top")
+    assert "most attended token is the right label, 5 questions" in " ".join(titles(at))
+
+
+def test_the_model_page_judges_in_words() -> None:
+    at = opened("model")
+    assert list(at.dataframe[0].value.iloc[:, -1]) == ["✓ passed"]
+    assert notices(at, "lead") == ["✓ Go: it answers 90% by letter."]
+    assert "no interval: too few questions" in notices(at, "quiet")

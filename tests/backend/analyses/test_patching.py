@@ -1,0 +1,211 @@
+"""Patching: the hand-wired head is found, bad requests are refused, a cancelled sweep goes on where it stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.analyses import PATCHING, Task
+from backend.analyses.corruptions import KINDS, Clean, corrupted, matched
+from backend.analyses.metrics import METRICS, Readings, chosen_metric
+from backend.engine.instrument import Instrument
+from backend.errors import Cancelled, RequestError
+from backend.progress import silent
+from backend.questions.prompt import PromptSpec
+from backend.results.checkpoint import Checkpoint
+from backend.results.request import Request
+from tests import hand_wired
+
+QUESTION = hand_wired.question(1)
+TEXT = {"kind": "text", "prompt": "pick delta\n(A) red\n(B) blue\n(C) green\n(D) white\nAnswer: ("}
+METRIC = {"kind": "logit_difference", "label": "B", "other": "D"}
+
+
+def task(checkpoint: Checkpoint | None = None, **params: object) -> Task:
+    request = Request.build(
+        "patching",
+        question=QUESTION,
+        prompt=hand_wired.SPEC,
+        params={"corruption": TEXT, "metric": METRIC, **params},
+    )
+    return Task(request, (QUESTION,), ((),), checkpoint)
+
+
+def test_denoising_finds_the_hand_wired_heads(hand_wired_instrument: Instrument) -> None:
+    found = PATCHING.run(hand_wired_instrument, task(component="z"), silent)
+    recovered = found.arrays["recovered"].values
+    assert found.arrays["values"].axes == ("layer", "head", "position")
+    # Each of the two heads of the circuit, patched alone at the final position, brings the answer back.
+    for head in (hand_wired.GATHERER, hand_wired.CORRECT_LETTER):
+        assert recovered[head.layer, head.head, -1] > 0.9
+    others = recovered.copy()
+    others[hand_wired.GATHERER.layer, hand_wired.GATHERER.head] = 0
+    others[hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head] = 0
+    assert np.abs(others).max() < 0.05
+    assert found.scalars["clean"] > 0 > found.scalars["corrupted"]
+    assert found.scalars["first_difference"] == 2
+    assert found.scalars["engine"] == "cone"
+    cells = 2 * 4 * recovered.shape[2]
+    assert found.scalars["cells"] == cells
+    assert 0 < found.scalars["cells_skipped"] < cells
+    assert found.checks["oracle_error"][0] < 1e-5
+
+
+def test_noising_shows_the_same_heads_to_be_necessary(hand_wired_instrument: Instrument) -> None:
+    found = PATCHING.run(
+        hand_wired_instrument, task(component="z", direction="noise", positions="final"), silent
+    )
+    recovered = found.arrays["recovered"].values[..., 0]
+    assert recovered[hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head] < 0.1
+    assert recovered[1, 0] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("component", "axes"),
+    [
+        ("resid_pre", ("layer", "position")),
+        ("mlp_out", ("layer", "position")),
+        ("k", ("layer", "kv_head", "position")),
+        ("v", ("layer", "kv_head", "position")),
+        ("q", ("layer", "head", "position")),
+    ],
+)
+def test_each_component_has_its_axes(
+    hand_wired_instrument: Instrument, component: str, axes: tuple[str, ...]
+) -> None:
+    found = PATCHING.run(hand_wired_instrument, task(component=component, positions=[2, 5]), silent)
+    values = found.arrays["values"]
+    assert values.axes == axes
+    assert values.values.shape[-1] == 2
+    assert len(found.ticks["position"]) == 2
+    assert found.scalars["positions"] == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"corruption": {**TEXT, "prompt": "pick delta"}}, r"3 tokens, the clean one 32"),
+        ({"corruption": {**TEXT, "prompt": TEXT["prompt"].replace("delta", "beta")}}, "nothing to patch"),
+        ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
+        ({"corruption": {**TEXT, "seed": 1}}, "has no field 'seed'"),
+        (
+            {"metric": {"kind": "logit_difference", "label": "Z", "other": "D"}},
+            "must be one of the labels A, B, C, D",
+        ),
+        ({"metric": {"kind": "logit_difference", "label": "D", "other": "D"}}, "two different labels"),
+        ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
+        ({"component": "zz"}, "component must be one of"),
+        ({"direction": "sideways"}, "direction must be one of denoise, noise"),
+        ({"positions": [32]}, "Position 32 is out of range: the prompt has 32 tokens"),
+        ({"positions": "some"}, '"all", "final" or a list'),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(
+    hand_wired_instrument: Instrument, params: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        PATCHING.run(hand_wired_instrument, task(**params), silent)
+
+
+def test_a_cancelled_sweep_goes_on_where_it_stopped(family_instrument: Instrument, tmp_path: Path) -> None:
+    spec = PromptSpec(template="plain")
+    prompt = family_instrument.prompt(QUESTION, spec)
+    text = {"kind": "text", "prompt": prompt.text.replace("beta", "gama")}
+    request = Request.build(
+        "patching", question=QUESTION, prompt=spec, params={"corruption": text, "component": "q"}
+    )
+    checkpoint = Checkpoint(tmp_path / "unfinished" / "sweep.npz")
+    unfinished = Task(request, (QUESTION,), ((),), checkpoint)
+    whole = PATCHING.run(family_instrument, replace(unfinished, checkpoint=None), silent)
+
+    def cancel_half_way(message: str, done: int = 0, total: int = 0) -> None:
+        if message.startswith("Patching") and done > total / 2:
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        PATCHING.run(family_instrument, unfinished, cancel_half_way)
+    assert "logits" in checkpoint.load()
+    again = PATCHING.run(family_instrument, unfinished, silent)
+    assert again.arrays["values"].values == pytest.approx(whole.arrays["values"].values, abs=1e-5)
+    assert again.scalars["cells_skipped"] == whole.scalars["cells_skipped"]
+
+
+def test_what_a_checkpoint_holds_is_not_computed_again(
+    hand_wired_instrument: Instrument, tmp_path: Path
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "sweep.npz")
+    PATCHING.run(hand_wired_instrument, task(checkpoint), silent)
+    cells = 2 * 4 * 32
+    checkpoint.save({"logits": np.full((cells, 4), 7, np.float32), "logsumexp": np.zeros(cells, np.float32)})
+    found = PATCHING.run(hand_wired_instrument, task(checkpoint), silent)
+    assert (found.arrays["values"].values == 0).all()
+    # ... and the oracle says so.
+    assert found.checks["oracle_error"][0] > 1
+
+
+def test_a_damaged_checkpoint_is_nothing_yet(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.npz"
+    file.write_bytes(b"PK\x03\x04 damaged")
+    assert Checkpoint(file).load() == {}
+    assert Checkpoint(tmp_path / "none.npz").load() == {}
+
+
+# Random letters need a tokenizer that knows them; they have a test of their own.
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"random_letters"}))
+def test_every_corruption_changes_the_prompt_and_is_the_same_again(
+    hand_wired_instrument: Instrument, kind: str
+) -> None:
+    prompt = hand_wired_instrument.prompt(QUESTION, hand_wired.SPEC)
+    clean = Clean(QUESTION, hand_wired.SPEC, (), prompt)
+    data = TEXT if kind == "text" else {"kind": kind}
+    if kind == "question":
+        data = {"kind": kind, "question": hand_wired.question(3).to_json()}
+    made = corrupted(hand_wired_instrument, clean, data)
+    assert made == corrupted(hand_wired_instrument, clean, data)
+    assert made.token_ids != prompt.token_ids
+    assert made.aligned
+
+
+def test_random_letters_are_other_letters(family_instrument: Instrument) -> None:
+    spec = PromptSpec(template="plain")
+    prompt = family_instrument.prompt(QUESTION, spec)
+    made = corrupted(
+        family_instrument, Clean(QUESTION, spec, (), prompt), {"kind": "random_letters", "seed": 3}
+    )
+    assert made.aligned
+    assert not set(made.note.split()[1:]) & set("ABCD")
+
+
+def test_roles_match_where_they_have_as_many_tokens(family_instrument: Instrument) -> None:
+    spec = PromptSpec(template="plain")
+    here = family_instrument.prompt(QUESTION, spec)
+    longer = replace(QUESTION, stem="pick gamma", options=("red", "yellow", "green", "white"))
+    there = family_instrument.prompt(longer, spec)
+    match = matched(here, there)
+    for position, role in enumerate(here.roles):
+        if role in ("stem", "option 1"):
+            assert match[position] is None
+        else:
+            counterpart = match[position]
+            assert counterpart is not None
+            assert there.roles[counterpart] == role
+            assert there.tokens[counterpart] == here.tokens[position]
+
+
+def test_metrics_by_hand() -> None:
+    logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
+    readings = Readings(logits, logits.logsumexp(-1), logits[0])
+
+    def value(**data: object) -> list[float]:
+        return [round(float(part), 4) for part in chosen_metric(data, ("A", "B", "C"))(readings)]
+
+    assert value(kind="logit_difference", label="A", other="C") == [1, 0]
+    assert value(kind="net_logit", label="B") == [-1.5, 3]
+    assert value(kind="probability", label="A") == pytest.approx([0.6652, 0.0453], abs=1e-4)
+    assert value(kind="loss", label="A") == pytest.approx([0.4076, 3.0949], abs=1e-4)
+    assert value(kind="log_probability", label="A") == pytest.approx([-0.4076, -3.0949], abs=1e-4)
+    # sum p log(p / q) with p = softmax(2, 0, 1), q = softmax(0, 3, 0)
+    assert value(kind="kl") == pytest.approx([0, 1.992], abs=1e-3)
+    assert set(METRICS) == {"logit_difference", "net_logit", "log_probability", "loss", "probability", "kl"}

@@ -1,0 +1,47 @@
+"""Pictures of the pages for the README: `python -m tests.browser.screenshots [model]`."""
+
+import sys
+
+from playwright.sync_api import Browser
+
+from backend.results.request import DEFAULT_MODEL
+from tests.browser.driver import ROOT, chromium, served, settle, visit
+
+FOLDER = ROOT / "static" / "screenshots"
+WIDTH = 1280
+# name -> address and colours
+PICTURES = {
+    "question": ("/", "light"),
+    "attribution": ("/attribution?scope=bank&bank=copy-colors", "light"),
+    "attention": ("/attention?scope=bank&bank=copy-colors", "dark"),
+    "head": ("/head", "light"),
+    "model": ("/model", "dark"),
+}
+
+
+def take(browser: Browser, address: str, name: str, colours: str) -> None:
+    """One page from top to bottom, as high as it is, up to two screens."""
+    context = browser.new_context(
+        viewport={"width": WIDTH, "height": 900},
+        color_scheme="dark" if colours == "dark" else "light",
+        device_scale_factor=1.5,
+    )
+    page = visit(context, address)
+    height = page.locator("[data-testid=stMain]").evaluate("element => element.scrollHeight")
+    page.set_viewport_size({"width": WIDTH, "height": min(1500, max(900, height))})
+    settle(page)
+    page.screenshot(path=FOLDER / f"{name}.png")
+    context.close()
+
+
+def main() -> None:
+    """All pictures, with the default model unless another is named."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with served(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_MODEL) as app, chromium() as browser:
+        for name, (path, colours) in PICTURES.items():
+            print(f"{FOLDER / name}.png", flush=True)
+            take(browser, app + path, name, colours)
+
+
+if __name__ == "__main__":
+    main()
