@@ -30,6 +30,12 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "Where each head's final token looks.",
     },
     {
+        "page": "app/views/patching.py",
+        "title": "Patching",
+        "icon": ":material/swap_horiz:",
+        "help": "Which activations, put into another run, bring the answer along.",
+    },
+    {
         "page": HEAD_PAGE,
         "title": "Head",
         "icon": ":material/center_focus_strong:",

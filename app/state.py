@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.patching_names import COMPONENTS, CORRUPTIONS, DIRECTIONS, METRICS, POSITIONS, SHOWN
 from backend.errors import LetterheadsError, RequestError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
@@ -45,6 +46,15 @@ class Chosen:
     role: str = ""
     reading: str = "plain"
     head: HeadRef | None = None
+    corruption: str = "swap_options"
+    corrupted: str = ""
+    component: str = "z"
+    direction: str = "denoise"
+    metric: str = "net_logit"
+    other: str = ""
+    where: str = "final"
+    shown: str = "recovered"
+    place: int = -1
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -80,18 +90,14 @@ def change(**choices: Any) -> None:
     st.query_params.from_dict(write(replace(current()[0], **choices)))
 
 
-def bound(name: str, value: object, page: str = "") -> dict[str, Any]:
-    """The arguments that tie a widget to one choice: it shows `value` and writes what the user picks.
-
-    `page` keeps two pages' widgets for one choice apart.
-    """
-    key = f"{page}{name}"
-    st.session_state[key] = value
-    return {"key": key, "on_change": _take, "args": (name, key)}
+def bound(name: str, value: object) -> dict[str, Any]:
+    """The arguments that tie a widget to one choice: it shows `value` and writes what the user picks."""
+    st.session_state[name] = value
+    return {"key": name, "on_change": _take, "args": (name,)}
 
 
-def _take(name: str, key: str) -> None:
-    picked = st.session_state[key]
+def _take(name: str) -> None:
+    picked = st.session_state[name]
     # A second click on the chosen segment of a segmented control unchooses it; keep the choice.
     if picked is not None:
         change(**{name: picked})
@@ -168,4 +174,13 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "role": _named,
     "reading": _one_of(READINGS),
     "head": _head,
+    "corruption": _one_of(CORRUPTIONS),
+    "corrupted": _free,
+    "component": _one_of(COMPONENTS),
+    "direction": _one_of(DIRECTIONS),
+    "metric": _one_of(METRICS),
+    "other": _named,
+    "where": _one_of(POSITIONS),
+    "shown": _one_of(SHOWN),
+    "place": _whole(0, 10**6),
 }

@@ -86,7 +86,7 @@ class Heatmap {
     const width = Math.max(60, this.plot.clientWidth - left - 6);
     const cellWidth = square ? Math.min(22, width / columns.length) : width / columns.length;
     const cellHeight = square ? cellWidth : Math.min(20, Math.max(7, 520 / rows.length));
-    return { left, top: 4, bottom, turned, cellWidth, cellHeight, width: cellWidth * columns.length,
+    return { left, top: 7, bottom, turned, cellWidth, cellHeight, width: cellWidth * columns.length,
              height: cellHeight * rows.length };
   }
 

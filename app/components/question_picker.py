@@ -1,13 +1,14 @@
 """Choosing a question from a bank: filters, search, the list, and the neighbours."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from app.components.bank_choice import change_bank, choose_bank
 from app.components.notice import error_box, quiet
 from app.selection import Selection
-from app.state import bound, change
+from app.state import bound, change, current
 from backend.errors import LetterheadsError
 from backend.questions.question import Question
 from backend.service.client import Client
@@ -15,14 +16,17 @@ from backend.service.client import Client
 ANY = ""
 
 
-def matching(questions: Sequence[Question], subject: str, right: int | None, search: str) -> list[int]:
-    """Numbers, from 1, of the questions that pass the filters; `search` is looked for in stem and options."""
+def matching(questions: Sequence[Question], subject: str, right: str, search: str) -> list[int]:
+    """Numbers, from 1, of the questions that pass the filters; an empty filter lets all pass.
+
+    `right` is the right option's number, from 1; `search` is looked for in stem and options.
+    """
     wanted = search.casefold()
     return [
         number
         for number, question in enumerate(questions, start=1)
         if (not subject or question.subject == subject)
-        and (right is None or question.answer == right)
+        and (not right or (question.answer is not None and str(question.answer + 1) == right))
         and (not wanted or any(wanted in text.casefold() for text in (question.stem, *question.options)))
     ]
 
@@ -69,19 +73,35 @@ def _filters(client: Client, selection: Selection, questions: Sequence[Question]
         subjects,
         format_func=lambda name: name or "all subjects",
         width=210,
-        **bound("subject", subject),
+        **_bound_filter("subject", subject, questions),
     )
     row.selectbox(
         "Right option",
         rights,
         format_func=lambda number: f"option {number}" if number else "any",
         width=120,
-        **bound("right", right),
+        **_bound_filter("right", right, questions),
     )
-    row.text_input("Search", placeholder="words in it", width=170, **bound("search", chosen.search))
+    row.text_input(
+        "Search", placeholder="words in it", width=170, **_bound_filter("search", chosen.search, questions)
+    )
     with row.popover("Upload", help="Upload a bank of your own"):
         _upload(client)
-    return matching(questions, subject, int(right) - 1 if right else None, chosen.search)
+    return matching(questions, subject, right, chosen.search)
+
+
+def _bound_filter(name: str, value: str, questions: Sequence[Question]) -> dict[str, Any]:
+    """As state.bound; and where the question in hand does not pass, the first one that does is taken."""
+
+    def take() -> None:
+        change(**{name: st.session_state[name]})
+        chosen, _ = current()
+        numbers = matching(questions, chosen.subject, chosen.right, chosen.search)
+        if numbers and chosen.item not in numbers:
+            change(item=numbers[0])
+
+    st.session_state[name] = value
+    return {"key": name, "on_change": take}
 
 
 def _upload(client: Client) -> None:

@@ -25,7 +25,7 @@ def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.
     """Title, axis names, and room for both."""
     figure.update_layout(
         title={
-            "text": title,
+            "text": plain(title),
             "font": {"size": 14, "family": "Inter, sans-serif", "weight": 600},
             "x": 0,
             "xanchor": "left",

@@ -6,7 +6,7 @@ is necessary (Heimersheim & Nanda 2024, arXiv 2404.15255). The corrupted run is 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -230,7 +230,7 @@ def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
     return tuple(dict.fromkeys(data))
 
 
-def _one_of(name: str, value: object, allowed: Sequence[str] | dict[str, object]) -> str:
+def _one_of(name: str, value: object, allowed: Collection[str]) -> str:
     if value not in allowed:
         raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
     return str(value)

@@ -1,0 +1,120 @@
+"""What a sweep costs: the floating-point operations of its cones, and the memory that an experiment and a row take."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from backend.engine.instrument import Instrument
+from backend.engine.sweep.experiment import Experiment
+from backend.models.families import Shape
+
+ROW_FACTOR = 2.5
+"""What a row takes while it goes through a layer, in multiples of what the layer's linear modules give: beside that
+there are norms, activations and copies for attention."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One model's sizes, and what follows from them.
+
+    Attributes:
+        row: multiply-adds of one row through one layer's linear modules (the first layer's; all are alike).
+        widths: numbers that those modules give for one row, together.
+        itemsize: bytes of a number.
+    """
+
+    shape: Shape
+    row: int
+    widths: int
+    itemsize: int
+
+    def flops(self, tokens: int, experiment: Experiment) -> float:
+        """Floating-point operations (a multiply-add is two) of a cone: what a patch can change, computed once.
+
+        Layers above the first take all its rows; the last layer only keys and values of all but the last row. Of the
+        first layer count the output projection and MLP of the rows that the patch reaches.
+        """
+        shape, last = self.shape, self.shape.layers - 1
+        keys_values = 2 * shape.d_model * shape.kv_heads * shape.d_head
+        queries = shape.d_model * shape.heads * shape.d_head
+        scores = 2 * shape.heads * shape.d_head
+        width = tokens - experiment.position
+        attended = (experiment.position + 1 + tokens) * width // 2
+        reached = 1 if experiment.one_row or experiment.layer == last else width
+        total = reached * (self.row - keys_values - queries)
+        if experiment.layer < last:
+            total += (last - 1 - experiment.layer) * (width * self.row + attended * scores)
+            total += (width - 1) * keys_values + self.row + tokens * scores
+        return 2.0 * total
+
+    def row_layers(self, tokens: int, experiment: Experiment) -> int:
+        """How many rows go through a layer, counted anew for each layer."""
+        width, above = tokens - experiment.position, self.shape.layers - 1 - experiment.layer
+        return width * above + (1 if experiment.one_row else width)
+
+    def state_bytes(self, tokens: int, experiment: Experiment) -> int:
+        """Memory of an experiment's rows from its first layer to the end of its pass."""
+        return (tokens - experiment.position) * self.shape.d_model * self.itemsize
+
+    def row_bytes(self, tokens: int) -> int:
+        """Memory that one row takes while it goes through a layer."""
+        keys = 2 * self.shape.kv_heads * self.shape.d_head * tokens
+        return int(self.itemsize * (ROW_FACTOR * self.widths + keys))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A sweep before it is run.
+
+    Attributes:
+        flops: floating-point operations of the cones, the least that recomputing them takes.
+        peak_bytes: the most memory it takes at a time, the two traces apart.
+        cells: how many cells have to be run.
+    """
+
+    flops: float
+    peak_bytes: int
+    cells: int
+
+    def seconds(self, speed: float) -> float:
+        """The time it takes at least, at `speed` floating-point operations a second."""
+        return self.flops / speed
+
+
+def cost_of(instrument: Instrument) -> Cost:
+    """A model's cost."""
+    linear = _linear(instrument)
+    return Cost(
+        shape=instrument.shape,
+        row=sum(module.in_features * module.out_features for module in linear),
+        widths=sum(module.out_features for module in linear),
+        itemsize=instrument.model.dtype.itemsize,
+    )
+
+
+def total_flops(instrument: Instrument, tokens: int, experiments: Iterable[Experiment]) -> float:
+    """Floating-point operations of many cones."""
+    cost = cost_of(instrument)
+    return sum(cost.flops(tokens, experiment) for experiment in experiments)
+
+
+def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
+    """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP."""
+    linear = max(_linear(instrument), key=lambda module: module.in_features)
+    like = {"dtype": instrument.model.dtype, "device": instrument.model.device}
+    weight = torch.randn(linear.out_features, linear.in_features, **like)
+    hidden = torch.randn(rows, linear.in_features, **like)
+    best = float("inf")
+    for _ in range(5):
+        begun = time.perf_counter()
+        float(torch.nn.functional.linear(hidden, weight)[0, 0])  # reading a number waits for a graphics card
+        best = min(best, time.perf_counter() - begun)
+    return 2 * rows * weight.numel() / best
+
+
+def _linear(instrument: Instrument) -> list[nn.Linear]:
+    layer = instrument.family.layers(instrument.model)[0]
+    return [module for module in layer.modules() if isinstance(module, nn.Linear)]

@@ -1,0 +1,125 @@
+"""One call of one of the model's own decoder layers on the rows of many experiments.
+
+The layer's modules do all the arithmetic; hooks put patched values into what they take or give. The attention call
+is answered in `cone_attention.py`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backend.engine.attention_hook import replacing
+from backend.engine.instrument import Instrument
+from backend.engine.sweep.base import BaseRun
+from backend.engine.sweep.cone_attention import cone_attention
+from backend.engine.sweep.put import Put
+from backend.engine.sweep.rows import Block, last_rows, positions
+
+
+def call_layer(
+    instrument: Instrument,
+    base: BaseRun,
+    layer: int,
+    hidden: Float[Tensor, "row d_model"],
+    blocks: Sequence[Block],
+    puts: Mapping[str, Put],
+    last_only: bool = False,
+) -> Float[Tensor, "row d_model"]:
+    """The residual stream after `layer`.
+
+    Args:
+        hidden: the residual stream before it, on the layer's device; it is overwritten where patched.
+        puts: patched values by component.
+        last_only: whether only the last row of each cell is needed; attention and MLP leave out the others.
+    """
+    family = instrument.family
+    module = family.layers(instrument.model)[layer]
+    puts = _residual(puts, hidden, blocks)
+    attend = cone_attention(base, layer, blocks, puts.get("pattern"), last_only)
+    with ExitStack() as stack:
+        stack.enter_context(replacing(instrument.model, attend))
+        if "z" in puts:
+            stack.enter_context(
+                _put_before(family.output(family.attention(module)), puts["z"], instrument.shape.heads)
+            )
+        # Hooks run in this order: z is put before rows are left out, the others after all rows are there again.
+        if last_only:
+            rows = last_rows(blocks).to(hidden.device)
+            for part in (family.output(family.attention(module)), family.mlp(module)):
+                stack.enter_context(_only(part, rows, len(hidden)))
+        for name, (part, heads) in _places(instrument, module).items():
+            if name in puts:
+                stack.enter_context(_put_after(part, puts[name], heads))
+        output = module(hidden[None], **base.call(layer, positions(blocks)))
+    result: Tensor = output[0] if isinstance(output, tuple) else output
+    return result[0]
+
+
+def _places(instrument: Instrument, layer: nn.Module) -> dict[str, tuple[nn.Module, int]]:
+    """The module that gives each component (for `resid_mid` see `_residual`), and its number of heads."""
+    family, shape = instrument.family, instrument.shape
+    attention = family.attention(layer)
+    return {
+        "q": (family.query(attention), shape.heads),
+        "k": (family.key(attention), shape.kv_heads),
+        "v": (family.value(attention), shape.kv_heads),
+        "attn_out": (family.output(attention), 1),
+        "resid_mid": (family.output(attention), 1),
+        "mlp_out": (family.mlp(layer), 1),
+    }
+
+
+def _residual(puts: Mapping[str, Put], hidden: Tensor, blocks: Sequence[Block]) -> Mapping[str, Put]:
+    """Set patched rows of `hidden`; turn a patch between attention and MLP into one of what attention writes."""
+    if "resid_pre" in puts:
+        puts["resid_pre"].into(hidden, 1)
+    if "resid_mid" not in puts:
+        return puts
+    middle = puts["resid_mid"]
+    rows, wanted = middle.rows.to(hidden.device), middle.values.to(hidden)
+    if all(block.width == 1 for block in blocks):
+        # Nobody reads these rows' keys and values, so the wanted value may come in from below: what attention has
+        # to write is then 0, and the model's addition gives it to the last bit.
+        hidden[rows] = wanted
+    return {**puts, "resid_mid": Put(middle.rows, None, wanted - hidden[rows])}
+
+
+@contextmanager
+def _put_before(module: nn.Module, put: Put, heads: int) -> Iterator[None]:
+    hook = module.register_forward_pre_hook(lambda _, args: put.into(args[0], heads))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _put_after(module: nn.Module, put: Put, heads: int) -> Iterator[None]:
+    hook = module.register_forward_hook(lambda _, args, output: put.into(output, heads))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _only(module: nn.Module, rows: Tensor, whole: int) -> Iterator[None]:
+    """While inside, `module` computes these rows only of its `whole` rows; the others' output is 0."""
+
+    def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0][:, rows], *args[1:])
+
+    def scatter(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        room = output.new_zeros(1, whole, output.shape[-1])
+        room[:, rows] = output
+        return room
+
+    hooks = [module.register_forward_pre_hook(gather), module.register_forward_hook(scatter)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,81 @@
+"""What a sweep is said to cost."""
+
+import pytest
+import torch
+
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import Cell, all_cells, changing, estimate, matrix_speed
+from backend.engine.sweep.cost import cost_of
+from backend.engine.sweep.experiment import Experiment
+from backend.engine.sweep.plan import BATCH_ROWS, batch_rows, passes
+from backend.errors import ResourceError
+from tests import tiny
+
+BASE = tuple(range(12))
+SOURCE = (*range(9), 50, 51, 11)
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+
+
+def one(component: str, layer: int, position: int, head: int | None = None) -> Experiment:
+    return Experiment(((component, Cell(layer, position, head)),))
+
+
+def test_flops_by_hand(instrument: Instrument) -> None:
+    # d_model 48, MLP 64, 4 heads and 2 kv heads of 12: multiply-adds of one row through a layer's modules.
+    queries, keys_values, output, mlp = 48 * 48, 2 * 48 * 24, 48 * 48, 3 * 48 * 64
+    row, scores = queries + keys_values + output + mlp, 2 * 4 * 12
+    cost = cost_of(instrument)
+    assert cost.row == row
+    assert cost.flops(12, one("z", 2, 11, 0)) == 2 * (output + mlp)
+    assert cost.flops(12, one("z", 1, 11, 0)) == 2 * (output + mlp + row + 12 * scores)
+    middle = 2 * row + (11 + 12) * scores
+    last = keys_values + row + 12 * scores
+    assert cost.flops(12, one("z", 0, 10, 0)) == 2 * (output + mlp + middle + last)
+    assert cost.flops(12, one("v", 0, 10, 0)) == 2 * (2 * (output + mlp) + middle + last)
+    assert cost.flops(12, one("v", 2, 10, 0)) == 2 * (output + mlp)
+
+
+def test_rows_and_bytes(instrument: Instrument) -> None:
+    cost = cost_of(instrument)
+    assert cost.row_layers(12, one("z", 0, 10, 0)) == 1 + 2 + 2
+    assert cost.row_layers(12, one("resid_pre", 0, 10)) == 2 + 2 + 2
+    assert cost.state_bytes(12, one("z", 0, 10, 0)) == 2 * 48 * 4
+
+
+def test_an_estimate_is_of_what_is_run(instrument: Instrument) -> None:
+    cells = all_cells("z", instrument.shape, range(12))
+    found = estimate(instrument, BASE, SOURCE, "z", cells)
+    assert found.cells == len(changing(instrument, 12, "z", cells, first=9)) == 2 * 4 * 3 + 4
+    assert found.flops == estimate(instrument, BASE, SOURCE, "z", [c for c in cells if c.position >= 9]).flops
+    assert found.seconds(found.flops / 3) == pytest.approx(3)
+    assert estimate(instrument, BASE, BASE, "z", cells).flops == 0
+    cramped = estimate(instrument, BASE, SOURCE, "z", cells, budget_bytes=20_000)
+    assert cramped.peak_bytes <= 20_000 < found.peak_bytes
+    with pytest.raises(ResourceError, match="Patching at position 11 needs .* and the budget is"):
+        estimate(instrument, BASE, SOURCE, "z", cells, budget_bytes=100)
+
+
+def test_late_positions_come_first(instrument: Instrument) -> None:
+    numbered = [(position, one("resid_pre", 0, position)) for position in range(12)]
+    split = passes(instrument, 12, numbered, budget=2 * 48 * 4 * 12)
+    assert [number for part in split for number, _ in part] == list(reversed(range(12)))
+    assert len(split) > 4
+    assert all(sum(cost_of(instrument).state_bytes(12, e) for _, e in part) <= 48 * 4 * 12 for part in split)
+
+
+def test_batches_follow_the_budget(instrument: Instrument) -> None:
+    rows = [batch_rows(instrument, 12, budget) for budget in (1, 10**5, 10**6, 10**12)]
+    assert rows == sorted(rows)
+    assert rows[0] == 1
+    assert rows[-1] == BATCH_ROWS
+    assert rows[1] * cost_of(instrument).row_bytes(12) <= 10**5 / 2
+
+
+def test_the_matrix_speed_is_a_speed(instrument: Instrument) -> None:
+    threads = torch.get_num_threads()
+    assert 1e6 < matrix_speed(instrument) < 1e15
+    assert torch.get_num_threads() == threads
