@@ -71,8 +71,9 @@ class Heatmap {
     const stops = style.getPropertyValue(name).split(",").map(rgb);
     // The two middle stops of a diverging scale lie on either side of zero: put the page's own colour at zero.
     if (this.data.diverging) stops.splice(stops.length / 2, 0, rgb(style.getPropertyValue("--st-background-color")));
-    return { stops, text: style.getPropertyValue("--st-text-color"), line: style.getPropertyValue("--st-border-color"),
-             font: style.getPropertyValue("--st-font") };
+    const value = (property) => style.getPropertyValue(`--st-${property}`);
+    return { stops, page: value("background-color"), text: value("text-color"), line: value("border-color"),
+             font: value("font") };
   }
 
   layout() {
@@ -103,8 +104,8 @@ class Heatmap {
     context.scale(ratio, ratio);
     this.drawCells(context, box);
     this.drawTicks(context, box);
-    for (const [row, column] of this.data.marked) this.frame(context, row, column, this.theme.text, 2);
-    if (this.focus && this.plot.matches(":focus")) this.frame(context, ...this.focus, this.theme.text, 3);
+    for (const [row, column] of this.data.marked) this.frame(context, row, column, 1.5);
+    if (this.focus && this.plot.matches(":focus")) this.frame(context, ...this.focus, 3);
     this.root.querySelector(".ramp").style.background =
       `linear-gradient(to right, ${this.theme.stops.map((stop) => css(stop)).join(", ")})`;
   }
@@ -154,12 +155,16 @@ class Heatmap {
     context.restore();
   }
 
-  frame(context, row, column, colour, width) {
+  // Two lines, one in the text's colour and one in the page's, so that it shows on any cell.
+  frame(context, row, column, width) {
     const box = this.box;
-    context.strokeStyle = colour;
-    context.lineWidth = width;
-    context.strokeRect(box.left + column * box.cellWidth - 0.5, box.top + row * box.cellHeight - 0.5,
-                       box.cellWidth, box.cellHeight);
+    for (const [colour, out] of [[this.theme.page, 0], [this.theme.text, width]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.strokeRect(box.left + column * box.cellWidth - out, box.top + row * box.cellHeight - out,
+                         box.cellWidth + 2 * out - 1, box.cellHeight + 2 * out - 1);
+    }
+    context.lineWidth = 1;
   }
 
   colour(value) {

@@ -67,23 +67,23 @@ def _filters(client: Client, selection: Selection, questions: Sequence[Question]
     right = chosen.right if chosen.right in rights else ANY
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
-        choose_bank(client, selection, width=230)
+        choose_bank(client, selection, width=205)
     row.selectbox(
         "Subject",
         subjects,
         format_func=lambda name: name or "all subjects",
-        width=210,
+        width=190,
         **_bound_filter("subject", subject, questions),
     )
     row.selectbox(
         "Right option",
         rights,
         format_func=lambda number: f"option {number}" if number else "any",
-        width=120,
+        width=110,
         **_bound_filter("right", right, questions),
     )
     row.text_input(
-        "Search", placeholder="words in it", width=170, **_bound_filter("search", chosen.search, questions)
+        "Search", placeholder="words in it", width=150, **_bound_filter("search", chosen.search, questions)
     )
     with row.popover("Upload", help="Upload a bank of your own"):
         _upload(client)

@@ -217,6 +217,33 @@ def _attention(request: Request, generator: np.random.Generator) -> tuple[Any, A
     )
 
 
+def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    tokens, roles, labels = prompt_of(request)
+    params = request.params
+    positions = list(range(len(tokens))) if params["positions"] == "all" else [len(tokens) - 1]
+    heads = {"resid_pre": (), "resid_mid": (), "attn_out": (), "mlp_out": (), "k": (2,), "v": (2,)}.get(
+        params["component"], (HEADS,)
+    )
+    names = {(): ("layer", "position"), (2,): ("layer", "kv_head", "position")}
+    axes = names.get(heads, ("layer", "head", "position"))
+    values = generator.normal(size=(LAYERS, *heads, len(positions)))
+    ticks = {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens[place] for place in positions)}
+    scalars = {
+        "tokens": tokens,
+        "roles": roles,
+        "labels": labels,
+        "positions": positions,
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "corruption": "options 1 and 2 swapped",
+        "first_difference": 7,
+        "engine": "cone",
+        "cells": values.size,
+        "cells_skipped": 3,
+    }
+    return {"values": (values, axes), "recovered": (values / 2, axes)}, ticks, scalars
+
+
 def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
     labels = request.prompt.labels[:4]
     arrays = {
@@ -245,6 +272,7 @@ MAKERS = {
     "prediction": _prediction,
     "attribution": _attribution,
     "attention": _attention,
+    "patching": _patching,
     "check-model": _check_model,
     "self-check": _self_check,
 }

@@ -80,11 +80,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def visit(context: BrowserContext, address: str) -> Page:
+def visit(context: BrowserContext, address: str, seconds: float = 180) -> Page:
     """A new page at this address, settled."""
     page = context.new_page()
     page.goto(address)
-    settle(page)
+    settle(page, seconds)
     return page
 
 
@@ -94,4 +94,4 @@ def settle(page: Page, seconds: float = 180) -> None:
     for _ in range(2):
         page.wait_for_timeout(350)
         page.wait_for_function(SETTLED, timeout=seconds * 1000)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_test_id("stException")).to_have_count(0, timeout=1_000)

@@ -26,7 +26,7 @@ def take(browser: Browser, address: str, name: str, colours: str) -> None:
         color_scheme="dark" if colours == "dark" else "light",
         device_scale_factor=1.5,
     )
-    page = visit(context, address)
+    page = visit(context, address, seconds=1800)
     height = page.locator("[data-testid=stMain]").evaluate("element => element.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(1500, max(900, height))})
     settle(page)

@@ -4,15 +4,15 @@ from tests.app.opened import notices, opened
 
 
 def test_filters_and_search_go_together() -> None:
-    assert matching(BANK, "", None, "") == [1, 2, 3, 4, 5]
-    assert matching(BANK, "colors", None, "") == [1, 2]
-    assert matching(BANK, "", 1, "") == [5]
-    assert matching(BANK, "colors", None, "BLUE") == [2]
-    assert matching(BANK, "colors", 1, "") == []
+    assert matching(BANK, "", "", "") == [1, 2, 3, 4, 5]
+    assert matching(BANK, "colors", "", "") == [1, 2]
+    assert matching(BANK, "", "2", "") == [5]
+    assert matching(BANK, "colors", "", "BLUE") == [2]
+    assert matching(BANK, "colors", "2", "") == []
 
 
 def test_search_looks_into_options() -> None:
-    assert matching(BANK, "", None, "☝") == [5]
+    assert matching(BANK, "", "", "☝") == [5]
 
 
 def test_an_upload_becomes_the_bank() -> None:
@@ -27,3 +27,19 @@ def test_an_unusable_upload_is_told_with_its_line() -> None:
     at.file_uploader(key="upload").upload("mine.csv", b" ").run()
     assert notices(at, "error") == ["Line 1 of 'mine.csv' is empty."]
     assert at.query_params == {"item": "3"}
+
+
+def test_a_filter_goes_to_the_first_question_that_passes() -> None:
+    at = opened("question")
+    at.selectbox(key="subject").select("plants").run()
+    assert at.query_params == {"item": "3", "subject": "plants"}
+    at.selectbox(key="subject").select("").run()
+    assert at.query_params == {"item": "3"}
+
+
+def test_a_search_without_a_match_keeps_the_question() -> None:
+    at = opened("question", item="2")
+    at.text_input(key="search").set_value("zebra").run()
+    assert at.query_params == {"item": "2", "search": "zebra"}
+    assert at.selectbox(key="item").value == 2
+    assert "No question passes these filters; the one chosen before stays." in notices(at, "quiet")

@@ -48,3 +48,7 @@ def test_letters_predicted_stand_beside_letters_right() -> None:
         "right": [0.5, 0.5],
         "predicted": [0.9, 0.1],
     }
+
+
+def test_a_title_with_markup_stays_text() -> None:
+    assert mlp_bars(np.float32([1]), "Written for <b>", None).layout.title.text == "Written for &lt;b&gt;"

@@ -7,7 +7,7 @@ from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
 OWN = json.dumps({"stem": "What is <b>x</b>?", "options": ["*a*", "b"], "answer": None})
-PICTURES = {"question": 3, "attribution": 2, "attention": 2, "head": 4, "model": 1}
+PICTURES = {"question": 3, "attribution": 2, "attention": 2, "patching": 1, "head": 4, "model": 1}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -143,3 +143,11 @@ def test_the_model_page_judges_in_words() -> None:
     assert list(at.dataframe[0].value.iloc[:, -1]) == ["✓ passed"]
     assert notices(at, "lead") == ["✓ Go: it answers 90% by letter."]
     assert "no interval: too few questions" in notices(at, "quiet")
+
+
+def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETTERHEADS_MODEL", "qwen2.5-coder-0.5b")
+    client = FakeClient(slow=True)
+    opened("question", client)
+    opened("question", client, model="some/other")
+    assert [request.model.name for request in client.submitted] == ["qwen2.5-coder-0.5b", "some/other"]
