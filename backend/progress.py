@@ -6,7 +6,7 @@ from typing import Protocol
 class Progress(Protocol):
     """Called often (several times a second at best) by whatever takes long."""
 
-    def __call__(self, message: str, done: int = 0, total: int = 0) -> None:
+    def __call__(self, message: str, done: int = 0, total: int = 0, /) -> None:
         """Step `done` of `total` (0: not known) of what `message` names. Raises Cancelled to stop the work."""
 
 

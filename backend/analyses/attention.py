@@ -94,9 +94,9 @@ def pattern_error(trace: Trace, final: Float[Tensor, "layer head position"]) -> 
 
 def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     masses, shares, tops, tops_among_labels = [], [], [], []
-    for prompt in each_prompt(instrument, task, progress):
+    for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
-        final = all_final_rows(instrument.trace(prompt))
+        final = all_final_rows(instrument.trace(prompt, within))
         by_label = _mass(final, prompt.roles, [f"label {place}" for place in range(len(prompt.labels))])
         masses.append(_mass(final, [_kind(role, right) for role in prompt.roles], KINDS))
         shares.append(by_label[..., right] / by_label.sum(-1).clamp_min(1e-12))

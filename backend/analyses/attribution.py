@@ -134,9 +134,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     nets, mlp_nets, errors = [], [], []
-    for prompt in each_prompt(instrument, task, progress):
+    for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
-        trace = instrument.trace(prompt)
+        trace = instrument.trace(prompt, within)
         found = attribute(instrument, trace, prompt.answer_ids)
         nets.append(net_effect(found.heads, right))
         mlp_nets.append(net_effect(found.mlps, right))

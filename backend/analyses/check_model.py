@@ -17,6 +17,7 @@ from backend.analyses.analysis import Analysis, Findings, Task, array
 from backend.analyses.intervals import mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.engine.instrument import Instrument
+from backend.engine.trace import between_layers
 from backend.errors import QuestionError
 from backend.progress import Progress
 from backend.questions.prompt import Prompt
@@ -48,8 +49,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     answers = []
     special = not REGISTRY[task.request.prompt.template].chat
     prompts = each_prompt(instrument, task, progress)
-    for question, prompt in zip(task.questions, prompts, strict=True):
-        answers.append(_answer(instrument, question, prompt, special=special))
+    for question, (prompt, within) in zip(task.questions, prompts, strict=True):
+        with between_layers(instrument.model, instrument.family, within):
+            answers.append(_answer(instrument, question, prompt, special=special))
     labels = task.request.prompt.labels[: max(len(question.options) for question in task.questions)]
     count = len(answers)
     by_label = share_interval(sum(answer.by_label == answer.right for answer in answers), count)

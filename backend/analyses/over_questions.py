@@ -9,13 +9,24 @@ from backend.progress import Progress
 from backend.questions.prompt import Prompt
 
 
-def each_prompt(instrument: Instrument, task: Task, progress: Progress) -> Iterator[Prompt]:
-    """The task's prompts, one after the other. All are rendered first, so that a bad one is told at once."""
+def each_prompt(instrument: Instrument, task: Task, progress: Progress) -> Iterator[tuple[Prompt, Progress]]:
+    """The task's prompts, one after the other, each with a Progress for what is done with it.
+
+    That Progress keeps showing how many questions are done, and so lets a job be cancelled inside one of them. All
+    prompts are rendered first, so that a bad one is told at once.
+    """
     prompts = task.prompts(instrument)
     for done, prompt in enumerate(prompts):
-        progress("Going through the questions", done, len(prompts))
-        yield prompt
-    progress("Going through the questions", len(prompts), len(prompts))
+        within = _at(progress, done, len(prompts))
+        within("")
+        yield prompt, within
+
+
+def _at(progress: Progress, done: int, total: int) -> Progress:
+    def within(message: str, step: int = 0, steps: int = 0) -> None:
+        progress("Going through the questions", done, total)
+
+    return within
 
 
 def answered(prompt: Prompt) -> int:

@@ -65,12 +65,26 @@ def trace(
     shape = family.shape(model)
     record = _Record(shape, len(token_ids))
     device = model.get_input_embeddings().weight.device
-    with torch.no_grad(), _recording(model, family, record, progress):
+    with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
         output = model(
             input_ids=torch.tensor([token_ids], device=device), use_cache=False, **_last_logits_only(model)
         )
         logits = _kept(output.logits[0, -1])
     return record.trace(logits)
+
+
+@contextmanager
+def between_layers(model: PreTrainedModel, family: Family, progress: Progress) -> Iterator[None]:
+    """While inside, `progress` is called before each layer of each pass, and may cancel it."""
+    layers = family.layers(model)
+    with ExitStack() as stack:
+        for index, layer in enumerate(layers):
+
+            def start(*_: object, index: int = index) -> None:
+                progress("Reading the question", index, len(layers))
+
+            stack.callback(layer.register_forward_pre_hook(start).remove)
+        yield
 
 
 class _Record:
@@ -121,7 +135,7 @@ class _Record:
 
 
 @contextmanager
-def _recording(model: PreTrainedModel, family: Family, record: _Record, progress: Progress) -> Iterator[None]:
+def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
     layers = family.layers(model)
     with ExitStack() as stack:
 
@@ -137,14 +151,10 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record, progress
         for index, layer in enumerate(layers):
             attention = family.attention(layer)
 
-            def start(value: Tensor, index: int = index) -> None:
-                progress("Reading the question", index, len(layers))
-                record.put("resid_pre", index, value)
-
             def keep(name: str, index: int = index) -> Callable[[Tensor], None]:
                 return lambda value: record.put(name, index, value)
 
-            before(layer, start)
+            before(layer, keep("resid_pre"))
             before(family.mlp_norm(layer), keep("resid_mid"))
             before(family.output(attention), keep("z"))
             after(family.output(attention), keep("attn_out"))

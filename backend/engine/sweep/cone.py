@@ -5,6 +5,7 @@ reaches. Layer by layer, all that was patched further down goes through the laye
 patched at this layer joins. Nothing before p is computed again: its keys and values are the base run's.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ class RowLimit:
     """How many rows one call takes; halved when memory runs out, for the rest of the sweep."""
 
     rows: int
+
+    def share(self, rows: int) -> int:
+        """How many of `rows` rows to take next, so that no small batch is left over: small matrices are slow."""
+        return math.ceil(rows / math.ceil(rows / self.rows))
 
     def halve(self, rows: int, cells: int) -> None:
         """After a batch did not fit. Raises ResourceError where it was one cell, which cannot be split."""
@@ -120,7 +125,8 @@ class ConePass:
         """Take pieces through a layer, as many rows at a time as the limit says; a cell is never split."""
         waiting = list(reversed(pieces))
         while waiting:
-            batch = _take(waiting, lambda position: self._width(position, one_row), self._limit.rows)
+            rows_left = [block.rows for block in self._blocks(waiting, one_row)]
+            batch = _take(waiting, lambda position: self._width(position, one_row), self._limit.share(sum(rows_left)))
             try:
                 rows = self._through(layer, batch, one_row)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

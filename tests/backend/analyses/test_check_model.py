@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import CHECK_MODEL, Task
+from backend.analyses import ATTENTION, ATTRIBUTION, CHECK_MODEL, Analysis, Task
 from backend.analyses.check_model import _answer
 from backend.analyses.intervals import mean_interval, share_interval
 from backend.engine.instrument import Instrument
+from backend.errors import Cancelled
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
 from backend.questions.question import Question
@@ -58,3 +59,23 @@ def test_intervals_by_hand() -> None:
     mean, low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
     assert (mean, low, high) == pytest.approx((2, 2 - 1.959964 / 3**0.5, 2 + 1.959964 / 3**0.5))
     assert np.isnan(mean_interval(np.array([1.0]))[1])
+
+
+@pytest.mark.parametrize("analysis", [CHECK_MODEL, ATTRIBUTION, ATTENTION], ids=lambda entry: entry.name)
+def test_a_run_over_questions_can_be_cancelled_inside_a_question(
+    family_instrument: Instrument, analysis: Analysis
+) -> None:
+    questions = tuple(
+        Question(stem=f"How {analysis.name} {n}?", options=("a", "b"), answer=0) for n in range(3)
+    )
+    request = Request.build(analysis.name, questions=questions)
+    calls: list[tuple[int, int]] = []
+
+    def cancel_inside_the_second(message: str, done: int = 0, total: int = 0) -> None:
+        calls.append((done, total))
+        if calls.count((1, 3)) == 3:
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        analysis.run(family_instrument, Task(request, questions, ((),) * 3), cancel_inside_the_second)
+    assert set(calls) == {(0, 3), (1, 3)}

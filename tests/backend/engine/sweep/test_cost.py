@@ -55,7 +55,7 @@ def test_an_estimate_is_of_what_is_run(instrument: Instrument) -> None:
     assert estimate(instrument, BASE, BASE, "z", cells).flops == 0
     cramped = estimate(instrument, BASE, SOURCE, "z", cells, budget_bytes=20_000)
     assert cramped.peak_bytes <= 20_000 < found.peak_bytes
-    with pytest.raises(ResourceError, match="Patching at position 11 needs .* and the budget is"):
+    with pytest.raises(ResourceError, match=r"Patching at position 11 needs .* and the budget is"):
         estimate(instrument, BASE, SOURCE, "z", cells, budget_bytes=100)
 
 
