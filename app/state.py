@@ -73,9 +73,16 @@ def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
 
 
 def write(chosen: Chosen) -> dict[str, str]:
-    """The address' parameters for these choices: `read(write(chosen)) == (chosen, [])`."""
-    changed = (field.name for field in fields(chosen) if getattr(chosen, field.name) != field.default)
-    return {name: _text(getattr(chosen, name)) for name in changed}
+    """The address' parameters for these choices: `read(write(chosen)) == (chosen, [])`.
+
+    The model is always among them: which one is the default depends on how the server was started.
+    """
+    told = (
+        field.name
+        for field in fields(chosen)
+        if field.name == "model" or getattr(chosen, field.name) != field.default
+    )
+    return {name: _text(getattr(chosen, name)) for name in told}
 
 
 def current() -> tuple[Chosen, list[str]]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from app.state import Chosen, read, write
 from backend.questions.question import Question
-from backend.results.request import HeadRef
+from backend.results.request import DEFAULT_MODEL, HeadRef
 
 OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
 
@@ -26,9 +26,9 @@ def test_an_address_says_what_was_chosen(chosen: Chosen) -> None:
     assert read(write(chosen)) == (chosen, [])
 
 
-def test_defaults_are_not_in_the_address() -> None:
-    assert write(Chosen()) == {}
-    assert write(Chosen(head=HeadRef(16, 7))) == {"head": "L16H7"}
+def test_only_the_model_is_in_the_address_when_it_is_the_default() -> None:
+    assert write(Chosen()) == {"model": DEFAULT_MODEL}
+    assert write(Chosen(head=HeadRef(16, 7))) == {"model": DEFAULT_MODEL, "head": "L16H7"}
 
 
 @pytest.mark.parametrize(

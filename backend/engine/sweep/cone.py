@@ -126,7 +126,9 @@ class ConePass:
         waiting = list(reversed(pieces))
         while waiting:
             rows_left = [block.rows for block in self._blocks(waiting, one_row)]
-            batch = _take(waiting, lambda position: self._width(position, one_row), self._limit.share(sum(rows_left)))
+            batch = _take(
+                waiting, lambda position: self._width(position, one_row), self._limit.share(sum(rows_left))
+            )
             try:
                 rows = self._through(layer, batch, one_row)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

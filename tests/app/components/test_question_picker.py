@@ -1,4 +1,5 @@
 from app.components.question_picker import matching
+from backend.results.request import DEFAULT_MODEL
 from tests.app.fake_client import BANK
 from tests.app.opened import notices, opened
 
@@ -18,7 +19,7 @@ def test_search_looks_into_options() -> None:
 def test_an_upload_becomes_the_bank() -> None:
     at = opened("question", item="3")
     at.file_uploader(key="upload").upload("mine.csv", b"q,a,b,c,d,A").run()
-    assert at.query_params == {"bank": "upload:1"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "upload:1"}
     assert notices(at, "error") == []
 
 
@@ -32,14 +33,14 @@ def test_an_unusable_upload_is_told_with_its_line() -> None:
 def test_a_filter_goes_to_the_first_question_that_passes() -> None:
     at = opened("question")
     at.selectbox(key="subject").select("plants").run()
-    assert at.query_params == {"item": "3", "subject": "plants"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "item": "3", "subject": "plants"}
     at.selectbox(key="subject").select("").run()
-    assert at.query_params == {"item": "3"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "item": "3"}
 
 
 def test_a_search_without_a_match_keeps_the_question() -> None:
     at = opened("question", item="2")
     at.text_input(key="search").set_value("zebra").run()
-    assert at.query_params == {"item": "2", "search": "zebra"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "item": "2", "search": "zebra"}
     assert at.selectbox(key="item").value == 2
     assert "No question passes these filters; the one chosen before stays." in notices(at, "quiet")

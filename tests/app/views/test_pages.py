@@ -3,6 +3,7 @@ import json
 import pytest
 
 from backend.errors import ModelError
+from backend.results.request import DEFAULT_MODEL
 from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
@@ -80,15 +81,15 @@ def test_a_new_question_cancels_the_job_of_the_one_before() -> None:
 def test_going_to_the_next_question_is_in_the_address() -> None:
     at = opened("question")
     at.button(key="Next question").click().run()
-    assert at.query_params == {"item": "2"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "item": "2"}
     at.selectbox(key="labels").select("1").run()
-    assert at.query_params == {"item": "2", "labels": "1"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "item": "2", "labels": "1"}
 
 
 def test_another_bank_begins_at_its_first_question() -> None:
     at = opened("question", item="4", subject="shapes")
     at.selectbox(key="bank").select("other").run()
-    assert at.query_params == {"bank": "other"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "other"}
 
 
 def test_the_verdict_names_letter_option_and_whether_it_is_right() -> None:
@@ -151,3 +152,11 @@ def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pyte
     opened("question", client)
     opened("question", client, model="some/other")
     assert [request.model.name for request in client.submitted] == ["qwen2.5-coder-0.5b", "some/other"]
+
+
+def test_the_usual_default_can_be_chosen_where_another_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETTERHEADS_MODEL", "qwen2.5-coder-0.5b")
+    client = FakeClient(slow=True)
+    at = opened("question", client, model=DEFAULT_MODEL)
+    at.selectbox(key="template").select("plain").run()
+    assert {request.model.name for request in client.submitted} == {DEFAULT_MODEL}
