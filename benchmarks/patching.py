@@ -1,0 +1,225 @@
+"""What activation patching costs: `scripts/bench patching [--model NAME]`.
+
+Beside TransformerLens (in .venv-bench, made on the first run) on the same weights, dtype and threads: the whole grid
+by our cones, a sample of its cells by TransformerLens and its mean for the rest; the largest difference between the
+logits of both; the floating-point bound of the cones at the matrix speed measured in this run; and the peak memory.
+Then the cost of a cell by the prompt's length, and bfloat16 with its drift.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import Cell, all_cells, estimate, first_difference, matrix_speed, recheck, sweep
+from backend.models import fetch, load
+from backend.models.catalogue import SMALL_MODEL
+from backend.results.request import ModelSpec
+
+ROOT = Path(__file__).parents[1]
+THEIRS = ROOT / ".venv-bench"
+BUDGET = 512 * 2**20
+TEXT = (
+    "A highly knowledgeable and intelligent artificial intelligence model answers multiple-choice questions about "
+    "birds. Which of these is the color of a raven, seen at noon from a short distance by somebody who knows them?\n"
+    "(A) red\n(B) black\n(C) white\n(D) green\nAnswer: ("
+)
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A grid of cells on a pair of prompts of `tokens` tokens that differ from `first` on."""
+
+    name: str
+    component: str
+    tokens: int
+    first: int
+    final: bool = False
+
+    def cells(self, instrument: Instrument) -> list[Cell]:
+        """All cells, the skipped ones too."""
+        positions = [self.tokens - 1] if self.final else range(self.tokens)
+        return all_cells(self.component, instrument.shape, positions)
+
+
+CASES = (
+    Case("head x position", "z", 43, 30),
+    Case("heads, final position", "z", 43, 30, final=True),
+    Case("layer x position", "resid_pre", 43, 30),
+    Case("head x position", "z", 80, 60),
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=SMALL_MODEL)
+    parser.add_argument("--sample", type=int, default=40, help="cells of each grid that TransformerLens runs")
+    arguments = parser.parse_args()
+    make_bench_venv()
+    instrument = loaded(arguments.model, "float32")
+    plain_pass(instrument)
+    print(f"{arguments.model}, float32, {torch.get_num_threads()} threads, budget {BUDGET / 1e6:.0f} MB")
+    print(
+        "tokens  grid                    cells    run   ours s  theirs s  times"
+        "  largest diff.  bound s  ours/bound  peak MB"
+    )
+    for case in CASES:
+        side_by_side(instrument, case, arguments.sample)
+    by_length(instrument)
+    bfloat16(instrument, arguments.model)
+
+
+def side_by_side(instrument: Instrument, case: Case, sample: int) -> None:
+    """One line of the table."""
+    clean, corrupted = pair(instrument, case.tokens, case.first)
+    cells, tokens = case.cells(instrument), answers(instrument)
+    before = matrix_speed(instrument)
+    memory = PeakMemory()
+    begun = time.perf_counter()
+    swept = sweep(instrument, corrupted, clean, case.component, cells, tokens, budget_bytes=BUDGET)
+    seconds, peak = time.perf_counter() - begun, memory.peak()
+    speed = max(before, matrix_speed(instrument))
+    chosen = random.Random(0).sample(range(len(cells)), min(sample, len(cells)))
+    their_seconds, their_logits = transformer_lens(
+        instrument, case, corrupted, clean, [cells[i] for i in chosen]
+    )
+    theirs = their_seconds * len(cells)
+    difference = float((swept.logits[chosen] - their_logits).abs().max())
+    bound = estimate(instrument, corrupted, clean, case.component, cells).seconds(speed)
+    row = f"{case.tokens:6d}  {case.name:22s} {len(cells):6d} {len(cells) - swept.skipped:6d}"
+    row += f" {seconds:8.2f} {theirs:9.0f} {theirs / seconds:6.0f} {difference:14.1e}"
+    row += f" {bound:8.2f} {seconds / bound:11.2f} {peak / 1e6:8.0f}"
+    print(f"{row}   ({speed / 1e9:.0f} GFLOP/s, {their_seconds:.2f} s a cell)", flush=True)
+
+
+def by_length(instrument: Instrument) -> None:
+    """What a cell costs, averaged over the last quarter of prompts of several lengths."""
+    print(
+        "tokens  cells run  ms a cell  GFLOP a cell   (all heads at every fourth position of the last quarter)"
+    )
+    for tokens in (20, 60, 200):
+        first = tokens * 3 // 4
+        clean, corrupted = pair(instrument, tokens, first)
+        cells = all_cells("z", instrument.shape, range(first, tokens, 4))
+        begun = time.perf_counter()
+        swept = sweep(instrument, corrupted, clean, "z", cells, answers(instrument), budget_bytes=BUDGET)
+        seconds = time.perf_counter() - begun
+        run = len(cells) - swept.skipped
+        flops = estimate(instrument, corrupted, clean, "z", cells).flops
+        print(f"{tokens:6d}  {run:9d}  {1000 * seconds / run:9.2f}  {flops / run / 1e9:12.2f}", flush=True)
+
+
+def bfloat16(exact: Instrument, model: str) -> None:
+    """The heads at the final position once more: seconds, and how far the logits drift."""
+    half = loaded(model, "bfloat16")
+    case = CASES[1]
+    clean, corrupted = pair(exact, case.tokens, case.first)
+    arguments = (corrupted, clean, case.component, case.cells(exact), answers(exact))
+    reference = sweep(exact, *arguments).logits
+    begun = time.perf_counter()
+    swept = sweep(half, *arguments, budget_bytes=BUDGET)
+    seconds = time.perf_counter() - begun
+    print(
+        f"bfloat16, {case.name}: {seconds:.2f} s, {matrix_speed(half) / 1e9:.0f} GFLOP/s; logits differ from"
+        f" float32's by {float((swept.logits - reference).abs().max()):.3f} at most, from bfloat16 whole passes by "
+        f"{recheck(half, *arguments, swept=swept):.3f}"
+    )
+
+
+def loaded(model: str, dtype: str) -> Instrument:
+    """The model as both sides use it."""
+    spec = ModelSpec(model, dtype=dtype)
+    fetch(spec)
+    return Instrument(load(spec))
+
+
+def plain_pass(instrument: Instrument) -> None:
+    """Weights are read from the disk when first used; afterwards the peak memory is a sweep's own."""
+    with torch.no_grad():
+        instrument.model(input_ids=torch.tensor([[0, 1]]), use_cache=False)
+
+
+def pair(instrument: Instrument, tokens: int, first: int) -> tuple[Ids, Ids]:
+    """A clean and a corrupted prompt of exactly these lengths; from `first` on the corrupted one runs backwards."""
+    text = TEXT
+    while len(ids := instrument.tokenizer(text).input_ids) < tokens:
+        text = f"Think. {text}"
+    clean = tuple(ids[-tokens:])
+    corrupted = (*clean[:first], *reversed(clean[first:-1]), clean[-1])
+    assert first_difference(clean, corrupted) == first
+    return clean, corrupted
+
+
+def answers(instrument: Instrument) -> Ids:
+    """The tokens whose logits are compared."""
+    return tuple(instrument.tokenizer(letter, add_special_tokens=False).input_ids[0] for letter in "ABCD")
+
+
+def transformer_lens(
+    instrument: Instrument, case: Case, base: Ids, source: Ids, cells: Sequence[Cell]
+) -> tuple[float, torch.Tensor]:
+    """Seconds a cell, the first apart (it warms up), and the logits after each."""
+    task = {
+        "folder": str(instrument.resolved.folder),
+        "dtype": instrument.resolved.dtype,
+        "threads": torch.get_num_threads(),
+        "base": base,
+        "source": source,
+        "tokens": answers(instrument),
+        "cells": [[case.component, *asdict(cell).values()] for cell in (cells[0], *cells)],
+    }
+    done = subprocess.run(
+        [THEIRS / "bin/python", ROOT / "benchmarks/patching_transformer_lens.py"],
+        input=json.dumps(task),
+        capture_output=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"TransformerLens failed:\n{done.stderr[-2000:]}")
+    found = json.loads(done.stdout)
+    return sum(found["seconds"][1:]) / len(cells), torch.tensor(found["logits"][1:])
+
+
+def make_bench_venv() -> None:
+    """Install TransformerLens apart from our own packages, once."""
+    ready = THEIRS / "ready"
+    wanted = (ROOT / "requirements-bench.txt").read_text()
+    if ready.exists() and ready.read_text() == wanted:
+        return
+    subprocess.run([ROOT / ".venv/bin/python", "-m", "venv", THEIRS], check=True)
+    subprocess.run([THEIRS / "bin/pip", "install", "-q", "-r", ROOT / "requirements-bench.txt"], check=True)
+    ready.write_text(wanted)
+
+
+class PeakMemory:
+    """The most memory this process takes above what it has now (Linux)."""
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")
+        self._before = self._field("VmRSS")
+
+    def peak(self) -> int:
+        """Bytes since this object was made."""
+        return self._field("VmHWM") - self._before
+
+    def _field(self, name: str) -> int:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(
+            next(line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:"))
+        )
+
+
+if __name__ == "__main__":
+    main()
