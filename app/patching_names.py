@@ -29,4 +29,4 @@ METRICS = {
     "kl": "KL divergence over the letters",
 }
 POSITIONS = {"final": "Final token", "all": "All tokens"}
-SHOWN = {"recovered": "Share recovered", "values": "The metric itself"}
+SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric"}

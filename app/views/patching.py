@@ -11,6 +11,7 @@ from app.components.heatmap import Heatmap, head_grid, show_heatmap
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
 from app.components.provenance import show_provenance
+from app.figures.patched import effect, effect_name
 from app.navigation import open_head
 from app.patching_names import (
     COMPONENTS,
@@ -28,9 +29,9 @@ from backend.results.result import Result
 Values = NDArray[np.float32]
 HOW_TO_READ = {
     "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
-    "itself, 0 changes nothing. Orange suffices.",
-    "noise": "A corrupted activation is put into the clean run. Share recovered: 1 changes nothing, 0 loses the "
-    "answer by itself. What falls below 1 is necessary.",
+    "itself, 0 changes nothing. What is far from 0 suffices.",
+    "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
+    "0 changes nothing. What is far from 0 is necessary.",
 }
 
 
@@ -125,7 +126,7 @@ def show_runs(result: Result) -> None:
 
 
 def name_of(result: Result, selection: Selection) -> str:
-    shown = SHOWN[selection.chosen.shown]
+    shown = effect_name(selection.chosen.direction, selection.chosen.shown)
     return f"{shown}: {COMPONENTS[selection.chosen.component]}, {selection.chosen.direction}"
 
 
@@ -198,9 +199,12 @@ if params["corruption"].get("prompt") == "":
 result = result_of(client, selection.ask("patching", **params), "patching")
 if result:
     show_runs(result)
-    values = result[selection.chosen.shown]
+    values = effect(result, selection.chosen.direction, selection.chosen.shown)
     if np.isnan(values).all():
-        quiet("Both runs score the same, so there is nothing to recover. Show the metric itself.", "nothing")
+        quiet(
+            "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
+            "nothing",
+        )
     elif selection.chosen.component in WITHOUT_HEADS:
         show_positions(result, values, selection, "every layer and token")
     else:
@@ -208,7 +212,7 @@ if result:
     st.caption(HOW_TO_READ[selection.chosen.direction])
     skipped, cells = result.scalars["cells_skipped"], result.scalars["cells"]
     quiet(
-        f"{cells:,} cells, {skipped:,} of them before the first difference and so unchanged by construction; engine "
+        f"{cells:,} cells, {skipped:,} of them not run because they cannot change the answer; engine "
         f"{result.scalars['engine']}. Oracle error: largest difference to whole forward passes on a random handful.",
         "cells",
     )

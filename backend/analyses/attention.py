@@ -13,10 +13,9 @@ from backend.analyses.analysis import (
     array,
     chosen_head,
     layer_head_ticks,
-    prompt_scalars,
 )
 from backend.analyses.over_questions import answered, each_prompt
-from backend.analyses.prediction import loss, predicted_label
+from backend.analyses.prediction import answer_scalars
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern, values_for_heads
@@ -74,9 +73,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         arrays=arrays,
         ticks=ticks,
         scalars={
-            **prompt_scalars(prompt),
-            "predicted": predicted_label(trace, prompt),
-            "loss": loss(trace, prompt),
+            **answer_scalars(trace, prompt),
             "head": None if head is None else str(head),
         },
         checks={"pattern_error": (pattern_error(trace, final), tolerance(instrument).activations)},

@@ -1,5 +1,7 @@
 """What the model says: the labels' logits and probabilities, the loss, the top tokens, and a logit lens."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -36,15 +38,22 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         },
         ticks={"label": prompt.labels, "layer": layer_head_ticks(instrument)["layer"]},
         scalars={
-            **prompt_scalars(prompt),
-            "predicted": predicted_label(trace, prompt),
-            "loss": loss(trace, prompt),
+            **answer_scalars(trace, prompt),
             "top_tokens": _top_tokens(instrument, logprobs),
         },
         checks={
             "lens_error": (float((lens[-1] - label_logits).abs().max()), tolerance(instrument).logits),
         },
     )
+
+
+def answer_scalars(trace: Trace, prompt: Prompt) -> dict[str, Any]:
+    """What every result about one question says of its prompt and of the model's answer."""
+    return {
+        **prompt_scalars(prompt),
+        "predicted": predicted_label(trace, prompt),
+        "loss": loss(trace, prompt),
+    }
 
 
 def predicted_label(trace: Trace, prompt: Prompt) -> str:
