@@ -10,14 +10,13 @@ from app.components.frame import open_page, show_question
 from app.components.heatmap import Heatmap, head_grid, show_heatmap
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
+from app.components.patch_choice import choose_corruption, choose_metric
 from app.components.provenance import show_provenance
 from app.figures.patched import effect, effect_name
 from app.navigation import open_head
 from app.patching_names import (
     COMPONENTS,
-    CORRUPTIONS,
     DIRECTIONS,
-    METRICS,
     POSITIONS,
     SHOWN,
     WITHOUT_HEADS,
@@ -35,17 +34,11 @@ HOW_TO_READ = {
 }
 
 
-def controls(selection: Selection) -> dict[str, Any]:
-    """Draw them; returns the request's params."""
+def controls(selection: Selection) -> dict[str, Any] | None:
+    """Draw them; the request's params, or None while the corrupted prompt is still to be written."""
     chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
-    first.selectbox(
-        "Corrupted prompt",
-        CORRUPTIONS,
-        format_func=CORRUPTIONS.__getitem__,
-        width=290,
-        **bound("corruption", chosen.corruption),
-    )
+    corruption = choose_corruption(first, selection)
     first.selectbox(
         "Component",
         COMPONENTS,
@@ -62,14 +55,7 @@ def controls(selection: Selection) -> dict[str, Any]:
         **bound("direction", chosen.direction),
     )
     second = st.container(horizontal=True, vertical_alignment="bottom")
-    second.selectbox(
-        "Measured by", METRICS, format_func=METRICS.__getitem__, width=290, **bound("metric", chosen.metric)
-    )
-    target = selection.right or selection.labels[0]
-    others = [label for label in selection.labels if label != target]
-    other = chosen.other if chosen.other in others else others[0]
-    if chosen.metric == "logit_difference":
-        second.selectbox("Other letter", others, width=120, **bound("other", other))
+    metric = choose_metric(second, selection)
     second.segmented_control(
         "Where",
         POSITIONS,
@@ -81,33 +67,15 @@ def controls(selection: Selection) -> dict[str, Any]:
     second.segmented_control(
         "Show", SHOWN, format_func=SHOWN.__getitem__, required=True, **bound("shown", chosen.shown)
     )
+    if corruption is None:
+        return None
     return {
-        "corruption": corruption(selection),
+        "corruption": corruption,
         "component": chosen.component,
         "direction": chosen.direction,
-        "metric": metric(chosen.metric, target, other),
+        "metric": metric,
         "positions": chosen.where,
     }
-
-
-def corruption(selection: Selection) -> dict[str, Any]:
-    chosen = selection.chosen
-    if chosen.corruption == "text":
-        st.text_area(
-            "The whole corrupted prompt, as many tokens as the clean one",
-            placeholder="Copy the prompt of the Question page and change some words.",
-            **bound("corrupted", chosen.corrupted),
-        )
-        return {"kind": "text", "prompt": chosen.corrupted}
-    if chosen.corruption == "question":
-        return {"kind": "question", "bank": selection.bank.name}
-    return {"kind": chosen.corruption}
-
-
-def metric(kind: str, target: str, other: str) -> dict[str, str]:
-    if kind == "kl":
-        return {"kind": kind}
-    return {"kind": kind, "label": target, **({"other": other} if kind == "logit_difference" else {})}
 
 
 def show_runs(result: Result) -> None:
@@ -193,7 +161,7 @@ client, selection = open_page(
 )
 show_question(selection)
 params = controls(selection)
-if params["corruption"].get("prompt") == "":
+if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()
 result = result_of(client, selection.ask("patching", **params), "patching")

@@ -18,24 +18,6 @@ from backend.results.result import Array
 
 
 @dataclass(frozen=True)
-class Task:
-    """A request with its questions fetched, and the shots that go before each of them.
-
-    `checkpoint` is where a long analysis may keep what it has finished.
-    """
-
-    request: Request
-    questions: tuple[Question, ...]
-    shots: tuple[tuple[Question, ...], ...]
-    checkpoint: Checkpoint | None = None
-
-    def prompts(self, instrument: Instrument) -> list[Prompt]:
-        """The rendered prompts, one a question. Raises QuestionError."""
-        pairs = zip(self.questions, self.shots, strict=True)
-        return [instrument.prompt(question, self.request.prompt, shots) for question, shots in pairs]
-
-
-@dataclass(frozen=True)
 class Findings:
     """What an analysis returns; the fields are those of Result."""
 
@@ -43,6 +25,26 @@ class Findings:
     ticks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scalars: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request with its questions fetched, and the shots that go before each of them.
+
+    `checkpoint` is where a long analysis may keep what it has finished; `show` may be given findings that are not
+    whole yet, NaN where nothing is known, for whoever waits to look at.
+    """
+
+    request: Request
+    questions: tuple[Question, ...]
+    shots: tuple[tuple[Question, ...], ...]
+    checkpoint: Checkpoint | None = None
+    show: Callable[[Findings], None] | None = None
+
+    def prompts(self, instrument: Instrument) -> list[Prompt]:
+        """The rendered prompts, one a question. Raises QuestionError."""
+        pairs = zip(self.questions, self.shots, strict=True)
+        return [instrument.prompt(question, self.request.prompt, shots) for question, shots in pairs]
 
 
 @dataclass(frozen=True)

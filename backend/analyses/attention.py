@@ -56,7 +56,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         return _over_questions(instrument, task, progress)
     head = chosen_head(instrument, task.request)
     (prompt,) = task.prompts(instrument)
-    trace = instrument.trace(prompt, progress)
+    trace = instrument.trace(prompt.token_ids, progress)
     final = all_final_rows(trace)
     norms = torch.stack([value_norms(instrument, trace, layer) for layer in range(instrument.shape.layers)])
     roles = tuple(dict.fromkeys(prompt.roles))
@@ -93,7 +93,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     masses, shares, tops, tops_among_labels = [], [], [], []
     for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
-        final = all_final_rows(instrument.trace(prompt, within))
+        final = all_final_rows(instrument.trace(prompt.token_ids, within))
         by_label = _mass(final, prompt.roles, [f"label {place}" for place in range(len(prompt.labels))])
         masses.append(_mass(final, [_kind(role, right) for role in prompt.roles], KINDS))
         shares.append(by_label[..., right] / by_label.sum(-1).clamp_min(1e-12))

@@ -18,6 +18,7 @@ from backend.questions.question import Question
 from backend.questions.templates import REGISTRY
 
 Shots = tuple[Question, ...]
+MAX_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,27 @@ class Kind:
     make: Callable[[Instrument, Clean, Mapping[str, Any]], Corrupted]
 
 
-def corrupted(instrument: Instrument, clean: Clean, data: object) -> Corrupted:
-    """Read `{"kind": ..., ...}` and make the prompt. Raises RequestError, also where nothing would differ."""
+def draws(instrument: Instrument, clean: Clean, data: object) -> list[Corrupted]:
+    """The corrupted prompts that `{"kind": ..., "draws": 3, ...}` asks for, each drawn with the next seed.
+
+    Draws that give the same prompt count once. Raises RequestError, also where nothing would differ.
+    """
     if not isinstance(data, Mapping):
         raise RequestError(f"params.corruption must be an object with a kind, not {shown(data)}.")
+    count = data.get("draws", 1)
+    if type(count) is not int or not 1 <= count <= MAX_DRAWS:
+        raise RequestError(
+            f"params.corruption.draws must be a whole number from 1 to {MAX_DRAWS}, not {shown(count)}."
+        )
+    one = {name: value for name, value in data.items() if name != "draws"}
+    if count == 1:
+        return [corrupted(instrument, clean, one)]
+    made = [corrupted(instrument, clean, {**one, "seed": _seed(one) + number}) for number in range(count)]
+    return list({other.token_ids: other for other in made}.values())
+
+
+def corrupted(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
+    """Read `{"kind": ..., ...}` and make one prompt. Raises RequestError, also where nothing would differ."""
     kind = KINDS.get(str(data.get("kind")))
     if kind is None:
         raise RequestError(

@@ -103,7 +103,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     oracle_error = recheck(
         instrument, chosen.base, chosen.source, chosen.component, chosen.cells, ids, swept=swept
     )
-    reference = instrument.trace(chosen.clean.prompt).logits
+    reference = instrument.trace(chosen.clean.prompt.token_ids).logits
     ends = _read_ends(instrument, chosen, reference, vocabulary=vocabulary)
     clean, corrupt = (float(value) for value in chosen.metric(ends))
     values = chosen.metric(Readings(swept.logits, swept.logsumexp, reference[list(ids)]))
@@ -207,7 +207,7 @@ def _recovered(
 
 def _default_metric(instrument: Instrument, prompt: Prompt) -> dict[str, str]:
     """The net logit of the right letter, of the likeliest one where none is right."""
-    logits = instrument.trace(prompt).logits[list(prompt.answer_ids)]
+    logits = instrument.trace(prompt.token_ids).logits[list(prompt.answer_ids)]
     best = int(logits.argmax()) if prompt.answer is None else prompt.answer
     return {"kind": "net_logit", "label": prompt.labels[best]}
 

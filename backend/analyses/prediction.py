@@ -24,7 +24,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     after each layer; nostalgebraist 2020).
     """
     (prompt,) = task.prompts(instrument)
-    trace = instrument.trace(prompt, progress)
+    trace = instrument.trace(prompt.token_ids, progress)
     ids = list(prompt.answer_ids)
     logprobs = torch.log_softmax(trace.logits, dim=-1)
     label_logits = trace.logits[ids]

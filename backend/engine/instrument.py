@@ -39,14 +39,14 @@ class Instrument:
             model_name=self.resolved.name,
         )
 
-    def trace(self, prompt: Prompt, progress: Progress = silent) -> Trace:
-        """The prompt's trace: the one kept from before, or a new pass."""
-        kept = self._traces.get(prompt.token_ids)
+    def trace(self, token_ids: tuple[int, ...], progress: Progress = silent) -> Trace:
+        """A prompt's trace: the one kept from before, or a new pass."""
+        kept = self._traces.get(token_ids)
         if kept is not None:
-            self._traces.move_to_end(prompt.token_ids)
+            self._traces.move_to_end(token_ids)
             return kept
-        fresh = trace(self.model, self.family, prompt.token_ids, progress)
-        self._traces[prompt.token_ids] = fresh
+        fresh = trace(self.model, self.family, token_ids, progress)
+        self._traces[token_ids] = fresh
         while len(self._traces) > 1 and self._kept_bytes() > KEPT_TRACES_BYTES:
             self._traces.popitem(last=False)
         return fresh

@@ -42,7 +42,7 @@ def test_rows_sum_to_one_and_roles_share_them_out(family_instrument: Instrument)
 
 def test_value_weights_are_the_norms_of_what_is_read(family_instrument: Instrument) -> None:
     prompt = family_instrument.prompt(Question(stem="Why?", options=("a", "b")), PromptSpec())
-    recorded = family_instrument.trace(prompt)
+    recorded = family_instrument.trace(prompt.token_ids)
     layer, head, token = 2, 3, 4
     kv_head = head // (family_instrument.shape.heads // family_instrument.shape.kv_heads)
     read = family_instrument.weights.output(layer)[:, head] @ recorded.v[layer, token, kv_head]
@@ -92,5 +92,5 @@ def test_a_question_without_an_answer_cannot_be_averaged(hand_wired_instrument: 
 
 def test_rows_of_all_layers(hand_wired_instrument: Instrument) -> None:
     prompt = hand_wired_instrument.prompt(ALL_RIGHT[0], hand_wired.SPEC)
-    rows = all_final_rows(hand_wired_instrument.trace(prompt))
+    rows = all_final_rows(hand_wired_instrument.trace(prompt.token_ids))
     assert rows.shape == (2, 4, len(prompt.tokens))

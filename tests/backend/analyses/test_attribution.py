@@ -24,7 +24,7 @@ def task(request: Request) -> Task:
 
 def test_parts_add_up_to_the_models_centred_logits(family_instrument: Instrument) -> None:
     prompt = family_instrument.prompt(QUESTION, PromptSpec())
-    found = attribute(family_instrument, family_instrument.trace(prompt), prompt.answer_ids)
+    found = attribute(family_instrument, family_instrument.trace(prompt.token_ids), prompt.answer_ids)
     with torch.no_grad():
         logits = family_instrument.model(input_ids=torch.tensor([prompt.token_ids])).logits[0, -1]
     own = logits[list(prompt.answer_ids)] - logits.mean()
@@ -38,7 +38,7 @@ def test_parts_add_up_to_the_models_centred_logits(family_instrument: Instrument
 
 def test_source_tokens_add_up_to_the_head(family_instrument: Instrument) -> None:
     prompt = family_instrument.prompt(QUESTION, PromptSpec())
-    recorded = family_instrument.trace(prompt)
+    recorded = family_instrument.trace(prompt.token_ids)
     found = attribute(family_instrument, recorded, prompt.answer_ids)
     for head in (HeadRef(0, 0), HeadRef(2, 3)):
         source = by_source(found, recorded, head)

@@ -128,4 +128,4 @@ def test_a_bfloat16_model_is_recorded_in_float32() -> None:
 def test_one_pass_serves_every_view_of_a_prompt(hand_wired_instrument: Instrument) -> None:
     question = Question(stem="pick alpha", options=("red", "blue"), subject="red")
     prompt = hand_wired_instrument.prompt(question, PromptSpec())
-    assert hand_wired_instrument.trace(prompt) is hand_wired_instrument.trace(prompt)
+    assert hand_wired_instrument.trace(prompt.token_ids) is hand_wired_instrument.trace(prompt.token_ids)
