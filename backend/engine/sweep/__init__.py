@@ -1,7 +1,8 @@
 """Activation patching over many cells: the exact causal cone, and plain forward passes as its oracle."""
 
 from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells
-from backend.engine.sweep.cost import Estimate, matrix_speed
+from backend.engine.sweep.cost import Cost, Estimate, cost_of, machine_speed, matrix_speed
+from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.kept import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
@@ -11,7 +12,9 @@ __all__ = [
     "COMPONENTS",
     "Cell",
     "Component",
+    "Cost",
     "Estimate",
+    "Experiment",
     "Match",
     "Node",
     "OnDone",
@@ -22,9 +25,11 @@ __all__ = [
     "Swept",
     "Wanted",
     "all_cells",
+    "cost_of",
     "each_alone",
     "estimate",
     "experiments",
+    "machine_speed",
     "matrix_speed",
     "recheck",
     "run_source",
