@@ -1,5 +1,8 @@
 """Patching: the hand-wired head is found, bad requests are refused, a cancelled sweep goes on where it stopped."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from backend.results.checkpoint import Checkpoint
 from backend.results.request import Request
 from tests import hand_wired
 
+ROOT = Path(__file__).parents[3]
 QUESTION = hand_wired.question(1)
 TEXT = {"kind": "text", "prompt": "pick delta\n(A) red\n(B) blue\n(C) green\n(D) white\nAnswer: ("}
 METRIC = {"kind": "logit_difference", "label": "B", "other": "D"}
@@ -148,6 +152,46 @@ def test_what_a_checkpoint_holds_is_not_computed_again(
     assert (found.arrays["values"].values == 0).all()
     # ... and the oracle says so.
     assert found.checks["oracle_error"][0] > 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from backend.analyses import PATCHING, resumable
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import plan
+from backend.results.checkpoint import Checkpoint
+from tests import hand_wired
+from tests.backend.analyses.test_patching import task
+
+resumable.SAVE_SECONDS, plan.PASS_FLOPS = 0, 1
+
+def kill_half_way(message, done=0, total=0):
+    if message.startswith("Patching") and done > total / 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint = Checkpoint(Path(sys.argv[1]))
+PATCHING.run(Instrument(hand_wired.hand_wired()), task(checkpoint), kill_half_way)
+"""
+
+
+def test_a_killed_sweep_goes_on_where_it_stopped(hand_wired_instrument: Instrument, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.npz"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    known = ~np.isnan(Checkpoint(file).load()["logits"]).any(-1)
+    assert 0 < known.sum() < known.size
+    begun: list[int] = []
+
+    def note(message: str, done: int = 0, total: int = 0) -> None:
+        if message.startswith("Patching"):
+            begun.append(total)
+
+    again = PATCHING.run(hand_wired_instrument, task(Checkpoint(file)), note)
+    rows_left = begun[0]
+    whole = PATCHING.run(hand_wired_instrument, task(), note)
+    assert again.arrays["values"].values == pytest.approx(whole.arrays["values"].values, abs=1e-5)
+    assert rows_left < 0.6 * begun[-1]
 
 
 def test_unfinished_sweeps_can_be_looked_at(
