@@ -3,6 +3,7 @@
 from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
+from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING
 from backend.analyses.check_model import CHECK_MODEL
 from backend.analyses.patching import PATCHING
 from backend.analyses.prediction import PREDICTION
@@ -11,7 +12,15 @@ from backend.errors import RequestError, shown
 
 ANALYSES: dict[str, Analysis] = {
     analysis.name: analysis
-    for analysis in (PREDICTION, ATTRIBUTION, ATTENTION, PATCHING, CHECK_MODEL, SELF_CHECK)
+    for analysis in (
+        PREDICTION,
+        ATTRIBUTION,
+        ATTENTION,
+        PATCHING,
+        ATTRIBUTION_PATCHING,
+        CHECK_MODEL,
+        SELF_CHECK,
+    )
 }
 
 __all__ = ["ANALYSES", "Analysis", "Findings", "Task", "analysis_named"]

@@ -64,17 +64,21 @@ def _looking(
 def _key(base: Trace, source: Trace, gradients: Gradients, layer: int) -> Float[Tensor, "kv_head position"]:
     """A patched key changes one score of each later query of each head of its group.
 
-    One score of a row shifted by d turns its weight p into sigmoid(logit(p) + d); the other keys share what is left
-    in their old proportions, so no row has to be computed anew for each key. Double precision, because 1 - p is
-    divided by where a row is saturated.
+    A score shifted by d turns its weight p into sigmoid(logit(p) + d), and the other keys share what is left in
+    their old proportions: so no row has to be computed anew for each of its keys. The key with the most weight of a
+    row is worked out from the row without it, because 1 - p would be nothing but rounding in a saturated row.
     """
     query, key = base.q_rotated[layer].double(), base.k_rotated[layer].double()
-    shift = scores(base, layer, query, source.k_rotated[layer].double()) - scores(base, layer, query, key)
-    weight, gradient = patterns(base, layer, query, key), gradients.pattern[layer].double()
-    patched = torch.sigmoid(torch.logit(weight) + shift)
+    own, gradient = scores(base, layer, query, key), gradients.pattern[layer].double()
+    shift = scores(base, layer, query, source.k_rotated[layer].double()) - own
+    weight, top = own.softmax(-1), own.argmax(-1, keepdim=True)
+    rest = own.scatter(-1, top, float("-inf"))
+    odds = own - own.logsumexp(-1, keepdim=True) - torch.log1p(-weight)
+    odds.scatter_(-1, top, own.gather(-1, top) - rest.logsumexp(-1, keepdim=True))
     read = weight * gradient
-    left = 1 - weight
-    # Where one key has all the weight there are no others to share what it loses.
-    others = torch.where(left > 0, (read.sum(-1, keepdim=True) - read) / left, gradient)
+    others = (read.sum(-1, keepdim=True) - read) / (1 - weight)
+    # The first query's only key has no others, a later position no score: neither can change.
+    others.scatter_(-1, top, (rest.softmax(-1).nan_to_num() * gradient).sum(-1, keepdim=True))
+    patched = torch.sigmoid(odds + shift.nan_to_num())
     by_head = ((patched - weight) * (gradient - others)).sum(1)
     return by_head.view(len(key), -1, by_head.shape[-1]).sum(1).float()

@@ -9,7 +9,9 @@ from backend.engine.trace import Trace
 
 def final_rows(trace: Trace, layer: int) -> Float[Tensor, "head key"]:
     """Where the final position of each head looks; each row sums to 1."""
-    found = scores(trace, layer, trace.q_rotated[layer, :, -1:], trace.k_rotated[layer])[:, 0]
+    query = trace.q_rotated[layer, :, -1:]
+    key = for_heads(trace.k_rotated[layer], query.shape[0])
+    found = (query @ key.mT)[:, 0] * trace.scaling[layer]
     mask = trace.masks[layer]
     if mask is not None:
         found = found + mask[-1]
@@ -30,11 +32,7 @@ def patterns(
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
     """The patterns that these rotated queries and keys would give in a layer of the traced run."""
-    found = scores(trace, layer, query, key)
-    mask = trace.masks[layer]
-    if mask is None:
-        mask = torch.full(found.shape[1:], float("-inf")).triu(1)
-    return torch.softmax(found + mask.to(found), dim=-1)
+    return torch.softmax(scores(trace, layer, query, key), dim=-1)
 
 
 def scores(
@@ -43,8 +41,12 @@ def scores(
     query: Float[Tensor, "head query d_head"],
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
-    """The same before the mask and the softmax."""
-    return query @ for_heads(key, len(query)).mT * trace.scaling[layer]
+    """The same before the softmax; minus infinity where a query must not look."""
+    found = query @ for_heads(key, len(query)).mT * trace.scaling[layer]
+    mask = trace.masks[layer]
+    if mask is None:
+        mask = torch.full(found.shape[1:], float("-inf")).triu(1)
+    return found + mask.to(found)
 
 
 def values_for_heads(trace: Trace, layer: int) -> Float[Tensor, "head position d_head"]:
