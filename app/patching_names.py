@@ -30,6 +30,6 @@ METRICS = {
 }
 POSITIONS = {"final": "Final token", "all": "All tokens"}
 SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric"}
-NORMS = {"recomputed": "Recomputed", "frozen": "Frozen at the clean run"}
+NORMS = {"recomputed": "Recomputed", "frozen": "Frozen"}
 MODES = {"receiver": "Who feeds it", "sender": "Whom it feeds"}
 NODES = {"head": "A head", "mlp": "An MLP", "embedding": "The embedding"}

@@ -17,7 +17,7 @@ def open_node(node: Node) -> None:
 
 def node_table(
     nodes: Sequence[Node],
-    columns: Mapping[str, Sequence[float]],
+    columns: Mapping[str, Sequence[float] | Sequence[str]],
     key: str,
     on_pick: Callable[[Node], None] = open_node,
 ) -> None:
@@ -36,6 +36,6 @@ def node_table(
         on_select=picked,
         selection_mode="single-row",
         height=min(420, 36 * (len(nodes) + 1) + 2),
-        column_config=dict.fromkeys(columns, number),
+        column_config=dict.fromkeys(table.select_dtypes("number"), number),
         alt="The nodes with the largest values",
     )

@@ -13,7 +13,8 @@ from backend.results.result import Result
 EFFECTS = ("total", "direct", "indirect", "interaction")
 # Marks are named where there is room: no two names closer than these shares of the picture's width and height.
 NAME_WIDTH, NAME_HEIGHT = 0.11, 0.045
-GUIDE = {"color": "#8C8C8C", "width": 1}
+OPACITY = 0.9
+GUIDE = {"color": "#8C8C8C", "width": 1, "dash": "dash"}
 
 
 def effects_frame(result: Result, norm: str) -> pd.DataFrame:
@@ -44,7 +45,9 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
     95 % intervals.
     """
     figure = go.Figure()
-    far = 10 * (float(frame[["direct", "total"]].abs().max(axis=None)) or 1.0)
+    shown = frame[["direct", "total"]]
+    low, high = float(shown.min(axis=None)), float(shown.max(axis=None))
+    room = 0.08 * (high - low or 1.0)
     is_head = frame.index.str.startswith("L")
     for rows, kind, symbol, colour in (
         (frame[is_head], "head", "circle", COLOURS[0]),
@@ -57,18 +60,16 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
             name=kind,
             text=rows.index,
             customdata=rows[["indirect", "interaction"]],
-            marker={"symbol": symbol, "size": 8, "color": colour, "line": {"width": 0}},
-            opacity=0.75,
+            marker={"symbol": symbol, "size": 8, "color": colour, "opacity": OPACITY},
             # A click opens a page; it does not dim the rest.
-            selected={"marker": {"opacity": 0.75}},
-            unselected={"marker": {"opacity": 0.75}},
+            unselected={"marker": {"opacity": OPACITY}},
             hovertemplate=f"<b>%{{text}}</b><br>total %{{y:+.3f}} {unit}<br>direct %{{x:+.3f}}<br>"
             "indirect %{customdata[0]:+.3f}<br>interaction %{customdata[1]:+.3f}<extra></extra>",
         )
     _add_names(figure, frame, named)
     figure.add_shape(
-        type="line", x0=-far, y0=-far, x1=far, y1=far, layer="below", line=GUIDE | {"dash": "dash"},
-        name="total = direct", showlegend=True,
+        type="line", x0=2 * low - high, y0=2 * low - high, x1=2 * high - low, y1=2 * high - low, layer="below",
+        line=GUIDE, name="total = direct", showlegend=True,
     )  # fmt: skip
     finish(figure, title=title, x=f"direct effect, {unit}", y=f"total effect, {unit}", height=560)
     figure.update_layout(
@@ -77,8 +78,8 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
         margin={"t": 64},
         hovermode="closest",
     )
-    figure.update_xaxes(zeroline=True, zerolinecolor=OTHER)
-    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, scaleanchor="x")
+    figure.update_xaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
+    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room], scaleanchor="x")
     return figure
 
 
@@ -100,7 +101,8 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -
     figure.add_scatter(
         x=rows["direct"],
         y=rows["total"],
-        mode="text",
+        mode="markers+text",
+        marker={"size": 12, "opacity": 0},  # keeps the name off the node's own mark
         text=[plain(name) for name in rows.index],
         textposition="top center",
         textfont={"size": 11},

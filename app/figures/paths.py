@@ -9,8 +9,6 @@ from app.figures.style import COLOURS, OTHER, finish
 from backend.results.request import HeadRef
 from backend.results.result import Result
 
-PATTERNS = ("", "/", "x")
-
 
 def paths_frame(result: Result) -> pd.DataFrame:
     """A row for each node at the other end, by its name, a column for each input; NaN where there is no path.
@@ -39,26 +37,32 @@ def strongest_paths(frame: pd.DataFrame, count: int) -> list[tuple[Node, str]]:
 
 
 def path_bars(frame: pd.DataFrame, unit: str, title: str) -> go.Figure:
-    """The paths of `paths_frame` whose other end is an MLP or the embedding, in groups of one bar for each input."""
+    """The paths of `paths_frame` whose other end is an MLP, or the embedding, drawn as the layer before the first.
+
+    At each layer there is a bar for each input.
+    """
     rows = frame[~frame.index.str.startswith("L")].dropna(axis="columns", how="all")
-    places = ["emb." if name == "embedding" else name.removeprefix("MLP ") for name in rows.index]
+    layers = [Node.named(name, 0.0).layer for name in rows.index]
+    step = 1 + len(layers) // 10
+    ticks = range(step - 1, len(layers), step)
     figure = go.Figure()
     for number, at in enumerate(rows.columns):
         figure.add_bar(
-            x=places,
+            x=[-1 if layer is None else layer for layer in layers],
             y=rows[at],
             name=at,
+            marker_color=COLOURS[number],
             customdata=rows.index,
-            marker={"color": COLOURS[number], "pattern": {"shape": PATTERNS[number]}},
             hovertemplate=f"%{{customdata}}, {at}: %{{y:+.4f}} {unit}<extra></extra>",
         )
-    finish(figure, title=title, x="MLP of layer", y=unit, height=300)
+    finish(figure, title=title, x="MLP of layer", y=unit, height=380)
     figure.update_layout(
         showlegend=len(rows.columns) > 1,
         legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
         margin={"t": 64},
+        bargap=0.15,
     )
-    figure.update_xaxes(type="category")
+    figure.update_xaxes(tickvals=[-1, *ticks], ticktext=["emb.", *map(str, ticks)], tickangle=0)
     figure.update_yaxes(zeroline=True, zerolinecolor=OTHER)
     return figure
 

@@ -81,15 +81,15 @@ def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
     )
 
 
-def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float]]:
+def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float] | list[str]]:
     """The effects of these nodes, each over a bank with the ends of its 95 % interval."""
     chosen = frame.loc[names]
-    columns: dict[str, list[float]] = {}
+    columns: dict[str, list[float] | list[str]] = {}
     for effect in EFFECTS:
         columns[effect] = list(chosen[effect])
-        for end, word in (("low", "from"), ("high", "to")):
-            if f"{effect}_{end}" in frame:
-                columns[f"{effect} {word}"] = list(chosen[f"{effect}_{end}"])
+        if f"{effect}_low" in chosen:
+            ends = zip(chosen[f"{effect}_low"], chosen[f"{effect}_high"], strict=True)
+            columns[f"{effect}, 95 %"] = [f"{low:+.2f} to {high:+.2f}" for low, high in ends]
     return columns
 
 
@@ -99,10 +99,7 @@ def show_table(frame: pd.DataFrame, unit: str) -> None:
     node_table(
         [Node.named(name, frame.loc[name, "total"]) for name in names], columns_of(frame, names), "nodes"
     )
-    st.caption(
-        "Select a head's row to open it."
-        + (" From and to: the ends of the mean's 95 % interval." if "total_low" in frame else "")
-    )
+    st.caption("Select a head's row to open it.")
 
 
 def show_effects(result: Result, norm: str) -> None:
@@ -119,9 +116,9 @@ def show_effects(result: Result, norm: str) -> None:
 
 client, selection = open_page(
     "Which heads act through others?",
-    "The output of a head or MLP at the final token is taken from the corrupted run. **Total effect**: how much the "
-    "answer changes for the worse. **Direct effect**: the same if only its own write to the output changes and all "
-    "that comes after it stays as it was. **Indirect**: if everything but that write changes.",
+    "The output of a head or MLP at the final token is taken from the corrupted run. **Total effect**: what the "
+    "answer loses by that. **Direct effect**: what it loses if only the node's own write to the output changes and "
+    "all that comes later stays as it was. **Indirect effect**: if all but that write changes.",
 )
 show_question(selection)
 request = controls(client, selection)
