@@ -58,7 +58,7 @@ def path_bars(frame: pd.DataFrame, unit: str, title: str) -> go.Figure:
     finish(figure, title=title, x="MLP of layer", y=unit, height=380)
     figure.update_layout(
         showlegend=len(rows.columns) > 1,
-        legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
         margin={"t": 64},
         bargap=0.15,
     )
