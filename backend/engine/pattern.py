@@ -11,11 +11,16 @@ def final_rows(trace: Trace, layer: int) -> Float[Tensor, "head key"]:
     """Where the final position of each head looks; each row sums to 1."""
     query = trace.q_rotated[layer, :, -1:]
     key = _for_heads(trace.k_rotated[layer], query.shape[0])
-    scores = (query @ key.mT)[:, 0] * trace.scaling[layer]
+    return final_attention(trace, layer, (query @ key.mT)[:, 0])
+
+
+def final_attention(
+    trace: Trace, layer: int, products: Float[Tensor, "*batch key"]
+) -> Float[Tensor, "*batch key"]:
+    """Attention of the final position from the products of its query with all keys; each row sums to 1."""
+    scores = products * trace.scaling[layer]
     mask = trace.masks[layer]
-    if mask is not None:
-        scores = scores + mask[-1]
-    return torch.softmax(scores, dim=-1)
+    return torch.softmax(scores if mask is None else scores + mask[-1], dim=-1)
 
 
 def full_pattern(trace: Trace, layer: int, head: int) -> Float[Tensor, "query key"]:

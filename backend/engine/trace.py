@@ -15,6 +15,7 @@ from backend.engine.attention_hook import listening
 from backend.models.families import Family, Shape
 from backend.progress import Progress, silent
 
+NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
 
@@ -35,6 +36,7 @@ class Trace:
         masks: per layer, what is added to the scores, `[query, key]`; None for plain causal attention.
         scaling: per layer, what the scores are multiplied with.
         logits: at the final position, over the whole vocabulary.
+        calls: per layer, the keyword arguments that the model called it with, without mask and cache.
     """
 
     resid_pre: Float[Tensor, "layer position d_model"]
@@ -51,6 +53,16 @@ class Trace:
     masks: tuple[Float[Tensor, "query key"] | None, ...]
     scaling: tuple[float, ...]
     logits: Float[Tensor, " vocabulary"]
+    calls: tuple[dict[str, Any], ...]
+
+    @property
+    def positions(self) -> int:
+        """How many tokens the prompt has."""
+        return self.resid_final.shape[0]
+
+    def resid_after(self, layer: int) -> Float[Tensor, "position d_model"]:
+        """The residual stream after a layer."""
+        return self.resid_final if layer + 1 == len(self.resid_pre) else self.resid_pre[layer + 1]
 
     @property
     def nbytes(self) -> int:
@@ -67,7 +79,7 @@ def trace(
     device = model.get_input_embeddings().weight.device
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
         output = model(
-            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **_last_logits_only(model)
+            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
         )
         logits = _kept(output.logits[0, -1])
     return record.trace(logits)
@@ -110,6 +122,7 @@ class _Record:
         self.resid_final = torch.empty(positions, shape.d_model)
         self.masks: list[Tensor | None] = [None] * shape.layers
         self.scaling = [0.0] * shape.layers
+        self.calls: list[dict[str, Any]] = [{}] * shape.layers
         self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
 
     def put(self, name: str, layer: int, value: Tensor) -> None:
@@ -124,6 +137,9 @@ class _Record:
             self._seen_masks[id(mask)] = (mask, _additive(mask))
         self.masks[layer] = self._seen_masks[id(mask)][1]
 
+    def call(self, layer: int, arguments: dict[str, Any]) -> None:
+        self.calls[layer] = {name: value for name, value in arguments.items() if name not in NOT_KEPT}
+
     def trace(self, logits: Tensor) -> Trace:
         return Trace(
             **self.tensors,
@@ -131,6 +147,7 @@ class _Record:
             masks=tuple(self.masks),
             scaling=tuple(self.scaling),
             logits=logits,
+            calls=tuple(self.calls),
         )
 
 
@@ -148,6 +165,9 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
         def after(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
             stack.callback(module.register_forward_hook(lambda *call: keep(call[-1])).remove)
 
+        def called(index: int) -> Callable[..., None]:
+            return lambda _, args, kwargs: record.call(index, kwargs)
+
         for index, layer in enumerate(layers):
             attention = family.attention(layer)
 
@@ -155,6 +175,7 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
                 return lambda value: record.put(name, index, value)
 
             before(layer, keep("resid_pre"))
+            stack.callback(layer.register_forward_pre_hook(called(index), with_kwargs=True).remove)
             before(family.mlp_norm(layer), keep("resid_mid"))
             before(family.output(attention), keep("z"))
             after(family.output(attention), keep("attn_out"))
@@ -190,7 +211,7 @@ def _kept(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32, copy=True)
 
 
-def _last_logits_only(model: PreTrainedModel) -> dict[str, int]:
-    # The unembedding of every position but the last is thrown away: for a small model a quarter of the pass.
+def last_logits_only(model: PreTrainedModel) -> dict[str, int]:
+    """Arguments with which the model unembeds the last position only: for a small model a quarter less of a pass."""
     accepted = inspect.signature(model.forward).parameters
     return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}

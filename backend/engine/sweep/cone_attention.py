@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backend.engine.attention_hook import Replacement, usual_attention
-from backend.engine.sweep.base import BaseRun
 from backend.engine.sweep.put import Put
 from backend.engine.sweep.rows import Block
+from backend.engine.trace import Trace
 
 
 class _OneHeadEach(nn.Module):
@@ -23,7 +23,7 @@ _ONE_HEAD_EACH = _OneHeadEach()
 
 
 def cone_attention(
-    base: BaseRun, layer: int, blocks: Sequence[Block], pattern: Put | None, last_only: bool
+    base: Trace, layer: int, blocks: Sequence[Block], pattern: Put | None, last_only: bool
 ) -> Replacement:
     """What answers the attention call of a layer whose batch consists of `blocks`.
 
@@ -33,8 +33,8 @@ def cone_attention(
 
     def attend(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         output = query.new_zeros(1, query.shape[2], query.shape[1], value.shape[-1])
-        base_key = base.trace.k_rotated[layer].to(key)
-        base_value = base.trace.v[layer].transpose(0, 1).to(value)
+        base_key = base.k_rotated[layer].to(key)
+        base_value = base.v[layer].transpose(0, 1).to(value)
         first = 0
         for block in blocks:
             mine = slice(first, first + block.rows)
@@ -68,10 +68,10 @@ def _after_base(
     return torch.cat([before, own], dim=2)
 
 
-def _mask(base: BaseRun, layer: int, block: Block, rows: int) -> Float[Tensor, "query key"]:
+def _mask(base: Trace, layer: int, block: Block, rows: int) -> Float[Tensor, "query key"]:
     """What the base run adds to the scores of the last `rows` rows of a cell."""
     end = block.start + block.width
-    mask = base.trace.masks[layer]
+    mask = base.masks[layer]
     if mask is not None:
         return mask[end - rows : end, :end]
     return torch.full((rows, end), float("-inf")).triu(end - rows + 1)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -14,6 +15,8 @@ from backend.models.families import Shape
 ROW_FACTOR = 2.5
 """What a row takes while it goes through a layer, in multiples of what the layer's linear modules give: beside that
 there are norms, activations and copies for attention."""
+
+_SPEEDS: WeakKeyDictionary[Instrument, float] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,13 @@ def total_flops(instrument: Instrument, tokens: int, experiments: Iterable[Exper
     """Floating-point operations of many cones."""
     cost = cost_of(instrument)
     return sum(cost.flops(tokens, experiment) for experiment in experiments)
+
+
+def machine_speed(instrument: Instrument) -> float:
+    """`matrix_speed`, measured once for each instrument."""
+    if instrument not in _SPEEDS:
+        _SPEEDS[instrument] = matrix_speed(instrument)
+    return _SPEEDS[instrument]
 
 
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:

@@ -8,20 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.base import BaseRun
 from backend.engine.sweep.cone_attention import cone_attention
 from backend.engine.sweep.put import Put
-from backend.engine.sweep.rows import Block, last_rows, positions
+from backend.engine.sweep.rows import Block, last_rows, positions, widths
+from backend.engine.trace import Trace
+
+# What a layer is given once for each position, on axis 1.
+BY_POSITION = ("position_embeddings", "position_ids")
 
 
 def call_layer(
     instrument: Instrument,
-    base: BaseRun,
+    base: Trace,
     layer: int,
     hidden: Float[Tensor, "row d_model"],
     blocks: Sequence[Block],
@@ -53,9 +56,23 @@ def call_layer(
         for name, (part, heads) in _places(instrument, module).items():
             if name in puts:
                 stack.enter_context(_put_after(part, puts[name], heads))
-        output = module(hidden[None], **base.call(layer, positions(blocks)))
+        output = module(hidden[None], **_arguments(base, layer, positions(blocks)))
     result: Tensor = output[0] if isinstance(output, tuple) else output
     return result[0]
+
+
+def _arguments(base: Trace, layer: int, at: Int[Tensor, " row"]) -> dict[str, Any]:
+    """Keyword arguments for a call of `layer` whose rows stand at the positions `at`."""
+    return {
+        name: _gather(value, at) if name in BY_POSITION and value is not None else value
+        for name, value in base.calls[layer].items()
+    }
+
+
+def _gather(value: Tensor | tuple[Tensor, ...], at: Tensor) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_gather(part, at) for part in value)
+    return value[:, at.to(value.device)]
 
 
 def _places(instrument: Instrument, layer: nn.Module) -> dict[str, tuple[nn.Module, int]]:
@@ -80,10 +97,10 @@ def _residual(puts: Mapping[str, Put], hidden: Tensor, blocks: Sequence[Block]) 
         return puts
     middle = puts["resid_mid"]
     rows, wanted = middle.rows.to(hidden.device), middle.values.to(hidden)
-    if all(block.width == 1 for block in blocks):
-        # Nobody reads these rows' keys and values, so the wanted value may come in from below: what attention has
-        # to write is then 0, and the model's addition gives it to the last bit.
-        hidden[rows] = wanted
+    # Nobody else reads the keys and values of a cell's only row, so the wanted value may come in from below: what
+    # attention has to write is then 0, and the model's addition gives it to the last bit.
+    alone = widths(blocks)[middle.rows].to(hidden.device) == 1
+    hidden[rows[alone]] = wanted[alone]
     return {**puts, "resid_mid": Put(middle.rows, None, wanted - hidden[rows])}
 
 

@@ -40,6 +40,12 @@ class FrozenNorm:
     centred: bool
     bias: Tensor | None
 
+    def applied(self, residual: Tensor) -> Tensor:
+        """The norm of other residual streams, `[..., d_model]`, with this scale."""
+        centred = residual - residual.mean(-1, keepdim=True) if self.centred else residual
+        normed = centred * self.gain
+        return normed if self.bias is None else normed + self.bias
+
 
 class Family(ABC):
     """One architecture family; stateless. `model_types` are the `model_type`s of the configs that it serves."""
