@@ -1,4 +1,4 @@
-"""What the patching page offers, in words. The keys are the backend's own names; a test holds them together."""
+"""What the pages about two runs offer, in words. The keys are the backend's own names; a test holds them together."""
 
 CORRUPTIONS = {
     "swap_options": "Right option swapped with another",
@@ -30,3 +30,6 @@ METRICS = {
 }
 POSITIONS = {"final": "Final token", "all": "All tokens"}
 SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric"}
+NORMS = {"recomputed": "Recomputed", "frozen": "Frozen"}
+MODES = {"receiver": "Who feeds it", "sender": "Whom it feeds"}
+NODES = {"head": "A head", "mlp": "An MLP", "embedding": "The embedding"}

@@ -8,7 +8,17 @@ from typing import Any
 
 import streamlit as st
 
-from app.patching_names import COMPONENTS, CORRUPTIONS, DIRECTIONS, METRICS, POSITIONS, SHOWN
+from app.patching_names import (
+    COMPONENTS,
+    CORRUPTIONS,
+    DIRECTIONS,
+    METRICS,
+    MODES,
+    NODES,
+    NORMS,
+    POSITIONS,
+    SHOWN,
+)
 from backend.errors import LetterheadsError, RequestError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
@@ -25,6 +35,7 @@ class Chosen:
 
     `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
     `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
+    `node` says which kind of node is looked at; `head` or `mlp` then says which one.
     """
 
     model: str = DEFAULT_MODEL
@@ -55,6 +66,10 @@ class Chosen:
     where: str = "final"
     shown: str = "recovered"
     place: int = -1
+    norm: str = "recomputed"
+    mode: str = "receiver"
+    node: str = "head"
+    mlp: int = 0
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -190,4 +205,8 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "where": _one_of(POSITIONS),
     "shown": _one_of(SHOWN),
     "place": _whole(0, 10**6),
+    "norm": _one_of(NORMS),
+    "mode": _one_of(MODES),
+    "node": _one_of(NODES),
+    "mlp": _whole(0, 9999),
 }

@@ -8,12 +8,13 @@ import numpy as np
 
 from backend.errors import LetterheadsError, QuestionError, shown
 from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
+from backend.results.request import HeadRef, ModelSpec, Request
 from backend.results.result import Array, Result
 from backend.service.client import BankCard, JobStatus, ModelCard
 
 LAYERS, HEADS = 6, 4
 STAR = (3, 2)  # the head that writes the right letter
+HELPER = (1, 3)  # the head that acts through others
 SUBJECTS = {"red": "colors", "blue": "colors", "green": "plants", "round": "shapes"}
 BANK = (
     *(
@@ -244,6 +245,69 @@ def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, An
     return {"values": (values, axes), "recovered": (values / 2, axes)}, ticks, scalars
 
 
+def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    norms = ("recomputed", "frozen")
+    arrays: dict[str, Any] = {}
+    for kind, shape, axes in (("heads", (LAYERS, HEADS), ("layer", "head")), ("mlps", (LAYERS,), ("layer",))):
+        total, direct, interaction = generator.normal(0, (0.2, 0.1, 0.02), (2, *shape, 3)).transpose(
+            -1, *range(len(shape) + 1)
+        )
+        if kind == "heads":
+            direct[:, *STAR], total[:, *STAR], total[:, *HELPER] = 2, 1.5, 3
+        indirect = total - direct - interaction
+        named = {"total": total, "direct": direct, "indirect": indirect, "interaction": interaction}
+        for effect, values in named.items():
+            arrays[f"{kind}_{effect}"] = (values, ("norm", *axes))
+            if request.question is None:
+                arrays[f"{kind}_{effect}_low"] = (values - 0.1, ("norm", *axes))
+                arrays[f"{kind}_{effect}_high"] = (values + 0.2, ("norm", *axes))
+    return arrays, {"norm": norms}, {**_runs(request), **_prompt_or_count(request)}
+
+
+def _paths(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    mode = "sender" if "sender" in request.params else "receiver"
+    node = request.params[mode]
+    layer, _ = node.get("head", (node.get("mlp", -1), 0))
+    inputs = ("mlp",) if mode == "receiver" and "mlp" in node else ("query", "key", "value")
+    layers = np.arange(LAYERS)
+    heads = generator.normal(0, 0.1, (len(inputs), LAYERS, HEADS))
+    mlps = generator.normal(0, 0.1, (len(inputs), LAYERS))
+    heads[0, 0, 1], mlps[0, 1] = 1, -0.5
+    within_layer = "mlp" in node
+    if mode == "receiver":
+        heads[:, (layers > layer) if within_layer else (layers >= layer)] = np.nan
+        mlps[:, layers >= layer] = np.nan
+        arrays = {
+            "heads": (heads, ("input", "layer", "head")),
+            "mlps": (mlps, ("input", "layer")),
+            "embedding": (generator.normal(0, 0.1, len(inputs)), ("input",)),
+            "whole": (generator.normal(size=len(inputs)), ("input",)),
+        }
+    else:
+        heads[:, layers <= layer] = np.nan
+        mlps[:, (layers <= layer) if within_layer else (layers < layer)] = np.nan
+        arrays = {"heads": (heads, ("input", "layer", "head")), "receiver_mlps": (mlps[0], ("layer",))}
+    name = str(HeadRef(*node["head"])) if "head" in node else f"MLP {layer}" if "mlp" in node else "embedding"
+    scalars = {**_runs(request), **_prompt_or_count(request), "node": name, "mode": mode}
+    return arrays, {"input": inputs}, scalars
+
+
+def _runs(request: Request) -> dict[str, Any]:
+    return {
+        "metric": request.params["metric"]["kind"],
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "corruption": "options 1 and 2 swapped",
+    }
+
+
+def _prompt_or_count(request: Request) -> dict[str, Any]:
+    if request.question is None:
+        return {"count": 5}
+    tokens, roles, labels = prompt_of(request)
+    return {"tokens": tokens, "roles": roles, "labels": labels, "text": "".join(tokens)}
+
+
 def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
     labels = request.prompt.labels[:4]
     arrays = {
@@ -273,6 +337,8 @@ MAKERS = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
+    "effects": _effects,
+    "paths": _paths,
     "check-model": _check_model,
     "self-check": _self_check,
 }

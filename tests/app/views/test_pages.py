@@ -8,7 +8,16 @@ from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
 OWN = json.dumps({"stem": "What is <b>x</b>?", "options": ["*a*", "b"], "answer": None})
-PICTURES = {"question": 3, "attribution": 2, "attention": 2, "patching": 1, "head": 4, "model": 1}
+PICTURES = {
+    "question": 3,
+    "attribution": 2,
+    "attention": 2,
+    "patching": 1,
+    "effects": 1,
+    "paths": 4,
+    "head": 4,
+    "model": 1,
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
