@@ -87,7 +87,7 @@ class FakeClient:
 
     def status(self, job: str) -> JobStatus:
         state = "cancelled" if job in self.cancelled else "failed" if self.error else "running"
-        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5)  # type: ignore[arg-type]
+        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5, 41.0)  # type: ignore[arg-type]
 
     def wait(self, job: str, seconds: float) -> JobStatus:
         return self.status(job)
