@@ -19,13 +19,6 @@ from app.state import MAX_DRAWS, bound
 from backend.errors import LetterheadsError
 from backend.results.result import Result
 
-HOW_TO_READ = {
-    "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
-    "itself, 0 changes nothing. What is far from 0 suffices.",
-    "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
-    "0 changes nothing. What is far from 0 is necessary.",
-}
-
 
 def controls(selection: Selection) -> dict[str, Any] | None:
     """Draw them; the request's params, or None while the corrupted prompt is still to be written."""
@@ -37,7 +30,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
             "Draws",
             1,
             MAX_DRAWS,
-            width=110,
+            width=80,
             help="How many corrupted prompts: with several, the mean over them is shown, and the spread on hovering.",
             **bound("draws", chosen.draws),
         )
@@ -45,7 +38,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
         "Component",
         COMPONENTS,
         format_func=COMPONENTS.__getitem__,
-        width=270,
+        width=250,
         **bound("component", chosen.component),
     )
     first.segmented_control(
@@ -124,7 +117,6 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
         unit = unit_of(told, chosen.component)
         show_runs(told, unit)
         show_effects(effects, "share" if chosen.shown == "recovered" else unit, selection)
-        st.caption(HOW_TO_READ[chosen.direction])
 
     return draw
 
