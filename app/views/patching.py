@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from app.components.frame import open_page, show_question
@@ -136,15 +135,11 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
     effects = effects_in(result, estimate, selection, whole=True)
     if effects is None or not comparable(effects.estimate, effects.exact).any():
         return
-    if chosen.component in WITHOUT_HEADS:
-        names = [
-            f"layer {layer}, token {position + 1}"
-            for layer in range(len(effects.exact))
-            for position in effects.positions
-        ]
-    else:
+    if chosen.component not in WITHOUT_HEADS:
         effects = effects.at(place_of(effects))
-        names = [f"L{layer}H{head}" for layer, head in np.ndindex(effects.exact.shape)]
+    axis = result.arrays["values"].axes[1].replace("_", " ")
+    numbers = effects.positions if axis == "position" else range(effects.exact.shape[1])
+    names = [f"layer {layer}, {axis} {number}" for layer in range(len(effects.exact)) for number in numbers]
     with st.expander("Estimate against exact values"):
         unit = "share" if chosen.shown == "recovered" else unit_of(result, chosen.component)
         figure = agreement(effects.estimate, effects.exact, names, unit)

@@ -20,6 +20,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(question=OWN, template="chat", labels="K P X Z", shots=5),
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
         Chosen(head=HeadRef(16, 7)),
+        Chosen(corruption="question", draws=3, component="resid_pre", where="all", place=4),
     ],
 )
 def test_an_address_says_what_was_chosen(chosen: Chosen) -> None:
