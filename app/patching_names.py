@@ -18,6 +18,7 @@ COMPONENTS = {
     "attn_out": "what attention writes",
     "mlp_out": "what the MLP writes",
 }
+WITH_KV_HEADS = ("k", "v")
 WITHOUT_HEADS = ("resid_pre", "resid_mid", "attn_out", "mlp_out")
 DIRECTIONS = {"denoise": "Denoise", "noise": "Noise"}
 METRICS = {

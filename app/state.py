@@ -27,6 +27,7 @@ from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATION
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
 MAX_LIMIT = 5000
+MAX_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Chosen:
     head: HeadRef | None = None
     corruption: str = "swap_options"
     corrupted: str = ""
+    draws: int = 1
     component: str = "z"
     direction: str = "denoise"
     metric: str = "net_logit"
@@ -198,6 +200,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "head": _head,
     "corruption": _one_of(CORRUPTIONS),
     "corrupted": _free,
+    "draws": _whole(1, MAX_DRAWS),
     "component": _one_of(COMPONENTS),
     "direction": _one_of(DIRECTIONS),
     "metric": _one_of(METRICS),

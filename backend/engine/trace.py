@@ -16,6 +16,9 @@ from backend.models.families import Family, Shape
 from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
+Keep = Callable[[str, int, Tensor], object]
+"""Called with (component, layer, its tensor, `[1, position, ...]`)."""
+
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
 
@@ -81,7 +84,7 @@ def trace(
         output = model(
             input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
         )
-        logits = _kept(output.logits[0, -1])
+        logits = on_cpu(output.logits[0, -1])
     return record.trace(logits)
 
 
@@ -152,40 +155,52 @@ class _Record:
 
 
 @contextmanager
-def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
-    layers = family.layers(model)
+def at_components(model: PreTrainedModel, family: Family, keep: Keep) -> Iterator[None]:
+    """While inside, each pass shows `keep` the tensors of its components, layer by layer, as the model made them."""
     with ExitStack() as stack:
+        for index, layer in enumerate(family.layers(model)):
+            attention = family.attention(layer)
 
-        def before(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
-            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                keep(args[0] if args else kwargs["hidden_states"])
+            def kept(name: str, index: int = index) -> Callable[[Tensor], object]:
+                return lambda value: keep(name, index, value)
 
-            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            _before(stack, layer, kept("resid_pre"))
+            _before(stack, family.mlp_norm(layer), kept("resid_mid"))
+            _before(stack, family.output(attention), kept("z"))
+            _after(stack, family.output(attention), kept("attn_out"))
+            _after(stack, family.mlp(layer), kept("mlp_out"))
+            _after(stack, family.query(attention), kept("q"))
+            _after(stack, family.key(attention), kept("k"))
+            _after(stack, family.value(attention), kept("v"))
+        yield
 
-        def after(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
-            stack.callback(module.register_forward_hook(lambda *call: keep(call[-1])).remove)
+
+def _before(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]) -> None:
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        keep(args[0] if args else kwargs["hidden_states"])
+
+    stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+
+def _after(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]) -> None:
+    def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        keep(output)
+
+    stack.callback(module.register_forward_hook(hook).remove)
+
+
+@contextmanager
+def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(at_components(model, family, record.put))
+        _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
 
         def called(index: int) -> Callable[..., None]:
             return lambda _, args, kwargs: record.call(index, kwargs)
 
-        for index, layer in enumerate(layers):
-            attention = family.attention(layer)
-
-            def keep(name: str, index: int = index) -> Callable[[Tensor], None]:
-                return lambda value: record.put(name, index, value)
-
-            before(layer, keep("resid_pre"))
+        for index, layer in enumerate(family.layers(model)):
             stack.callback(layer.register_forward_pre_hook(called(index), with_kwargs=True).remove)
-            before(family.mlp_norm(layer), keep("resid_mid"))
-            before(family.output(attention), keep("z"))
-            after(family.output(attention), keep("attn_out"))
-            after(family.mlp(layer), keep("mlp_out"))
-            after(family.query(attention), keep("q"))
-            after(family.key(attention), keep("k"))
-            after(family.value(attention), keep("v"))
-        before(family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
-
-        places = {family.attention(layer): index for index, layer in enumerate(layers)}
+        places = {family.attention(layer): index for index, layer in enumerate(family.layers(model))}
 
         def attend(
             module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
@@ -204,10 +219,10 @@ def _additive(mask: Tensor) -> Tensor:
     plain = mask[0, 0]
     if plain.dtype == torch.bool:
         return torch.zeros(plain.shape).masked_fill_(~plain.cpu(), float("-inf"))
-    return _kept(plain)
+    return on_cpu(plain)
 
 
-def _kept(value: Tensor) -> Tensor:
+def on_cpu(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32, copy=True)
 
 

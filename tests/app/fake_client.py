@@ -1,7 +1,7 @@
 """A client with answers made up from the request: the pages' seam for tests. No model, no disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,17 @@ KINDS = (
 
 
 class FakeClient:
-    """Answers at once, or (with `slow`) never; `error` is raised by every result."""
+    """Answers at once, or (with `slow`, maybe only to some analyses) never; `error` is raised by every result.
 
-    def __init__(self, *, slow: bool = False, error: LetterheadsError | None = None) -> None:
+    What `shown` holds for an analysis is what its job has found so far.
+    """
+
+    def __init__(
+        self, *, slow: bool | Collection[str] = False, error: LetterheadsError | None = None
+    ) -> None:
         self.slow = slow
         self.error = error
+        self.shown: dict[str, Result] = {}
         self.submitted: list[Request] = []
         self.cancelled: list[str] = []
         self.banked = {"copy-colors": BANK, "other": BANK[:2]}
@@ -80,7 +86,8 @@ class FakeClient:
         return BankCard("upload:1", name, 3, ("colors",))
 
     def find(self, request: Request) -> Result | None:
-        return None if self.slow or self.error else made_up(request)
+        slow = self.slow if isinstance(self.slow, bool) else request.analysis in self.slow
+        return None if slow or self.error else made_up(request)
 
     def submit(self, request: Request) -> str:
         self.submitted.append(request)
@@ -88,7 +95,7 @@ class FakeClient:
 
     def status(self, job: str) -> JobStatus:
         state = "cancelled" if job in self.cancelled else "failed" if self.error else "running"
-        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5)  # type: ignore[arg-type]
+        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5, 41.0)  # type: ignore[arg-type]
 
     def wait(self, job: str, seconds: float) -> JobStatus:
         return self.status(job)
@@ -100,6 +107,9 @@ class FakeClient:
         if self.error:
             raise self.error
         return made_up(self.submitted[int(job) - 1])
+
+    def partial(self, job: str) -> Result | None:
+        return self.shown.get(self.submitted[int(job) - 1].analysis)
 
     def loaded(self) -> dict[str, Any] | None:
         return None
@@ -242,7 +252,32 @@ def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, An
         "cells": values.size,
         "cells_skipped": 3,
     }
-    return {"values": (values, axes), "recovered": (values / 2, axes)}, ticks, scalars
+    arrays = {"values": (values, axes), "recovered": (values / 2, axes)}
+    if params["corruption"].get("draws", 1) > 1:
+        arrays |= {f"{name}_spread": (np.abs(array) / 4, axes) for name, (array, _) in arrays.items()}
+    return arrays, ticks, scalars
+
+
+def _attribution_patching(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    tokens, roles, labels = prompt_of(request)
+    axes = {
+        **dict.fromkeys(("resid_pre", "resid_mid", "attn_out", "mlp_out"), ("layer", "position")),
+        **dict.fromkeys(("z", "q", "pattern"), ("layer", "head", "position")),
+        **dict.fromkeys(("k", "v"), ("layer", "kv_head", "position")),
+    }
+    sizes = {"layer": LAYERS, "head": HEADS, "kv_head": 2, "position": len(tokens)}
+    arrays = {name: (generator.normal(size=[sizes[axis] for axis in of]), of) for name, of in axes.items()}
+    scalars = {
+        "tokens": tokens,
+        "roles": roles,
+        "labels": labels,
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "corruption": "options 1 and 2 swapped",
+        "direction": request.params["direction"],
+        "first_difference": 7,
+    }
+    return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
 
 
 def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -339,6 +374,7 @@ MAKERS = {
     "patching": _patching,
     "effects": _effects,
     "paths": _paths,
+    "attribution_patching": _attribution_patching,
     "check-model": _check_model,
     "self-check": _self_check,
 }

@@ -12,7 +12,7 @@ PICTURES = {
     "question": 3,
     "attribution": 2,
     "attention": 2,
-    "patching": 1,
+    "patching": 2,
     "effects": 1,
     "paths": 4,
     "head": 4,
@@ -74,7 +74,7 @@ def test_long_work_shows_progress_and_can_be_cancelled(page: str) -> None:
     client = FakeClient(slow=True)
     at = opened(page, client)
     assert not at.exception
-    assert "Going through the questions · 3 of 10 · 2 s" in notices(at, "quiet")
+    assert "Going through the questions · 3 of 10 · about 41 s left" in notices(at, "quiet")
     next(button for button in at.button if button.label == "Cancel").click().run()
     assert client.cancelled
 

@@ -1,0 +1,121 @@
+"""The picture of patched activations: exact cells fill in where estimates stood, and a click looks closer."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app.components.heatmap import Heatmap, head_grid, show_heatmap
+from app.components.notice import quiet
+from app.figures.patched import Effects, effect_name
+from app.navigation import open_head
+from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
+from app.selection import Selection
+from app.state import change, current
+
+NO_COUNTERPART = "not patched: no counterpart in the other prompt"
+
+
+def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
+    """The heatmaps of one component, and what their cells mean."""
+    if np.isnan(effects.known).all():
+        quiet(
+            "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
+            "nothing",
+        )
+    elif selection.chosen.component in WITHOUT_HEADS:
+        _positions(effects, unit, selection, "every layer and token")
+    else:
+        _heads(effects, unit, selection)
+    st.caption(legend(effects))
+
+
+def place_of(effects: Effects) -> int:
+    """Which place of the last axis is looked at: that of the chosen token, or the last."""
+    place = current()[0].place
+    return effects.positions.index(place) if place in effects.positions else len(effects.positions) - 1
+
+
+def legend(effects: Effects) -> str:
+    """What full cells, small squares and hatched cells are, as far as there are any."""
+    exact = int(np.isfinite(effects.exact).sum())
+    if effects.whole:
+        return "All coloured cells are exact." + (
+            " Hatched cells are not patched: the other prompt has no counterpart of their token."
+            if exact < effects.exact.size
+            else ""
+        )
+    told = f"{exact:,} of {effects.exact.size:,} cells are exact so far."
+    if np.isnan(effects.estimate).all():
+        return told
+    return f"Small squares are estimates (attribution patching: to first order, from gradients). {told}"
+
+
+def _heads(effects: Effects, unit: str, selection: Selection) -> None:
+    """Layer x head at one position; with several positions, above it layer x position of the strongest head."""
+    if len(effects.positions) > 1:
+        _positions(
+            effects.strongest(),
+            unit,
+            selection,
+            "the head that does most",
+            lambda _, column: change(place=effects.positions[column]),
+        )
+        st.caption("Each cell holds its strongest head. Click one to see the heads at its token below.")
+    here = effects.at(place_of(effects))
+    token = f"at token {here.positions[0] + 1}, {here.tokens[0].strip()!r}"
+    grid = head_grid(f"{_name(selection)}, {token}", unit, np.nan_to_num(here.known), diverging=True)
+    has_kv_heads = selection.chosen.component in WITH_KV_HEADS
+    if has_kv_heads:
+        grid = replace(grid, heads=False, column_axis="kv head")
+    show_heatmap(
+        _filled(grid, here, effects.largest), "patched heads", on_pick=None if has_kv_heads else open_head
+    )
+    st.caption(
+        "Columns are kv heads, which several heads share."
+        if has_kv_heads
+        else "Click a cell to open that head."
+    )
+
+
+def _positions(
+    effects: Effects,
+    unit: str,
+    selection: Selection,
+    what: str,
+    on_pick: Callable[[int, int], None] | None = None,
+) -> None:
+    """Layer x position, tokens as ticks."""
+    heatmap = Heatmap(
+        title=f"{_name(selection)}, {what}",
+        unit=unit,
+        values=effects.exact,
+        rows=[str(layer) for layer in range(len(effects.exact))],
+        columns=[token.strip() or repr(token)[1:-1] for token in effects.tokens],
+        row_axis="layer",
+        column_axis="token",
+        range=(0.0, 1.0),
+        diverging=True,
+    )
+    show_heatmap(_filled(heatmap, effects, effects.largest), "patched positions", on_pick=on_pick)
+
+
+def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:
+    """With the exact values; in place of those that are not known the estimates, until none is to be expected."""
+    unknown = np.full_like(effects.exact, np.nan)
+    return replace(
+        heatmap,
+        values=effects.exact,
+        estimate=unknown if effects.whole else effects.estimate,
+        spread=effects.spread,
+        missing=NO_COUNTERPART if effects.whole else "",
+        range=(-largest, largest),
+    )
+
+
+def _name(selection: Selection) -> str:
+    chosen = selection.chosen
+    return (
+        f"{effect_name(chosen.direction, chosen.shown)}: {COMPONENTS[chosen.component]}, {chosen.direction}"
+    )

@@ -1,0 +1,152 @@
+"""How a number read from the final logits hangs on each activation of a run: one pass forwards, any number back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backend.engine.attention_hook import replacing
+from backend.engine.instrument import Instrument
+from backend.engine.pattern import for_heads, patterns
+from backend.engine.sweep import COMPONENTS
+from backend.engine.trace import at_components, between_layers, last_logits_only, on_cpu
+from backend.errors import ModelError
+from backend.models.families import Shape
+from backend.progress import Progress, silent
+
+WRITES = ("attn_out", "mlp_out")
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The derivative of one number by every component at every place, float32 on the CPU.
+
+    The fields are those of Trace, and `pattern`: by the weight that a query gives a key, all else held fixed.
+    """
+
+    resid_pre: Float[Tensor, "layer position d_model"]
+    resid_mid: Float[Tensor, "layer position d_model"]
+    attn_out: Float[Tensor, "layer position d_model"]
+    mlp_out: Float[Tensor, "layer position d_model"]
+    z: Float[Tensor, "layer position head d_head"]
+    q: Float[Tensor, "layer position head d_head"]
+    k: Float[Tensor, "layer position kv_head d_head"]
+    v: Float[Tensor, "layer position kv_head d_head"]
+    pattern: Float[Tensor, "layer head query key"]
+
+
+class Graph:
+    """A pass whose activations are kept, to go back through; it takes several times the memory of a trace.
+
+    Attributes:
+        logits: at the final position, over the whole vocabulary, float32 on the CPU; what is differentiated must be
+            computed from them.
+    """
+
+    def __init__(
+        self, name: str, shape: Shape, logits: Float[Tensor, " vocabulary"], tensors: dict[str, list[Tensor]]
+    ) -> None:
+        self.logits = logits
+        self._name, self._shape, self._tensors = name, shape, tensors
+
+    def gradients(
+        self, value: Float[Tensor, ""], progress: Progress = silent, dropped: int | None = None
+    ) -> Gradients:
+        """The derivatives of `value`. With `dropped` none of them goes through what that layer writes.
+
+        Raises:
+            ModelError: the backward pass failed.
+            Cancelled: `progress` raised it; it is asked before each layer.
+        """
+        flat = [tensor for tensors in self._tensors.values() for tensor in tensors]
+        with self._hooked(progress, dropped):
+            try:
+                found = iter(torch.autograd.grad(value, flat, retain_graph=True))
+            except RuntimeError as error:
+                raise _impassable(self._name, str(error)) from error
+        by_name = {
+            name: torch.stack([self._like_trace(name, next(found)) for _ in tensors])
+            for name, tensors in self._tensors.items()
+        }
+        if dropped is not None:
+            for name in WRITES:
+                by_name[name][dropped] = 0  # torch reads a tensor's gradient before its hook changes it
+        return Gradients(**by_name)
+
+    @contextmanager
+    def _hooked(self, progress: Progress, dropped: int | None) -> Iterator[None]:
+        layers = self._shape.layers
+        with ExitStack() as stack:
+            for layer, tensor in enumerate(self._tensors["resid_pre"]):
+
+                def done(_: Tensor, layer: int = layer) -> None:
+                    progress("Going back through the layers", layers - layer, layers)
+
+                _hook(stack, tensor, done)
+            if dropped is not None:
+                for name in WRITES:
+                    _hook(stack, self._tensors[name][dropped], torch.zeros_like)
+            yield
+
+    def _like_trace(self, name: str, gradient: Tensor) -> Tensor:
+        heads, kept = COMPONENTS[name].head_count(self._shape), on_cpu(gradient)
+        if name == "pattern":
+            return kept
+        return kept[0] if heads is None else kept.view(-1, heads, self._shape.d_head)
+
+
+def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress = silent) -> Graph:
+    """Run `token_ids` once, from the first layer's input on, with all that a backward pass needs.
+
+    The attention call is answered by a plain softmax, so that there is a pattern to differentiate by.
+
+    Raises:
+        ModelError: some part of the model does not let gradients through.
+        Cancelled: `progress` raised it; it is asked before each layer.
+    """
+    model, family = instrument.model, instrument.family
+    recorded = instrument.trace(token_ids, progress)
+    layers = family.layers(model)
+    places = {family.attention(layer): index for index, layer in enumerate(layers)}
+    tensors: dict[str, list[Tensor]] = {name: [] for name in COMPONENTS}
+
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        looked = patterns(recorded, places[module], query[0].float(), key[0].float())
+        tensors["pattern"].append(looked)
+        values = for_heads(value[0], len(looked))
+        return (looked.to(values) @ values).transpose(0, 1)[None]
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.enable_grad())
+        stack.callback(layers[0].register_forward_pre_hook(_begin, with_kwargs=True).remove)
+        stack.enter_context(between_layers(model, family, progress))
+        stack.enter_context(at_components(model, family, lambda name, _, value: tensors[name].append(value)))
+        stack.enter_context(replacing(model, attend))
+        ids = torch.tensor([token_ids], device=model.get_input_embeddings().weight.device)
+        output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
+        logits = output.logits[0, -1].to("cpu", torch.float32)
+    for name, values in tensors.items():
+        if not all(value.requires_grad for value in values):
+            raise _impassable(instrument.resolved.name, f"they are lost before {name}")
+    return Graph(instrument.resolved.name, instrument.shape, logits, tensors)
+
+
+def _hook(stack: ExitStack, tensor: Tensor, call: Callable[[Tensor], Tensor | None]) -> None:
+    stack.callback(tensor.register_hook(call).remove)  # type: ignore[no-untyped-call]
+
+
+def _begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The first layer's input becomes the graph's leaf."""
+    if args:
+        return (args[0].detach().requires_grad_(), *args[1:]), kwargs
+    return args, {**kwargs, "hidden_states": kwargs["hidden_states"].detach().requires_grad_()}
+
+
+def _impassable(name: str, why: str) -> ModelError:
+    return ModelError(
+        f"Gradients of {name} could not be taken: {why}. Try a shorter prompt, or dtype float32 without quantization."
+    )

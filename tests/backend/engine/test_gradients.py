@@ -1,0 +1,259 @@
+"""Gradients are what small changes of the activations do, in every family."""
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backend.engine.attention_hook import replacing
+from backend.engine.gradients import WRITES, Gradients, forward
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import COMPONENTS
+from backend.errors import Cancelled, ModelError
+from tests import tiny
+
+IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
+STEP = 2e-3
+
+
+def loss(logits: Tensor) -> Tensor:
+    return logits.logsumexp(-1) - logits[7] + 0.1 * logits[300]
+
+
+def count_hooks(instrument: Instrument) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in instrument.model.modules())
+
+
+@contextmanager
+def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Iterator[None]:
+    """While inside, `by` is added to a component; hooks of our own, not the engine's."""
+    family = instrument.family
+    module = family.layers(instrument.model)[layer]
+    attention = family.attention(module)
+
+    def before(where: nn.Module) -> object:
+        def hook(_, args, kwargs):
+            hidden = args[0] if args else kwargs.pop("hidden_states")
+            return (hidden + by.reshape(hidden.shape).to(hidden), *args[1:]), kwargs
+
+        return where.register_forward_pre_hook(hook, with_kwargs=True)
+
+    def after(where: nn.Module) -> object:
+        return where.register_forward_hook(
+            lambda _, args, output: output + by.reshape(output.shape).to(output)
+        )
+
+    places: dict[str, Callable[[], object]] = {
+        "resid_pre": lambda: before(module),
+        "resid_mid": lambda: after(family.output(attention)),
+        "attn_out": lambda: after(family.output(attention)),
+        "mlp_out": lambda: after(family.mlp(module)),
+        "z": lambda: before(family.output(attention)),
+        "q": lambda: after(family.query(attention)),
+        "k": lambda: after(family.key(attention)),
+        "v": lambda: after(family.value(attention)),
+    }
+    with ExitStack() as stack:
+        if component == "pattern":
+            stack.enter_context(replacing(instrument.model, attending(instrument, attention, by)))
+        else:
+            stack.callback(places[component]().remove)
+        yield
+
+
+def attending(instrument: Instrument, patched: nn.Module, by: Tensor):
+    window = getattr(instrument.model.config, "sliding_window", None) or len(IDS)
+
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        group = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
+        distance = torch.arange(len(IDS))[:, None] - torch.arange(len(IDS))
+        seen = (distance >= 0) & (distance < window)
+        pattern = (query @ key.mT * scaling).masked_fill(~seen, float("-inf")).softmax(-1)
+        return ((pattern + by.to(pattern) if module is patched else pattern) @ value).transpose(1, 2)
+
+    return attend
+
+
+def value_of(instrument: Instrument) -> float:
+    with torch.no_grad():
+        return float(loss(instrument.model(torch.tensor([IDS]), use_cache=False).logits[0, -1].double()))
+
+
+@pytest.fixture(scope="module")
+def precise(family_instrument: Instrument) -> Instrument:
+    """The family's model in double precision, so that a small step is not lost in rounding."""
+    model_type = family_instrument.model.config.model_type
+    return Instrument(tiny.loaded(tiny.tiny_model(model_type).double(), tiny.tokenizer(), model_type))
+
+
+@pytest.fixture(scope="module")
+def found(precise: Instrument) -> Gradients:
+    graph = forward(precise, IDS)
+    return graph.gradients(loss(graph.logits))
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_gradients_are_central_differences(precise: Instrument, found: Gradients, component: str) -> None:
+    gradient = getattr(found, component)
+    for layer in range(precise.shape.layers):
+        for seed in range(4):
+            step = torch.zeros(gradient.shape[1:], dtype=torch.float64)
+            head = seed % step.shape[0 if component == "pattern" else 1]
+            place = (-1 - seed,) if step.ndim == 2 else (-1 - seed, head)
+            place = place[::-1] if component == "pattern" else place
+            torch.manual_seed(seed)
+            step[place] = torch.randn(step[place].shape, dtype=torch.float64)
+            ends = []
+            for sign in (1, -1):
+                with moved(precise, component, layer, sign * STEP * step):
+                    ends.append(value_of(precise))
+            expected = (ends[0] - ends[1]) / (2 * STEP)
+            own = float((gradient[layer] * step).sum())
+            assert own == pytest.approx(expected, rel=5e-3, abs=5e-4)
+
+
+def test_gradients_are_not_all_nothing(found: Gradients) -> None:
+    for component in COMPONENTS:
+        assert getattr(found, component)[0].abs().max() > 1e-2, component
+
+
+def test_the_pass_is_the_models_own(family_instrument: Instrument) -> None:
+    recorded = family_instrument.trace(IDS)
+    graph = forward(family_instrument, IDS)
+    torch.testing.assert_close(graph.logits.detach(), recorded.logits, atol=1e-5, rtol=1e-5)
+    gradients = graph.gradients(loss(graph.logits))
+    for component in COMPONENTS.keys() - {"pattern"}:
+        assert getattr(gradients, component).shape == getattr(recorded, component).shape
+    layers, heads = family_instrument.shape.layers, family_instrument.shape.heads
+    assert gradients.pattern.shape == (layers, heads, len(IDS), len(IDS))
+    assert not any(value.requires_grad for value in vars(gradients).values())
+
+
+def test_only_the_last_row_of_the_last_layer_matters(family_instrument: Instrument) -> None:
+    graph = forward(family_instrument, IDS)
+    gradients = graph.gradients(loss(graph.logits))
+    for component in ("z", "q", "mlp_out", "attn_out", "resid_mid"):
+        assert (getattr(gradients, component)[-1, :-1] == 0).all()
+        assert (getattr(gradients, component)[-1, -1] != 0).any()
+
+
+@pytest.mark.parametrize("dropped", range(3))
+def test_a_dropped_layer_passes_nothing_on(family_instrument: Instrument, dropped: int) -> None:
+    graph = forward(family_instrument, IDS)
+    value = loss(graph.logits)
+    whole, without = graph.gradients(value), graph.gradients(value, dropped=dropped)
+    for component in ("attn_out", "mlp_out", "z", "q", "k", "v", "pattern"):
+        assert (getattr(without, component)[dropped] == 0).all(), component
+        assert torch.equal(
+            getattr(without, component)[dropped + 1 :], getattr(whole, component)[dropped + 1 :]
+        ), component
+    # What is left of the residual stream's gradient comes from the layers above.
+    above = whole.resid_pre[dropped + 1] if dropped < 2 else without.resid_mid[dropped]
+    torch.testing.assert_close(without.resid_pre[dropped], above)
+    torch.testing.assert_close(without.resid_mid[dropped], above)
+    # ... and nothing stays dropped.
+    assert torch.equal(graph.gradients(value).z, whole.z)
+
+
+def test_dropping_is_holding_the_layers_writes_fixed(precise: Instrument) -> None:
+    """As the definition has it: the same derivative of a model in which layer 1 writes what it wrote."""
+    graph = forward(precise, IDS)
+    gradient = graph.gradients(loss(graph.logits), dropped=1).z[0]
+    recorded = precise.trace(IDS)
+    torch.manual_seed(0)
+    step = torch.randn(gradient.shape, dtype=torch.float64)
+    layer = precise.family.layers(precise.model)[1]
+    written = {precise.family.output(precise.family.attention(layer)): recorded.attn_out[1]}
+    written[precise.family.mlp(layer)] = recorded.mlp_out[1]
+    ends = []
+    with ExitStack() as stack:
+        for module, value in written.items():
+            hook = module.register_forward_hook(lambda _, args, output, value=value: value[None].to(output))
+            stack.callback(hook.remove)
+        for sign in (1, -1):
+            with moved(precise, "z", 0, sign * STEP * step):
+                ends.append(value_of(precise))
+    assert float((gradient * step).sum()) == pytest.approx(
+        (ends[0] - ends[1]) / (2 * STEP), rel=5e-3, abs=5e-4
+    )
+    assert set(WRITES) == {"attn_out", "mlp_out"}
+
+
+@pytest.mark.parametrize("message", ["Reading", "Going back"])
+def test_a_cancelled_pass_leaves_the_model_as_it_was(family_instrument: Instrument, message: str) -> None:
+    family_instrument.trace(IDS)
+    hooks, seen = count_hooks(family_instrument), []
+
+    def cancel(said: str, done: int = 0, total: int = 0) -> None:
+        seen.append(said)
+        if said.startswith(message) and done == 2:
+            raise Cancelled("stop")
+
+    def both() -> None:
+        graph = forward(family_instrument, IDS, cancel)
+        graph.gradients(loss(graph.logits), cancel)
+
+    with pytest.raises(Cancelled):
+        both()
+    assert seen
+    assert seen[-1].startswith(message)
+    assert count_hooks(family_instrument) == hooks
+    assert family_instrument.model.config._attn_implementation == "sdpa"
+    assert not any(parameter.requires_grad for parameter in family_instrument.model.parameters())
+    with torch.no_grad():
+        logits = family_instrument.model(torch.tensor([IDS]), logits_to_keep=1).logits[0, -1]
+    assert torch.equal(logits, family_instrument.trace(IDS).logits)
+
+
+def test_the_graph_is_freed_with_its_last_name(family_instrument: Instrument) -> None:
+    graph = forward(family_instrument, IDS)
+    graph.gradients(loss(graph.logits))
+    held = [weakref.ref(tensor) for tensors in graph._tensors.values() for tensor in tensors]
+    del graph
+    assert all(reference() is None for reference in held)
+
+
+def test_a_part_that_lets_no_gradient_through_is_refused() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "opaque"))
+    mlp = instrument.family.mlp(instrument.family.layers(instrument.model)[1])
+    mlp.register_forward_hook(lambda _, args, output: output.detach())
+    with pytest.raises(
+        ModelError, match="Gradients of opaque could not be taken: they are lost before mlp_out"
+    ):
+        forward(instrument, IDS)
+
+
+def test_a_failing_backward_pass_is_a_model_error() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "one way"))
+
+    class OneWay(torch.autograd.Function):
+        @staticmethod
+        def forward(context, value):
+            return value.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            raise RuntimeError("no way back")
+
+    mlp = instrument.family.mlp(instrument.family.layers(instrument.model)[1])
+    mlp.register_forward_hook(lambda _, args, output: OneWay.apply(output))
+    graph = forward(instrument, IDS)
+    with pytest.raises(ModelError, match="one way could not be taken: no way back"):
+        graph.gradients(loss(graph.logits))
+
+
+def test_a_bfloat16_model_gives_float32_gradients() -> None:
+    instrument = Instrument(
+        tiny.loaded(tiny.tiny_model("qwen2").to(torch.bfloat16), tiny.tokenizer(), "bfloat")
+    )
+    exact = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "float"))
+    graph, precise = forward(instrument, IDS), forward(exact, IDS)
+    own, expected = graph.gradients(loss(graph.logits)), precise.gradients(loss(precise.logits))
+    for component in COMPONENTS:
+        close, wanted = getattr(own, component), getattr(expected, component)
+        assert close.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(close.flatten(), wanted.flatten(), dim=0) > 0.99
