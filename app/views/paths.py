@@ -81,14 +81,14 @@ def show_heads(result: Result, paths: Paths) -> None:
         grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked)
         with column:
             show_heatmap(
-                replace(grid, values=values, range=(-largest, largest)),
+                replace(grid, values=values, range=(-largest, largest), missing=f"not {way} {paths.name}"),
                 f"paths {at}",
                 on_pick=lambda layer, head: change(node="head", head=HeadRef(layer, head)),
             )
             if not paths.sends:
                 st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2g} {paths.unit}.")
     st.caption(
-        f"Each cell is a head; empty ones do not come {way} {paths.name}. Click one to go on from there."
+        f"Each cell is a head; hatched ones do not come {way} {paths.name}. Click one to go on from there."
     )
 
 

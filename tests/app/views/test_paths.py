@@ -8,19 +8,8 @@ from tests.app.fake_client import HEADS, LAYERS, FakeClient
 from tests.app.opened import notices, opened, titles
 
 
-class Asked(FakeClient):
-    """Has an answer to everything but paths, which it keeps the requests of."""
-
-    def find(self, request: Any) -> Any:
-        return None if request.analysis == "paths" else super().find(request)
-
-    def status(self, job: str) -> Any:
-        self.slow = True
-        return super().status(job)
-
-
 def asked(**params: str) -> dict[str, Any]:
-    client = Asked()
+    client = FakeClient(slow=("paths",))
     at = opened("paths", client, **params)
     assert not at.exception
     (request,) = client.submitted
