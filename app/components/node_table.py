@@ -1,5 +1,6 @@
 """Nodes as a table: the keyboard's way to a head."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
@@ -28,7 +29,8 @@ def node_table(
             on_pick(nodes[row])
 
     table = pd.DataFrame({"node": [node.name for node in nodes], **columns})
-    number = st.column_config.NumberColumn(format="%+.3f")
+    numbers = table.select_dtypes("number")
+    number = st.column_config.NumberColumn(format=f"%+.{_decimals(numbers.abs().max(axis=None))}f")
     st.dataframe(
         table,
         hide_index=True,
@@ -36,6 +38,15 @@ def node_table(
         on_select=picked,
         selection_mode="single-row",
         height=min(420, 36 * (len(nodes) + 1) + 2),
-        column_config=dict.fromkeys(table.select_dtypes("number"), number),
+        column_config=dict.fromkeys(numbers, number),
         alt="The nodes with the largest values",
     )
+
+
+def _decimals(largest: float) -> int:
+    """Three, or as many as it takes to tell small values apart.
+
+    >>> _decimals(1.5), _decimals(0.002)
+    (3, 5)
+    """
+    return 3 if not largest > 0 else max(3, 2 - math.floor(math.log10(largest)))

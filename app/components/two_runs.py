@@ -10,8 +10,14 @@ LESS_IS_BETTER = ("loss", "kl")
 def show_runs(result: Result, unit: str) -> None:
     """The metric of the clean and of the corrupted run; over a bank their means."""
     scalars = result.scalars
-    note = f" ({scalars['corruption']})" if "tokens" in scalars else ""
-    over = "" if "tokens" in scalars else f"Means over {scalars['count']} questions. "
+    over, note = "", ""
+    if "count" in scalars:
+        left_out = (
+            f", {scalars['left_out']} left out that cannot be corrupted so" if scalars["left_out"] else ""
+        )
+        over = f"Means over {scalars['count']} questions{left_out}. "
+    else:
+        note = f" ({scalars['corruption']})"
     sentence(
         f"{over}Clean run: ",
         f"{scalars['clean']:+.3f} {unit}",

@@ -12,7 +12,7 @@ from backend.results.result import Result
 
 EFFECTS = ("total", "direct", "indirect", "interaction")
 # Marks are named where there is room: no two names closer than these shares of the picture's width and height.
-NAME_WIDTH, NAME_HEIGHT = 0.11, 0.045
+NAME_WIDTH, NAME_HEIGHT = 0.17, 0.05
 OPACITY = 0.9
 GUIDE = {"color": "#8C8C8C", "width": 1, "dash": "dash"}
 

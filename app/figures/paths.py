@@ -63,7 +63,7 @@ def path_bars(frame: pd.DataFrame, unit: str, title: str) -> go.Figure:
         bargap=0.15,
     )
     figure.update_xaxes(tickvals=[-1, *ticks], ticktext=["emb.", *map(str, ticks)], tickangle=0)
-    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER)
+    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, exponentformat="power")
     return figure
 
 

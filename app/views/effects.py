@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -50,16 +51,16 @@ def controls(client: Client, selection: Selection) -> Request | None:
 
 
 def show_strongest(frame: pd.DataFrame, unit: str) -> None:
-    """One head that speaks for itself and one that works through others."""
+    """The head that does most by its own write, and the one of whose total effect most goes through others."""
     heads = frame[frame.index.str.startswith("L")]
-    writer, helper = heads["direct"].abs().idxmax(), heads["indirect"].abs().idxmax()
-    of_helper = heads.loc[helper]
+    writer = heads.loc[heads["direct"].abs().idxmax()]
+    helper = heads.loc[(heads["indirect"] * np.sign(heads["total"])).idxmax()]
     sentence(
         "Of all heads ",
-        writer,
-        f" has the largest direct effect, {heads.loc[writer, 'direct']:+.2f} {unit}; ",
-        helper,
-        f" acts most through others, {of_helper['indirect']:+.2f} indirect of {of_helper['total']:+.2f} in all.",
+        writer.name,
+        f" has the largest direct effect, {writer['direct']:+.2g} {unit} (total {writer['total']:+.2g}); ",
+        helper.name,
+        f" acts most through others, {helper['indirect']:+.2g} {unit} (total {helper['total']:+.2g}).",
         key="lead",
         lead=True,
     )
@@ -108,7 +109,8 @@ def show_effects(result: Result, norm: str) -> None:
     show_runs(result, unit)
     show_scatter(frame, unit, f"{METRICS[result.scalars['metric']]}: total and direct effect of each node")
     st.caption(
-        "On the dashed line a node acts only by what it writes itself; far from it, through others. "
+        "On the dashed line a node acts only by what it writes itself. Nearer the vertical axis it acts through "
+        "others; nearer the horizontal one, later nodes make up for what it wrote. "
         f"{which_side_helps(result.scalars['metric'])} Click a head to open it."
     )
     show_table(frame, unit)

@@ -60,7 +60,7 @@ def show_strongest(paths: Paths) -> None:
         if at in paths.frame and paths.frame[at].notna().any():
             name = paths.frame[at].abs().idxmax()
             parts += [text + ways[at], name]
-            text = f" ({paths.frame.loc[name, at]:+.2f} {paths.unit}), "
+            text = f" ({paths.frame.loc[name, at]:+.2g} {paths.unit}), "
     sentence(*parts, text.removesuffix(", ") + ".", key="strongest path", lead=True)
 
 
@@ -81,14 +81,14 @@ def show_heads(result: Result, paths: Paths) -> None:
         grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked)
         with column:
             show_heatmap(
-                replace(grid, values=values, range=(-largest, largest)),
+                replace(grid, values=values, range=(-largest, largest), missing=f"not {way} {paths.name}"),
                 f"paths {at}",
                 on_pick=lambda layer, head: change(node="head", head=HeadRef(layer, head)),
             )
             if not paths.sends:
-                st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2f} {paths.unit}.")
+                st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2g} {paths.unit}.")
     st.caption(
-        f"Each cell is a head; empty ones do not come {way} {paths.name}. Click one to go on from there."
+        f"Each cell is a head; hatched ones do not come {way} {paths.name}. Click one to go on from there."
     )
 
 
@@ -139,8 +139,9 @@ def show_paths(result: Result) -> None:
 
 client, selection = open_page(
     "Who feeds this head?",
-    "Path patching: what one node writes is taken from the corrupted run, but only where one other node reads it: as "
-    "its query, its key or its value. Everything else stays clean. What the answer then loses went along that path.",
+    "Path patching: what one node writes is taken from the corrupted run, but only where one other node reads it for "
+    "the final token: for its query, its keys or its values. Everything else stays clean. What the answer then loses "
+    "went along that path.",
 )
 show_question(selection)
 params = controls(selection)

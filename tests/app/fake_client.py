@@ -349,7 +349,7 @@ def _runs(request: Request) -> dict[str, Any]:
 
 def _prompt_or_count(request: Request) -> dict[str, Any]:
     if request.question is None:
-        return {"count": 5}
+        return {"count": 5, "left_out": 2}
     tokens, roles, labels = prompt_of(request)
     return {"tokens": tokens, "roles": roles, "labels": labels, "text": "".join(tokens)}
 

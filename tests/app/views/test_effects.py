@@ -3,15 +3,24 @@
 import pytest
 
 from app import patching_names
+from app.figures.effects import EFFECTS
+from backend.analyses.effects import KINDS, NORMS
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
+
+
+def test_the_page_offers_what_the_backend_has() -> None:
+    assert tuple(patching_names.NORMS) == NORMS
+    assert set(EFFECTS) == set(KINDS)
 
 
 def test_the_lead_names_the_writer_and_the_helper() -> None:
     at = opened("effects")
     (lead,) = notices(at, "lead")
-    assert lead.startswith("Of all heads L3H2 has the largest direct effect, +2.00 logits; L1H3 acts most")
-    assert "of +3.00 in all" in lead
+    assert lead.startswith(
+        "Of all heads L3H2 has the largest direct effect, +2 logits (total +1.5); L1H3 acts"
+    )
+    assert "(total +3)" in lead
     assert titles(at) == ["Net logit of the right letter: total and direct effect of each node"]
 
 
@@ -25,7 +34,7 @@ def test_the_table_holds_the_four_effects() -> None:
 
 def test_a_bank_brings_intervals() -> None:
     at = opened("effects", scope="bank")
-    assert "Means over 5 questions." in " ".join(notices(at, "plain"))
+    assert "Means over 5 questions, 2 left out that cannot be corrupted so." in " ".join(notices(at, "plain"))
     table = at.dataframe[0].value.set_index("node")
     assert table.loc["L1H3", "total, 95 %"] == "+2.90 to +3.20"
 

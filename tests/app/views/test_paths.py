@@ -8,19 +8,8 @@ from tests.app.fake_client import HEADS, LAYERS, FakeClient
 from tests.app.opened import notices, opened, titles
 
 
-class Asked(FakeClient):
-    """Has an answer to everything but paths, which it keeps the requests of."""
-
-    def find(self, request: Any) -> Any:
-        return None if request.analysis == "paths" else super().find(request)
-
-    def status(self, job: str) -> Any:
-        self.slow = True
-        return super().status(job)
-
-
 def asked(**params: str) -> dict[str, Any]:
-    client = Asked()
+    client = FakeClient(slow=("paths",))
     at = opened("paths", client, **params)
     assert not at.exception
     (request,) = client.submitted
@@ -69,7 +58,7 @@ def test_a_node_that_there_is_not_is_told(params: dict[str, str], word: str) -> 
 def test_the_lead_names_who_feeds_query_and_key() -> None:
     at = opened("paths")
     (lead,) = notices(at, "lead")
-    assert lead.startswith("L3H2 is fed most in its query by L0H1 (+1.00 logits), in its key by ")
+    assert lead.startswith("L3H2 is fed most in its query by L0H1 (+1 logits), in its key by ")
     assert titles(at)[1:] == [f"Heads into L3H2's {at}" for at in ("query", "key", "value")]
     assert titles(at)[0] == "MLPs and the embedding into L3H2"
     assert any("All of L3H2's query at once: " in caption.value for caption in at.caption)
@@ -77,8 +66,8 @@ def test_the_lead_names_who_feeds_query_and_key() -> None:
 
 def test_the_lead_names_whom_it_feeds() -> None:
     (lead,) = notices(opened("paths", mode="sender", node="embedding"), "lead")
-    assert lead.startswith("embedding matters most to the query of L0H1 (+1.00 logits), to the key of ")
-    assert ", to MLP 1 (-0.50 logits)." in lead
+    assert lead.startswith("embedding matters most to the query of L0H1 (+1 logits), to the key of ")
+    assert ", to MLP 1 (-0.5 logits)." in lead
 
 
 def test_an_mlp_has_one_input() -> None:
