@@ -58,11 +58,9 @@ def refuse_failed(name: str, checks: Checks) -> None:
 def _heads_error(instrument: Instrument, recorded: Trace) -> float:
     worst = 0.0
     for layer in range(instrument.shape.layers):
-        output = instrument.weights.output(layer)
-        z = recorded.z[layer, -1].to(output.device)
-        written = torch.einsum("hd,mhd->m", z, output)
-        bias = instrument.weights.output_bias(layer)
-        written = written if bias is None else written + bias
+        output, offset = instrument.weights.written(layer, recorded.z[layer, -1])
+        written = torch.einsum("hd,mhd->m", recorded.z[layer, -1].to(output.device), output)
+        written = written if offset is None else written + offset
         own = recorded.attn_out[layer, -1].to(written)
         worst = max(worst, float((written - own).abs().max() / own.abs().max()))
     return worst

@@ -1,4 +1,4 @@
-"""Attention patterns from a trace's queries and keys: one row for every head, or every row of one head."""
+"""Attention patterns from queries and keys: one row for every head, or every row of some."""
 
 import torch
 from jaxtyping import Float
@@ -9,31 +9,53 @@ from backend.engine.trace import Trace
 
 def final_rows(trace: Trace, layer: int) -> Float[Tensor, "head key"]:
     """Where the final position of each head looks; each row sums to 1."""
-    query = trace.q_rotated[layer, :, -1:]
-    key = _for_heads(trace.k_rotated[layer], query.shape[0])
-    scores = (query @ key.mT)[:, 0] * trace.scaling[layer]
+    found = scores(trace, layer, trace.q_rotated[layer, :, -1:], trace.k_rotated[layer])[:, 0]
     mask = trace.masks[layer]
     if mask is not None:
-        scores = scores + mask[-1]
-    return torch.softmax(scores, dim=-1)
+        found = found + mask[-1]
+    return torch.softmax(found, dim=-1)
 
 
 def full_pattern(trace: Trace, layer: int, head: int) -> Float[Tensor, "query key"]:
     """One head's whole pattern; each row sums to 1 and is 0 on positions that come later."""
     group = trace.q_rotated.shape[1] // trace.k_rotated.shape[1]
-    scores = trace.q_rotated[layer, head] @ trace.k_rotated[layer, head // group].T * trace.scaling[layer]
+    query, key = trace.q_rotated[layer, head], trace.k_rotated[layer, head // group]
+    return patterns(trace, layer, query[None], key[None])[0]
+
+
+def patterns(
+    trace: Trace,
+    layer: int,
+    query: Float[Tensor, "head query d_head"],
+    key: Float[Tensor, "kv_head key d_head"],
+) -> Float[Tensor, "head query key"]:
+    """The patterns that these rotated queries and keys would give in a layer of the traced run."""
+    found = scores(trace, layer, query, key)
     mask = trace.masks[layer]
     if mask is None:
-        mask = torch.full_like(scores, float("-inf")).triu(1)
-    return torch.softmax(scores + mask, dim=-1)
+        mask = torch.full(found.shape[1:], float("-inf")).triu(1)
+    return torch.softmax(found + mask.to(found), dim=-1)
+
+
+def scores(
+    trace: Trace,
+    layer: int,
+    query: Float[Tensor, "head query d_head"],
+    key: Float[Tensor, "kv_head key d_head"],
+) -> Float[Tensor, "head query key"]:
+    """The same before the mask and the softmax."""
+    found = query @ for_heads(key, len(query)).mT * trace.scaling[layer]
+    cap = trace.softcaps[layer]
+    return found if cap is None else torch.tanh(found / cap) * cap
 
 
 def values_for_heads(trace: Trace, layer: int) -> Float[Tensor, "head position d_head"]:
     """The values that each head reads: its kv head's."""
-    return _for_heads(trace.v[layer].transpose(0, 1), trace.z.shape[2])
+    return for_heads(trace.v[layer].transpose(0, 1), trace.z.shape[2])
 
 
-def _for_heads(
+def for_heads(
     shared: Float[Tensor, "kv_head position d_head"], heads: int
 ) -> Float[Tensor, "head position d_head"]:
+    """What kv heads share, once for each head."""
     return shared.repeat_interleave(heads // shared.shape[0], dim=0)

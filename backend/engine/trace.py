@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backend.engine.attention_hook import listening
-from backend.models.families import Family, Shape
+from backend.models.families import Family, Shape, Slot
 from backend.progress import Progress, silent
+
+Keep = Callable[[str, int, Tensor], object]
+"""Called with (component, layer, value), the value `[1, position, d_model]` or `[position, head, d_head]`."""
 
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
@@ -25,20 +28,22 @@ class Trace:
 
     Attributes:
         resid_pre: residual stream before each layer.
-        resid_mid: residual stream between attention and MLP.
+        resid_mid: residual stream between attention and MLP; None where a layer computes them side by side.
         resid_final: residual stream after the last layer.
-        attn_out: what attention wrote.
-        mlp_out: what the MLP wrote.
+        attn_out: what attention added to the residual stream.
+        mlp_out: what the MLP added.
         z: each head's output before the output projection.
-        q, k, v: queries, keys and values before the rotary embedding.
+        q, k, v: queries and keys before the rotary embedding, and values.
         q_rotated, k_rotated: queries and keys as the attention function got them.
         masks: per layer, what is added to the scores, `[query, key]`; None for plain causal attention.
         scaling: per layer, what the scores are multiplied with.
-        logits: at the final position, over the whole vocabulary.
+        softcaps: per layer, the scores' soft cap, which comes before the mask; None where there is none.
+        unembedded: what the unembedding gave at the final position, over the whole vocabulary.
+        logits: the same after a soft cap or scaling, which only some families have.
     """
 
     resid_pre: Float[Tensor, "layer position d_model"]
-    resid_mid: Float[Tensor, "layer position d_model"]
+    resid_mid: Float[Tensor, "layer position d_model"] | None
     resid_final: Float[Tensor, "position d_model"]
     attn_out: Float[Tensor, "layer position d_model"]
     mlp_out: Float[Tensor, "layer position d_model"]
@@ -50,6 +55,8 @@ class Trace:
     k_rotated: Float[Tensor, "layer kv_head position d_head"]
     masks: tuple[Float[Tensor, "query key"] | None, ...]
     scaling: tuple[float, ...]
+    softcaps: tuple[float | None, ...]
+    unembedded: Float[Tensor, " vocabulary"]
     logits: Float[Tensor, " vocabulary"]
 
     @property
@@ -97,7 +104,6 @@ class _Record:
         self.shape = shape
         self.tensors = {
             "resid_pre": room(positions, shape.d_model),
-            "resid_mid": room(positions, shape.d_model),
             "attn_out": room(positions, shape.d_model),
             "mlp_out": room(positions, shape.d_model),
             "z": room(positions, shape.heads, shape.d_head),
@@ -107,9 +113,13 @@ class _Record:
             "q_rotated": room(shape.heads, positions, shape.d_head),
             "k_rotated": room(shape.kv_heads, positions, shape.d_head),
         }
+        if not shape.parallel:
+            self.tensors["resid_mid"] = room(positions, shape.d_model)
         self.resid_final = torch.empty(positions, shape.d_model)
+        self.unembedded = torch.empty(shape.vocabulary)
         self.masks: list[Tensor | None] = [None] * shape.layers
         self.scaling = [0.0] * shape.layers
+        self.softcaps: list[float | None] = [None] * shape.layers
         self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
 
     def put(self, name: str, layer: int, value: Tensor) -> None:
@@ -125,55 +135,80 @@ class _Record:
         self.masks[layer] = self._seen_masks[id(mask)][1]
 
     def trace(self, logits: Tensor) -> Trace:
+        middle = self.tensors.pop("resid_mid", None)
         return Trace(
             **self.tensors,
+            resid_mid=middle,
             resid_final=self.resid_final,
             masks=tuple(self.masks),
             scaling=tuple(self.scaling),
+            softcaps=tuple(self.softcaps),
+            unembedded=self.unembedded,
             logits=logits,
         )
 
 
 @contextmanager
-def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
-    layers = family.layers(model)
+def at_components(model: PreTrainedModel, family: Family, keep: Keep) -> Iterator[None]:
+    """While inside, each pass shows `keep` its components, layer by layer, as the model makes them."""
+    shape = family.shape(model)
     with ExitStack() as stack:
-
-        def before(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
-            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                keep(args[0] if args else kwargs["hidden_states"])
-
-            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
-
-        def after(module: nn.Module, keep: Callable[[Tensor], object]) -> None:
-            stack.callback(module.register_forward_hook(lambda *call: keep(call[-1])).remove)
-
-        for index, layer in enumerate(layers):
+        for index, layer in enumerate(family.layers(model)):
             attention = family.attention(layer)
 
-            def keep(name: str, index: int = index) -> Callable[[Tensor], None]:
-                return lambda value: record.put(name, index, value)
+            def kept(name: str, index: int = index) -> Callable[[Tensor], object]:
+                return lambda value: keep(name, index, value)
 
-            before(layer, keep("resid_pre"))
-            before(family.mlp_norm(layer), keep("resid_mid"))
-            before(family.output(attention), keep("z"))
-            after(family.output(attention), keep("attn_out"))
-            after(family.mlp(layer), keep("mlp_out"))
-            after(family.query(attention), keep("q"))
-            after(family.key(attention), keep("k"))
-            after(family.value(attention), keep("v"))
-        before(family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
+            _before(stack, layer, kept("resid_pre"))
+            if not shape.parallel:
+                _before(stack, family.mid(layer), kept("resid_mid"))
+            _before(stack, family.output(attention), kept("z"))
+            _after(stack, family.attn_out(layer, shape), kept("attn_out"))
+            _after(stack, family.mlp_out(layer, shape), kept("mlp_out"))
+            _after(stack, family.query(attention, shape), kept("q"))
+            _after(stack, family.key(attention, shape), kept("k"))
+            _after(stack, family.value(attention, shape), kept("v"))
+        yield
 
-        places = {family.attention(layer): index for index, layer in enumerate(layers)}
+
+def _before(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]) -> None:
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        keep(args[0] if args else kwargs["hidden_states"])
+
+    stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+
+def _after(stack: ExitStack, slot: Slot, keep: Callable[[Tensor], object]) -> None:
+    def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        keep(slot.read(output))
+
+    stack.callback(slot.module.register_forward_hook(hook).remove)
+
+
+@contextmanager
+def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
+    def unembed(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        record.unembedded.copy_(output[0, -1])
+
+    with ExitStack() as stack:
+        stack.enter_context(at_components(model, family, record.put))
+        _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
+        stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
+        places = {family.attention(layer): index for index, layer in enumerate(family.layers(model))}
 
         def attend(
-            module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
+            module: nn.Module,
+            query: Tensor,
+            key: Tensor,
+            mask: Tensor | None,
+            scaling: float,
+            softcap: float | None,
         ) -> None:
             index = places[module]
             record.put("q_rotated", index, query)
             record.put("k_rotated", index, key)
             record.mask(index, mask)
-            record.scaling[index] = scaling
+            record.scaling[index], record.softcaps[index] = scaling, softcap
 
         stack.enter_context(listening(model, attend))
         yield
