@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from backend.models.families import family_of
+from backend.models.families import Family
 
 Listener = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float, float | None], None]
 """Called with (attention module, query `[1, head, position, d_head]`, key `[1, kv_head, position, d_head]`,
@@ -116,24 +116,26 @@ class _Kernel(TorchFunctionMode):
 
 
 @contextmanager
-def listening(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
+def listening(model: PreTrainedModel, family: Family, listener: Listener) -> Iterator[None]:
     """While inside, every attention call of this thread's forward passes is shown to `listener`."""
-    with _ours(model, _listener, listener):
+    with _ours(model, family, _listener, listener):
         yield
 
 
 @contextmanager
-def replacing(model: PreTrainedModel, replacement: Replacement) -> Iterator[None]:
+def replacing(model: PreTrainedModel, family: Family, replacement: Replacement) -> Iterator[None]:
     """While inside, `replacement` answers every attention call of this thread."""
-    with _ours(model, _replacement, replacement):
+    with _ours(model, family, _replacement, replacement):
         yield
 
 
 @contextmanager
-def _ours(model: PreTrainedModel, variable: ContextVar[Call | None], call: Call) -> Iterator[None]:
+def _ours(
+    model: PreTrainedModel, family: Family, variable: ContextVar[Call | None], call: Call
+) -> Iterator[None]:
     token = variable.set(call)
     try:
-        with _named(model) if family_of(model).attention_interface else _before_kernel(model):
+        with _named(model) if family.attention_interface else _before_kernel(model, family):
             yield
     finally:
         variable.reset(token)
@@ -150,8 +152,7 @@ def _named(model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def _before_kernel(model: PreTrainedModel) -> Iterator[None]:
-    family = family_of(model)
+def _before_kernel(model: PreTrainedModel, family: Family) -> Iterator[None]:
     kernel = _Kernel(family.shape(model).kv_heads)
 
     def note(module: nn.Module, _: object) -> None:

@@ -99,7 +99,9 @@ class _Record:
 
     def __init__(self, shape: Shape, positions: int) -> None:
         def room(*sizes: int) -> Tensor:
-            return torch.empty(shape.layers, *sizes)
+            return torch.full(
+                (shape.layers, *sizes), float("nan")
+            )  # what is not recorded must not pass for a value
 
         self.shape = shape
         self.tensors = {
@@ -210,7 +212,7 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
             record.mask(index, mask)
             record.scaling[index], record.softcaps[index] = scaling, softcap
 
-        stack.enter_context(listening(model, attend))
+        stack.enter_context(listening(model, family, attend))
         yield
 
 

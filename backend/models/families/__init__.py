@@ -2,7 +2,8 @@
 
 from transformers import PreTrainedModel
 
-from backend.errors import ModelError, shown
+from backend.errors import ModelError
+from backend.models.families.by_structure import ByStructure
 from backend.models.families.falcon import Falcon
 from backend.models.families.family import Family, Shape
 from backend.models.families.gemma import Gemma2, Gemma3
@@ -43,15 +44,16 @@ def known_types() -> tuple[str, ...]:
 
 
 def family_of(model: PreTrainedModel) -> Family:
-    """The family of a model.
+    """The family of a model; one that is not listed is tried by structure (see `by_structure.py`).
 
-    Raises ModelError naming the model's type and the known ones, or what the family does not serve of the model.
+    Raises ModelError for what a listed family does not serve, or naming what was not found and the listed types.
     """
     model_type = model.config.model_type
     for family in FAMILIES:
         if model_type in family.model_types:
             family.check(model.config)
             return family
-    raise ModelError(
-        f"Models of type {shown(model_type)} are not supported. Supported: {', '.join(known_types())}."
-    )
+    try:
+        return ByStructure(model)
+    except ModelError as error:
+        raise ModelError(f"{error} Supported: {', '.join(known_types())}.") from error

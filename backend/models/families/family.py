@@ -6,7 +6,7 @@ computes itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -51,22 +51,24 @@ class Family:
         attention_interface: whether attention calls the function that transformers looks up by name; otherwise it
             calls torch's `scaled_dot_product_attention`.
         layer_by_layer: whether a layer can be called alone, on rows of many runs at once.
+        listed: whether it is known here; otherwise it was found by structure.
     """
 
-    model_types: ClassVar[tuple[str, ...]] = ()
-    layers_at: ClassVar[str] = "model.layers"
-    final_norm_at: ClassVar[str] = "model.norm"
-    attention_at: ClassVar[str] = "self_attn"
-    mlp_at: ClassVar[str] = "mlp"
-    mid_at: ClassVar[str] = "post_attention_layernorm"
-    attention_norm_at: ClassVar[str | None] = None
-    mlp_norm_at: ClassVar[str | None] = None
-    query_at: ClassVar[str] = "q_proj"
-    key_at: ClassVar[str] = "k_proj"
-    value_at: ClassVar[str] = "v_proj"
-    output_at: ClassVar[str] = "o_proj"
-    attention_interface: ClassVar[bool] = True
-    layer_by_layer: ClassVar[bool] = True
+    model_types: tuple[str, ...] = ()
+    layers_at: str = "model.layers"
+    final_norm_at: str = "model.norm"
+    attention_at: str = "self_attn"
+    mlp_at: str = "mlp"
+    mid_at: str = "post_attention_layernorm"
+    attention_norm_at: str | None = None
+    mlp_norm_at: str | None = None
+    query_at: str = "q_proj"
+    key_at: str = "k_proj"
+    value_at: str = "v_proj"
+    output_at: str = "o_proj"
+    attention_interface: bool = True
+    layer_by_layer: bool = True
+    listed: bool = True
 
     def check(self, config: Any) -> None:
         """Raise ModelError where a config of this family asks for what is not served (see `refused`)."""

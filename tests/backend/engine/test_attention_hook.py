@@ -36,7 +36,7 @@ def test_the_usual_function_as_a_replacement_changes_nothing(family_instrument: 
         return usual_function(module)(OneHeadEach(), query, key, value, mask, **settings)[0]
 
     before = logits(family_instrument)
-    with replacing(family_instrument.model, usual):
+    with replacing(family_instrument.model, family_instrument.family, usual):
         torch.testing.assert_close(logits(family_instrument), before, atol=3e-6, rtol=0)
     assert len(calls) == family_instrument.shape.layers
 
@@ -47,7 +47,10 @@ def test_the_model_is_as_before_after_an_exception(family_instrument: Instrument
 
     before = logits(family_instrument)
     usual = family_instrument.model.config._attn_implementation
-    with pytest.raises(ZeroDivisionError), replacing(family_instrument.model, broken):
+    with (
+        pytest.raises(ZeroDivisionError),
+        replacing(family_instrument.model, family_instrument.family, broken),
+    ):
         logits(family_instrument)
     assert torch.equal(logits(family_instrument), before)
     assert family_instrument.model.config._attn_implementation == usual
