@@ -4,14 +4,26 @@ from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.check_model import CHECK_MODEL
-from backend.analyses.patching import PATCHING
+from backend.analyses.effects import EFFECTS
+from backend.analyses.patching import PATCHING, PATCHING_COST
+from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.self_check import SELF_CHECK
 from backend.errors import RequestError, shown
 
 ANALYSES: dict[str, Analysis] = {
     analysis.name: analysis
-    for analysis in (PREDICTION, ATTRIBUTION, ATTENTION, PATCHING, CHECK_MODEL, SELF_CHECK)
+    for analysis in (
+        PREDICTION,
+        ATTRIBUTION,
+        ATTENTION,
+        PATCHING,
+        PATCHING_COST,
+        EFFECTS,
+        PATHS,
+        CHECK_MODEL,
+        SELF_CHECK,
+    )
 }
 
 __all__ = ["ANALYSES", "Analysis", "Findings", "Task", "analysis_named"]

@@ -163,8 +163,3 @@ def _before_kernel(model: PreTrainedModel, family: Family) -> Iterator[None]:
             stack.callback(family.attention(layer).register_forward_pre_hook(note).remove)
         stack.enter_context(kernel)
         yield
-
-
-def usual_attention(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-    """TEMPORARY"""
-    return ALL_ATTENTION_FUNCTIONS["sdpa"](module, *args, **kwargs)

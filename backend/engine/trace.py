@@ -15,6 +15,7 @@ from backend.engine.attention_hook import listening
 from backend.models.families import Family, Shape, Slot
 from backend.progress import Progress, silent
 
+NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
 Keep = Callable[[str, int, Tensor], object]
 """Called with (component, layer, value), the value `[1, position, d_model]` or `[position, head, d_head]`."""
 
@@ -40,6 +41,7 @@ class Trace:
         softcaps: per layer, the scores' soft cap, which comes before the mask; None where there is none.
         unembedded: what the unembedding gave at the final position, over the whole vocabulary.
         logits: the same after a soft cap or scaling, which only some families have.
+        calls: per layer, the keyword arguments that the model called it with; mask and cache are None.
     """
 
     resid_pre: Float[Tensor, "layer position d_model"]
@@ -58,6 +60,20 @@ class Trace:
     softcaps: tuple[float | None, ...]
     unembedded: Float[Tensor, " vocabulary"]
     logits: Float[Tensor, " vocabulary"]
+    calls: tuple[dict[str, Any], ...]
+
+    @property
+    def positions(self) -> int:
+        """How many tokens the prompt has."""
+        return self.resid_final.shape[0]
+
+    def resid_after(self, layer: int) -> Float[Tensor, "position d_model"]:
+        """The residual stream after a layer."""
+        return self.resid_final if layer + 1 == len(self.resid_pre) else self.resid_pre[layer + 1]
+
+    def before_mlp(self, layer: int) -> Float[Tensor, "position d_model"]:
+        """The residual stream that a layer's MLP reads."""
+        return self.resid_pre[layer] if self.resid_mid is None else self.resid_mid[layer]
 
     @property
     def nbytes(self) -> int:
@@ -74,7 +90,7 @@ def trace(
     device = model.get_input_embeddings().weight.device
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
         output = model(
-            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **_last_logits_only(model)
+            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
         )
         logits = _kept(output.logits[0, -1])
     return record.trace(logits)
@@ -122,6 +138,7 @@ class _Record:
         self.masks: list[Tensor | None] = [None] * shape.layers
         self.scaling = [0.0] * shape.layers
         self.softcaps: list[float | None] = [None] * shape.layers
+        self.calls: list[dict[str, Any]] = [{}] * shape.layers
         self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
 
     def put(self, name: str, layer: int, value: Tensor) -> None:
@@ -136,6 +153,9 @@ class _Record:
             self._seen_masks[id(mask)] = (mask, _additive(mask))
         self.masks[layer] = self._seen_masks[id(mask)][1]
 
+    def call(self, layer: int, arguments: dict[str, Any]) -> None:
+        self.calls[layer] = {name: None if name in NOT_KEPT else value for name, value in arguments.items()}
+
     def trace(self, logits: Tensor) -> Trace:
         middle = self.tensors.pop("resid_mid", None)
         return Trace(
@@ -147,6 +167,7 @@ class _Record:
             softcaps=tuple(self.softcaps),
             unembedded=self.unembedded,
             logits=logits,
+            calls=tuple(self.calls),
         )
 
 
@@ -192,11 +213,17 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
     def unembed(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         record.unembedded.copy_(output[0, -1])
 
+    def called(index: int) -> Callable[..., None]:
+        return lambda _, args, kwargs: record.call(index, kwargs)
+
     with ExitStack() as stack:
         stack.enter_context(at_components(model, family, record.put))
         _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
         stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
-        places = {family.attention(layer): index for index, layer in enumerate(family.layers(model))}
+        layers = family.layers(model)
+        for index, layer in enumerate(layers):
+            stack.callback(layer.register_forward_pre_hook(called(index), with_kwargs=True).remove)
+        places = {family.attention(layer): index for index, layer in enumerate(layers)}
 
         def attend(
             module: nn.Module,
@@ -227,7 +254,7 @@ def _kept(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32, copy=True)
 
 
-def _last_logits_only(model: PreTrainedModel) -> dict[str, int]:
-    # The unembedding of every position but the last is thrown away: for a small model a quarter of the pass.
+def last_logits_only(model: PreTrainedModel) -> dict[str, int]:
+    """Arguments with which the model unembeds the last position only: for a small model a quarter less of a pass."""
     accepted = inspect.signature(model.forward).parameters
     return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}

@@ -39,7 +39,8 @@ class Weights:
         if after is not None:
             whole = torch.einsum("mhd,hd->m", matrix, z.to(matrix))
             norm = self._family.norm(after).frozen(whole if bias is None else whole + bias)
-            matrix, bias = norm.linear(matrix), norm.bias if bias is None else norm(bias)
+            matrix = norm.linear(matrix.movedim(0, -1)).movedim(-1, 0)
+            bias = norm.bias if bias is None else norm.applied(bias)
         factor = self._family.multiplier(module)
         if factor != 1:
             matrix, bias = matrix * factor, None if bias is None else bias * factor

@@ -82,7 +82,7 @@ class ByStructure(Family):
         return self._parallel
 
     def multiplier(self, layer: nn.Module) -> float:
-        return float(getattr(layer, "residual_multiplier", 1.0))  # type: ignore[arg-type]
+        return float(getattr(layer, "residual_multiplier", 1.0))
 
     def logit_divisor(self, config: Any) -> float:
         return float(getattr(config, "logits_scaling", 1.0))
@@ -99,7 +99,7 @@ class ByStructure(Family):
 
     def norm(self, module: nn.Module) -> Norm:
         """Read off what the module makes of three vectors whose scale is known: all 0, all 1, and 1 and -1 in turn."""
-        epsilon = float(getattr(module, "variance_epsilon", None) or getattr(module, "eps", 0.0))
+        epsilon = float(getattr(module, "variance_epsilon", getattr(module, "eps", 0.0)))
         like = next(module.parameters(), torch.empty(0))
         ones = torch.ones(self._d_model, dtype=like.dtype, device=like.device)
         signs = ones.clone()

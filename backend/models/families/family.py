@@ -149,8 +149,12 @@ class Family:
         return whole(attention.get_submodule(self.value_at), shape.kv_heads, shape.d_head)
 
     def output(self, attention: nn.Module) -> nn.Module:
-        """The output projection: its input is `z`."""
+        """The output projection."""
         return attention.get_submodule(self.output_at)
+
+    def z(self, attention: nn.Module, shape: Shape) -> Slot:
+        """Each head's output, in the input of the output projection."""
+        return whole(self.output(attention), shape.heads, shape.d_head)
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """The norm before the unembedding."""

@@ -21,16 +21,15 @@ class FrozenNorm:
     centred: bool
     bias: Tensor | None
 
-    def __call__(self, vector: Float[Tensor, " d_model"]) -> Float[Tensor, " d_model"]:
-        """The norm of one vector."""
-        out = self.linear(vector)
+    def applied(self, residual: Float[Tensor, "*row d_model"]) -> Float[Tensor, "*row d_model"]:
+        """The norm of some vectors, with this scale."""
+        out = self.linear(residual)
         return out if self.bias is None else out + self.bias
 
-    def linear(self, columns: Float[Tensor, "d_model *rest"]) -> Float[Tensor, "d_model *rest"]:
-        """The norm without its bias, of some columns."""
-        if self.centred:
-            columns = columns - columns.mean(dim=0, keepdim=True)
-        return self.gain.to(columns).view(-1, *[1] * (columns.dim() - 1)) * columns
+    def linear(self, rows: Float[Tensor, "*row d_model"]) -> Float[Tensor, "*row d_model"]:
+        """The same without the bias."""
+        centred = rows - rows.mean(dim=-1, keepdim=True) if self.centred else rows
+        return centred * self.gain.to(rows)
 
 
 @dataclass(frozen=True)

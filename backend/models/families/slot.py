@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Slot:
-    """A kind of activation in the output of `module`, for a batch of one.
+    """A kind of activation in the output (for `z` the input) of `module`, for a batch of one.
 
     The output's values are taken in blocks of `size`, `total` of them a position; `blocks` are those that belong to
     the activation, one a head (one in all where it has no heads). A fused projection has more blocks than heads.

@@ -12,19 +12,22 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
     Cell,
+    OwnValues,
+    RunSource,
+    Swept,
+    Wanted,
     all_cells,
     cone,
-    first_difference,
+    each_alone,
+    experiments,
     recheck,
+    run_source,
     sweep,
     sweep_sets,
 )
-from backend.engine.sweep.base import record
 from backend.engine.sweep.cone import ConePass, RowLimit
-from backend.engine.sweep.experiment import effective
 from backend.engine.sweep.layer_call import call_layer
 from backend.errors import Cancelled, RequestError, ResourceError
-from backend.progress import silent
 from tests import hand_wired, tiny
 
 CLEAN = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
@@ -38,6 +41,20 @@ def ragged(instrument: Instrument, component: str, seed: int, share: float = 0.3
     """A random share of all cells, in a random order."""
     cells = all_cells(component, instrument.shape, range(len(CLEAN)))
     return random.Random(seed).sample(cells, int(share * len(cells)))
+
+
+def rechecked(
+    instrument: Instrument,
+    base: tuple[int, ...],
+    source: tuple[int, ...],
+    component: str,
+    cells: list[Cell],
+    swept: Swept,
+) -> float:
+    wanted = Wanted(TOKENS, swept.logsumexp is not None)
+    return recheck(
+        instrument, base, run_source(instrument, base, source), each_alone(component, cells), wanted, swept
+    )
 
 
 def count_hooks(instrument: Instrument) -> int:
@@ -55,7 +72,7 @@ def test_cones_are_whole_passes(family_instrument: Instrument, component: str, d
     assert (cones.engine, whole.engine) == ("cone", "full")
     torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
     torch.testing.assert_close(cones.logsumexp, whole.logsumexp, **CLOSE)
-    assert recheck(*arguments, swept=cones) < 1e-5
+    assert rechecked(*arguments[:5], cones) < 1e-5
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -100,10 +117,64 @@ def test_sets_patched_together_are_whole_passes(family_instrument: Instrument, s
         nodes = {(cell.layer, cell.position): (name, cell) for name, cell in dice.sample(everything, size)}
         sets.append(list(nodes.values()))
     sets.append([("z", Cell(1, 11, head)) for head in range(family_instrument.shape.heads)])
-    arguments = (family_instrument, CORRUPTED, CLEAN, sets, TOKENS)
+    source = run_source(family_instrument, CORRUPTED, CLEAN)
+    arguments = (family_instrument, CORRUPTED, source, sets, Wanted(TOKENS, final=True))
     cones, whole = sweep_sets(*arguments), sweep_sets(*arguments, engine="full")
     assert cones.skipped == whole.skipped >= 1
     torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
+    torch.testing.assert_close(cones.final, whole.final, **CLOSE)
+
+
+def test_values_of_ones_own_are_put_like_a_runs(family_instrument: Instrument) -> None:
+    """The other run's values, given one by one, and each experiment its own: numbers are not mixed up."""
+    recorded = family_instrument.trace(CLEAN)
+    sets = [[("z", Cell(1, 7, 3)), ("k", Cell(0, 6, 1))], [("mlp_out", Cell(0, 5))], [("z", Cell(1, 7, 3))]]
+    values = {
+        (number, (component, cell)): getattr(recorded, component)[
+            (cell.layer, cell.position) if cell.head is None else (cell.layer, cell.position, cell.head)
+        ]
+        for number, nodes in enumerate(sets)
+        for component, cell in nodes
+    }
+    values[2, ("z", Cell(1, 7, 3))] = torch.ones(family_instrument.shape.d_head)
+    own, wanted = OwnValues(values), Wanted(TOKENS)
+    cones = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted)
+    whole = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted, engine="full")
+    torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
+    of_run = run_source(family_instrument, CORRUPTED, CLEAN)
+    expected = sweep_sets(family_instrument, CORRUPTED, of_run, sets, wanted).logits
+    torch.testing.assert_close(cones.logits[:2], expected[:2], **CLOSE)
+    assert (cones.logits[2] - expected[2]).abs().max() > 1e-3
+
+
+LONGER = (5, 17, 42, 9, 99, 13, 120, 11, 250, 64, 8, 30, 77)
+MATCH = (0, 1, 2, 3, 4, *range(6, 13))
+BACK = (0, 1, 2, 3, 4, None, *range(5, 12))
+
+
+@pytest.mark.parametrize("component", sorted(set(COMPONENTS) - {"pattern"}))
+def test_prompts_of_different_length(family_instrument: Instrument, component: str) -> None:
+    shape = family_instrument.shape
+    for base, source, match in ((CLEAN, LONGER, MATCH), (LONGER, CLEAN, BACK)):
+        matched = [position for position, other in enumerate(match) if other is not None]
+        cells = all_cells(component, shape, matched)
+        cells = random.Random(1).sample(cells, len(cells) // 3)
+        arguments = (family_instrument, base, source, component, cells, TOKENS)
+        cones = sweep(*arguments, match=match)
+        whole = sweep(*arguments, match=match, engine="full")
+        torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
+    token = sweep(family_instrument, CLEAN, LONGER, "resid_pre", [Cell(0, 6)], TOKENS, match=MATCH)
+    with torch.no_grad():
+        ids = [*CLEAN[:6], LONGER[7], *CLEAN[7:]]
+        own = family_instrument.model(torch.tensor([ids])).logits[0, -1, list(TOKENS)]
+    torch.testing.assert_close(token.logits[0], own, **CLOSE)
+
+
+def test_what_has_no_counterpart_is_refused(family_instrument: Instrument) -> None:
+    with pytest.raises(RequestError, match="Position 5 has no counterpart"):
+        sweep(family_instrument, LONGER, CLEAN, "z", [Cell(0, 5, 0)], TOKENS, match=BACK)
+    with pytest.raises(RequestError, match="tokens stand in the same places"):
+        sweep(family_instrument, CLEAN, LONGER, "pattern", [Cell(0, 11, 0)], TOKENS, match=MATCH)
 
 
 def test_all_heads_and_mlps_of_a_row_are_the_other_run() -> None:
@@ -111,7 +182,9 @@ def test_all_heads_and_mlps_of_a_row_are_the_other_run() -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
     final = len(CLEAN) - 1
     nodes = [(name, Cell(layer, final)) for name in ("attn_out", "mlp_out") for layer in range(3)]
-    swept = sweep_sets(instrument, CORRUPTED, CLEAN, [nodes], TOKENS)
+    swept = sweep_sets(
+        instrument, CORRUPTED, run_source(instrument, CORRUPTED, CLEAN), [nodes], Wanted(TOKENS)
+    )
     with torch.no_grad():
         source = instrument.model(torch.tensor([CLEAN])).logits[0, -1, list(TOKENS)]
     torch.testing.assert_close(swept.logits[0], source, **CLOSE)
@@ -130,14 +203,23 @@ def test_the_first_residual_patched_is_the_token_exchanged(family_instrument: In
             torch.testing.assert_close(logits, own, **CLOSE)
 
 
+class Everything(RunSource):
+    """Does not know that prompts agree."""
+
+    def unchanged(self, cell: Cell) -> bool:
+        return False
+
+
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_run_patched_into_itself_stays(family_instrument: Instrument, component: str) -> None:
     """Not by skipping: every cell goes through its cone."""
-    base, shape = record(family_instrument, CLEAN, silent), family_instrument.shape
-    sets = [[(component, cell)] for cell in all_cells(component, shape, range(len(CLEAN)))]
-    experiments = [experiment for _, experiment in effective(sets, shape.layers, len(CLEAN), first=0)]
-    final = ConePass(family_instrument, base, base.trace, experiments, RowLimit(50), lambda rows: None).run()
-    expected = base.trace.resid_final[-1].expand_as(final)
+    base, shape = family_instrument.trace(CLEAN), family_instrument.shape
+    source = Everything(run_source(family_instrument, CLEAN, CLEAN).pairing, base)
+    sets = each_alone(component, all_cells(component, shape, range(len(CLEAN))))
+    run = experiments(family_instrument, CLEAN, source, sets)
+    assert len(run) > len(sets) / 2
+    final = ConePass(family_instrument, base, source, run, RowLimit(50), lambda rows: None).run()
+    expected = base.resid_final[-1].expand_as(final)
     torch.testing.assert_close(final, expected, atol=2e-5, rtol=1e-5)
 
 
@@ -300,9 +382,4 @@ def test_no_cells_and_equal_prompts_are_nothing_to_do(family_instrument: Instrum
     cells = all_cells("z", family_instrument.shape, range(len(CLEAN)))
     swept = sweep(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS)
     assert swept.skipped == len(cells)
-    assert recheck(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS, swept=swept) == 0
-
-
-def test_first_difference() -> None:
-    assert first_difference(CLEAN, CORRUPTED) == FIRST
-    assert first_difference(CLEAN, CLEAN) == len(CLEAN)
+    assert rechecked(family_instrument, CLEAN, CLEAN, "z", cells, swept) == 0
