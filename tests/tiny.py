@@ -57,7 +57,7 @@ FAMILY_CONFIGS: dict[str, dict[str, object]] = {
     "gemma3_text": {
         "head_dim": 16,
         "sliding_window": 7,
-        "query_pre_attn_scalar": 9,
+        "query_pre_attn_scalar": 100,
         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
     },
     "granite": {

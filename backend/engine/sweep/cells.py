@@ -75,6 +75,11 @@ def component_named(name: str) -> Component:
     return COMPONENTS[name]
 
 
+def components_of(shape: Shape) -> dict[str, Component]:
+    """The components that a model has: where attention and MLP are side by side nothing stands between them."""
+    return {name: one for name, one in COMPONENTS.items() if name != BETWEEN or not shape.parallel}
+
+
 def all_cells(component: str, shape: Shape, positions: Sequence[int]) -> list[Cell]:
     """Every cell of a component at some positions, in the order of its axes. Raises RequestError."""
     heads = _component_of(component, shape).head_count(shape)
@@ -101,11 +106,10 @@ def check_node(node: Node, shape: Shape, tokens: int) -> None:
 
 def _component_of(name: str, shape: Shape) -> Component:
     component = component_named(name)
-    if name == BETWEEN and shape.parallel:
-        others = ", ".join(other for other in COMPONENTS if other != BETWEEN)
+    if name not in components_of(shape):
         raise RequestError(
-            f"This {shape.model_type} model computes attention and MLP of a layer side by side: there is no {BETWEEN}. "
-            f"Components: {others}."
+            f"This {shape.model_type} model computes attention and MLP of a layer side by side: there is no {name}. "
+            f"Components: {', '.join(components_of(shape))}."
         )
     return component
 
