@@ -130,7 +130,11 @@ def _row(draw: Draw | None) -> DeltaGenerator:
 
 def _how_far(status: JobStatus) -> str:
     message = status.message or ("Waiting for the job before it" if status.state == "queued" else "Working")
-    left = f"about {duration(status.left)} left" if status.left is not None else duration(status.seconds)
+    left = (
+        f"about {duration(max(1.0, status.left))} left"
+        if status.left is not None
+        else duration(status.seconds)
+    )
     return " · ".join([message, *_steps(status.done, status.total), left])
 
 
