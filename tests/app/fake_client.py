@@ -287,6 +287,7 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> t
         "corruption": "options 1 and 2 swapped",
         "direction": request.params["direction"],
         "first_difference": 7,
+        "sweep_seconds": {"z": 130.0},
     }
     return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
 
