@@ -45,7 +45,7 @@ def result_of(
                     quiet(f"Complete. Computed in {duration(answer.seconds)}.", f"complete {place}")
             _draw(draw, answer, whole=True)
             return answer
-        _show_end(answer, place)
+        _show_end(answer, client, request, place)
         if draw is not None:
             job = _under_way(client, request, place)
             draw(None if job is None else client.partial(job), False)
@@ -88,7 +88,7 @@ def _begin(client: Client, request: Request, place: str) -> None:
 
 
 def _forget(place: str) -> None:
-    del st.session_state["jobs"][place]
+    st.session_state["jobs"].pop(place, None)
 
 
 @st.fragment(run_every=POLL)
@@ -106,11 +106,11 @@ def _follow(client: Client, job: str, place: str, draw: Draw | None, address: di
         draw(client.partial(job), False)
 
 
-def _show_end(error: LetterheadsError, place: str) -> None:
+def _show_end(error: LetterheadsError, client: Client, request: Request, place: str) -> None:
     """What ended a job without a result, and a way on. A long job goes on where it stopped."""
     if isinstance(error, Cancelled):
         with _row():
-            st.button("Go on", key=f"again {place}", on_click=_forget, args=(place,))
+            st.button("Go on", key=f"again {place}", on_click=_begin, args=(client, request, place))
             quiet("Stopped. What was finished is kept.", f"stopped {place}")
         return
     error_box(error, f"failed {place}")
@@ -135,10 +135,10 @@ def _how_far(status: JobStatus) -> str:
 
 
 def _steps(done: int, total: int) -> list[str]:
-    """How many steps of how many; so many can only be bytes."""
+    """How many steps of how many; so many can only be bytes, or rows of a large computation."""
     if not total:
         return []
-    return [f"{done / 1e9:.2f} of {total / 1e9:.2f} GB" if total > 10**7 else f"{done} of {total}"]
+    return [f"{done / total:.0%}" if total > 9999 else f"{done} of {total}"]
 
 
 def duration(seconds: float) -> str:

@@ -14,11 +14,17 @@ from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
 from app.selection import Selection
 from app.state import change, current
 
+HOW_TO_READ = {
+    "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
+    "itself, 0 changes nothing. What is far from 0 suffices.",
+    "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
+    "0 changes nothing. What is far from 0 is necessary.",
+}
 NO_COUNTERPART = "not patched: no counterpart in the other prompt"
 
 
 def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
-    """The heatmaps of one component, and what their cells mean."""
+    """The heatmaps of one component, and how to read them."""
     if np.isnan(effects.known).all():
         quiet(
             "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
@@ -26,9 +32,10 @@ def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
         )
     elif selection.chosen.component in WITHOUT_HEADS:
         _positions(effects, unit, selection, "every layer and token")
+        st.caption(legend(effects))
     else:
         _heads(effects, unit, selection)
-    st.caption(legend(effects))
+    st.caption(HOW_TO_READ[selection.chosen.direction])
 
 
 def place_of(effects: Effects) -> int:
@@ -39,17 +46,15 @@ def place_of(effects: Effects) -> int:
 
 def legend(effects: Effects) -> str:
     """What full cells, small squares and hatched cells are, as far as there are any."""
-    exact = int(np.isfinite(effects.exact).sum())
+    exact, cells = int(np.isfinite(effects.exact).sum()), effects.exact.size
+    if effects.whole and exact < cells:
+        return "Hatched cells are not patched: the other prompt has no counterpart of their token."
     if effects.whole:
-        return "All coloured cells are exact." + (
-            " Hatched cells are not patched: the other prompt has no counterpart of their token."
-            if exact < effects.exact.size
-            else ""
-        )
-    told = f"{exact:,} of {effects.exact.size:,} cells are exact so far."
+        return "All cells are exact."
+    told = f"Exact so far: {exact:,} of {cells:,} cells."
     if np.isnan(effects.estimate).all():
         return told
-    return f"Small squares are estimates (attribution patching: to first order, from gradients). {told}"
+    return f"Small squares are estimates, to first order (attribution patching). {told}"
 
 
 def _heads(effects: Effects, unit: str, selection: Selection) -> None:
@@ -62,7 +67,9 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
             "the head that does most",
             lambda _, column: change(place=effects.positions[column]),
         )
-        st.caption("Each cell holds its strongest head. Click one to see the heads at its token below.")
+        st.caption(
+            f"{legend(effects)} Each cell holds its strongest head; click one to see the heads at its token below."
+        )
     here = effects.at(place_of(effects))
     token = f"at token {here.positions[0] + 1}, {here.tokens[0].strip()!r}"
     grid = head_grid(f"{_name(selection)}, {token}", unit, np.nan_to_num(here.known), diverging=True)
@@ -72,11 +79,12 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     show_heatmap(
         _filled(grid, here, effects.largest), "patched heads", on_pick=None if has_kv_heads else open_head
     )
-    st.caption(
+    hint = (
         "Columns are kv heads, which several heads share."
         if has_kv_heads
         else "Click a cell to open that head."
     )
+    st.caption(hint if len(effects.positions) > 1 else f"{legend(effects)} {hint}")
 
 
 def _positions(

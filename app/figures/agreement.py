@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import COLOURS, finish, plain
+from app.figures.style import COLOURS, FOR, finish, plain
 
 Values = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def agreement(estimate: Values, exact: Values, names: Sequence[str], unit: str) 
         x=x,
         y=y,
         mode="markers",
-        marker={"color": COLOURS[0], "size": 6, "opacity": 0.65},
+        marker={"color": FOR, "size": 6, "opacity": 0.8},
         text=[plain(name) for name, keep in zip(names, kept, strict=True) if keep],
         hovertemplate="%{text}<br>estimate %{x:.3g}, exact %{y:.3g}<extra></extra>",
     )

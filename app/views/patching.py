@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from app.components.frame import open_page, show_question
@@ -19,13 +18,6 @@ from app.state import MAX_DRAWS, bound
 from backend.errors import LetterheadsError
 from backend.results.result import Result
 
-HOW_TO_READ = {
-    "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
-    "itself, 0 changes nothing. What is far from 0 suffices.",
-    "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
-    "0 changes nothing. What is far from 0 is necessary.",
-}
-
 
 def controls(selection: Selection) -> dict[str, Any] | None:
     """Draw them; the request's params, or None while the corrupted prompt is still to be written."""
@@ -37,7 +29,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
             "Draws",
             1,
             MAX_DRAWS,
-            width=110,
+            width=80,
             help="How many corrupted prompts: with several, the mean over them is shown, and the spread on hovering.",
             **bound("draws", chosen.draws),
         )
@@ -45,7 +37,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
         "Component",
         COMPONENTS,
         format_func=COMPONENTS.__getitem__,
-        width=270,
+        width=250,
         **bound("component", chosen.component),
     )
     first.segmented_control(
@@ -124,7 +116,6 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
         unit = unit_of(told, chosen.component)
         show_runs(told, unit)
         show_effects(effects, "share" if chosen.shown == "recovered" else unit, selection)
-        st.caption(HOW_TO_READ[chosen.direction])
 
     return draw
 
@@ -144,15 +135,11 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
     effects = effects_in(result, estimate, selection, whole=True)
     if effects is None or not comparable(effects.estimate, effects.exact).any():
         return
-    if chosen.component in WITHOUT_HEADS:
-        names = [
-            f"layer {layer}, token {position + 1}"
-            for layer in range(len(effects.exact))
-            for position in effects.positions
-        ]
-    else:
+    if chosen.component not in WITHOUT_HEADS:
         effects = effects.at(place_of(effects))
-        names = [f"L{layer}H{head}" for layer, head in np.ndindex(effects.exact.shape)]
+    axis = result.arrays["values"].axes[1].replace("_", " ")
+    numbers = effects.positions if axis == "position" else range(effects.exact.shape[1])
+    names = [f"layer {layer}, {axis} {number}" for layer in range(len(effects.exact)) for number in numbers]
     with st.expander("Estimate against exact values"):
         unit = "share" if chosen.shown == "recovered" else unit_of(result, chosen.component)
         figure = agreement(effects.estimate, effects.exact, names, unit)

@@ -64,12 +64,11 @@ class Paths:
         """Arrays `heads[input, layer, head]`, `mlps[input, layer]`, `embedding[input]`, `whole[input]`."""
         assert receiver.layer is not None  # read so
         shape = self._instrument.shape
-        own_heads = receiver.head is None  # an MLP also reads the heads of its own layer
+        # As a rule an MLP also reads the heads of its own layer.
+        own_heads = receiver.head is None and not shape.parallel
         sent = self._senders(receiver.layer + own_heads)
         mlps = sent.mlps[: receiver.layer]
-        whole = whole_change(self._base, self._source, self._pairing, receiver.layer)
-        if own_heads:
-            whole = whole + sent.heads[receiver.layer].sum(0)
+        whole = whole_change(self._base, self._source, self._pairing, receiver.layer, own_heads)
         changes = torch.cat([whole[None], sent.embedding[None], *(part[None] for part in mlps), *sent.heads])
         given = self._received(receiver, changes)
         values, error = self._effects([one for row in given for one in row])
@@ -87,7 +86,7 @@ class Paths:
         shape = self._instrument.shape
         first = 0 if sender.layer is None else sender.layer + 1
         change = self._change(sender)
-        first_mlp = first - 1 if sender.head is not None else first
+        first_mlp = first - 1 if sender.head is not None and not shape.parallel else first
         mlps = [self._mlp(layer, change[None])[0] for layer in range(first_mlp, shape.layers)]
         heads = [
             self._heads(layer, change[None], range(shape.heads))[0] for layer in range(first, shape.layers)
@@ -139,7 +138,8 @@ class Paths:
     def _mlp(self, layer: int, changes: Float[Tensor, "sender position d_model"]) -> list[Given]:
         """What the MLP writes at the final position, for each sender."""
         final = self._base.positions - 1
-        rows = mlp_writes(self._instrument, layer, self._base.resid_mid[layer, -1] + changes[:, -1])
+        before = self._base.before_mlp(layer)[-1] + changes[:, -1]
+        rows = mlp_writes(self._instrument, self._base, layer, before)
         return [(("mlp_out", Cell(layer, final)), row) for row in rows]
 
     def _effects(self, given: list[Given]) -> tuple[Float[Tensor, " path"], float]:

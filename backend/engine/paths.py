@@ -49,10 +49,11 @@ def senders(instrument: Instrument, base: Trace, source: Trace, pairing: Pairing
 
 
 def whole_change(
-    base: Trace, source: Trace, pairing: Pairing, layer: int
+    base: Trace, source: Trace, pairing: Pairing, layer: int, after_attention: bool
 ) -> Float[Tensor, "position d_model"]:
-    """How the residual stream before a layer differs in the source run."""
-    return _Matched(base, source, pairing).change("resid_pre", layer)
+    """How the residual stream before a layer, or the one between its attention and MLP, differs in the source run."""
+    name = "resid_mid" if after_attention else "resid_pre"
+    return _Matched(base, source, pairing).change(name, layer)
 
 
 class _Matched:
@@ -133,7 +134,7 @@ def _projected(
 
     module = instrument.family.layers(instrument.model)[layer]
     device = next(module.parameters()).device
-    with replacing(instrument.model, look):
+    with replacing(instrument.model, instrument.family, look):
         try:
             module(residual.to(device, instrument.model.dtype), **base.calls[layer])
         except _Seen:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import LetterheadsError, QuestionError, shown
+from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError, shown
 from backend.questions.question import Question
 from backend.results.request import HeadRef, ModelSpec, Request
 from backend.results.result import Array, Result
@@ -106,6 +106,8 @@ class FakeClient:
     def result(self, job: str) -> Result:
         if self.error:
             raise self.error
+        if job in self.cancelled:
+            raise Cancelled("Cancelled.")
         return made_up(self.submitted[int(job) - 1])
 
     def partial(self, job: str) -> Result | None:
@@ -238,6 +240,8 @@ def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, An
     names = {(): ("layer", "position"), (2,): ("layer", "kv_head", "position")}
     axes = names.get(heads, ("layer", "head", "position"))
     values = generator.normal(size=(LAYERS, *heads, len(positions)))
+    if unaligned(request):
+        values[..., :-1] = np.where(np.arange(len(positions) - 1) % 5 == 2, np.nan, values[..., :-1])
     ticks = {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens[place] for place in positions)}
     scalars = {
         "tokens": tokens,
@@ -258,7 +262,14 @@ def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, An
     return arrays, ticks, scalars
 
 
+def unaligned(request: Request) -> bool:
+    """Whether the corrupted prompt is one of another length."""
+    return bool(request.params["corruption"]["kind"] == "question")
+
+
 def _attribution_patching(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    if unaligned(request):
+        raise RequestError("The corrupted prompt has another length.")
     tokens, roles, labels = prompt_of(request)
     axes = {
         **dict.fromkeys(("resid_pre", "resid_mid", "attn_out", "mlp_out"), ("layer", "position")),

@@ -1,6 +1,6 @@
 """Activation patching over many cells: the exact causal cone, and plain forward passes as its oracle."""
 
-from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells
+from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells, components_of
 from backend.engine.sweep.cost import Cost, Estimate, cost_of, machine_speed, matrix_speed
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.kept import OnDone, Swept
@@ -25,6 +25,7 @@ __all__ = [
     "Swept",
     "Wanted",
     "all_cells",
+    "components_of",
     "cost_of",
     "each_alone",
     "estimate",

@@ -1,12 +1,13 @@
 """The attention of many cells' rows: each cell's queries meet the base run's keys before its cone, then its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import Replacement, usual_attention
+from backend.engine.attention_hook import Replacement, usual_function
 from backend.engine.sweep.put import Put
 from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace
@@ -31,8 +32,11 @@ def cone_attention(
     cell's last are left 0.
     """
 
-    def attend(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         output = query.new_zeros(1, query.shape[2], query.shape[1], value.shape[-1])
+        cap = base.softcaps[layer]
+        settings = {"scaling": scaling} if cap is None else {"scaling": scaling, "softcap": cap}
+        usual = partial(usual_function(module), _ONE_HEAD_EACH, **settings)
         base_key = base.k_rotated[layer].to(key)
         base_value = base.v[layer].transpose(0, 1).to(value)
         first = 0
@@ -45,7 +49,7 @@ def cone_attention(
             if last_only:
                 queries = queries[:, :, -1:]
             rows = queries.shape[2]
-            written = _grouped(queries, keys, values, _mask(base, layer, block, rows).to(queries), scaling)
+            written = _grouped(usual, queries, keys, values, _mask(base, layer, block, rows).to(queries))
             if pattern is not None:
                 _put_pattern(pattern, written, values, block, first)
             output[0, mine].view(block.cells, block.width, *output.shape[2:])[:, -rows:] = written
@@ -78,18 +82,18 @@ def _mask(base: Trace, layer: int, block: Block, rows: int) -> Float[Tensor, "qu
 
 
 def _grouped(
+    usual: Callable[..., tuple[Tensor, Tensor | None]],
     queries: Float[Tensor, "cell head width d_head"],
     keys: Float[Tensor, "cell kv_head key d_head"],
     values: Float[Tensor, "cell kv_head key d_head"],
     mask: Float[Tensor, "width key"],
-    scaling: float,
 ) -> Float[Tensor, "cell width head d_head"]:
     """The usual attention; heads that share a kv head are further rows of it, so that its keys are not copied."""
     cells, heads, width, d_head = queries.shape
     group = heads // keys.shape[1]
     packed = queries.reshape(cells, -1, group * width, d_head)
     mask = mask.repeat(group, 1)[None, None]
-    output, _ = usual_attention(_ONE_HEAD_EACH, packed, keys, values, mask, scaling=scaling)
+    output, _ = usual(packed, keys, values, mask)
     by_head = output.transpose(1, 2).reshape(cells, heads, width, -1)
     return by_head.transpose(1, 2)
 

@@ -51,22 +51,34 @@ class _Place:
         self.group = instrument.shape.heads // instrument.shape.kv_heads
         self.layer = family.layers(instrument.model)[cell.layer]
         self.attention = family.attention(self.layer)
-        self.output = family.output(self.attention)
-        self.mlp = family.mlp(self.layer)
-        self.query, self.key = family.query(self.attention), family.key(self.attention)
-        self.value_module = family.value(self.attention)
-        self.d_head = instrument.shape.d_head
+        self.slots = {
+            "attn_out": family.attn_out(self.layer, instrument.shape),
+            "mlp_out": family.mlp_out(self.layer, instrument.shape),
+            "z": family.z(self.attention, instrument.shape),
+            "q": family.query(self.attention, instrument.shape),
+            "k": family.key(self.attention, instrument.shape),
+            "v": family.value(self.attention, instrument.shape),
+        }
 
-    def put(self, whole: Tensor) -> Tensor:
-        """`whole`, `[1, position, ...]`, with the cell's value in its place."""
-        return self.put_value(whole, self.value)
+    def into_layer(self) -> Any:
+        """Hook that puts the cell's value into the layer's input."""
 
-    def put_value(self, whole: Tensor, value: Tensor) -> Tensor:
-        """A copy of `whole` with the cell's row, or its head's part, exchanged."""
+        def change(whole: Tensor) -> Tensor:
+            changed = whole.clone()
+            changed[0, self.cell.position] = self.value.to(whole)
+            return changed
+
+        return _input(self.layer, change)
+
+    def result(self, name: str) -> Any:
+        """Hook that puts the cell's value into what a module gives."""
+        return _result(self.slots[name].module, lambda whole: self.put(name, whole, self.value))
+
+    def put(self, name: str, whole: Tensor, value: Tensor) -> Tensor:
+        """A copy of `whole`, which holds a component, with the cell's part exchanged."""
         changed = whole.clone()
-        row = changed[0, self.cell.position]
-        part = row if self.cell.head is None else row.view(-1, self.d_head)[self.cell.head]
-        part.copy_(value)
+        at, head = torch.tensor([self.cell.position]), torch.tensor([self.cell.head or 0])
+        self.slots[name].write(changed, at, head, value[None])
         return changed
 
 
@@ -92,9 +104,9 @@ def _resid_mid(place: _Place) -> list[Any]:
         return whole
 
     def change(whole: Tensor) -> Tensor:
-        return place.put_value(whole, place.value.to(before[-1]) - before[-1])
+        return place.put("attn_out", whole, place.value.to(before[-1]) - before[-1])
 
-    return [_input(place.layer, note), _result(place.output, change)]
+    return [_input(place.layer, note), _result(place.slots["attn_out"].module, change)]
 
 
 def _pattern(place: _Place) -> list[Any]:
@@ -103,23 +115,27 @@ def _pattern(place: _Place) -> list[Any]:
     kv_head = place.cell.head // place.group
 
     def note(whole: Tensor) -> Tensor:
-        values.append(whole[0].view(whole.shape[1], -1, place.d_head)[:, kv_head])
+        values.append(place.slots["v"].read(whole)[:, kv_head])
         return whole
 
     def change(whole: Tensor) -> Tensor:
-        return place.put_value(whole, place.value.to(values[-1]) @ values[-1])
+        return place.put("z", whole, place.value.to(values[-1]) @ values[-1])
 
-    return [_result(place.value_module, note), _input(place.output, change)]
+    return [_result(place.slots["v"].module, note), _input(place.slots["z"].module, change)]
+
+
+def _z(place: _Place) -> list[Any]:
+    return [_input(place.slots["z"].module, lambda whole: place.put("z", whole, place.value))]
 
 
 HOOKS: dict[str, Callable[[_Place], list[Any]]] = {
-    "resid_pre": lambda place: [_input(place.layer, place.put)],
+    "resid_pre": lambda place: [place.into_layer()],
     "resid_mid": _resid_mid,
-    "attn_out": lambda place: [_result(place.output, place.put)],
-    "mlp_out": lambda place: [_result(place.mlp, place.put)],
-    "z": lambda place: [_input(place.output, place.put)],
-    "q": lambda place: [_result(place.query, place.put)],
-    "k": lambda place: [_result(place.key, place.put)],
-    "v": lambda place: [_result(place.value_module, place.put)],
+    "attn_out": lambda place: [place.result("attn_out")],
+    "mlp_out": lambda place: [place.result("mlp_out")],
+    "z": _z,
+    "q": lambda place: [place.result("q")],
+    "k": lambda place: [place.result("k")],
+    "v": lambda place: [place.result("v")],
     "pattern": _pattern,
 }

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from backend.engine.sweep.cells import Cell, Node
 from backend.engine.sweep.source import Source
+from backend.models.families import Slot
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,10 @@ class Put:
     heads: Int[Tensor, " put"] | None
     values: Float[Tensor, "put size"]
 
-    def into(self, whole: Float[Tensor, "*batch row size"], heads: int) -> None:
-        """Exchange the values in `whole`, whose last axes hold `heads` heads where the component has some."""
-        where = self.rows.to(whole.device)
-        if self.heads is None:
-            whole.view(-1, self.values.shape[1])[where] = self.values.to(whole)
-        else:
-            by_head = whole.view(-1, heads, self.values.shape[1])
-            by_head[where, self.heads.to(whole.device)] = self.values.to(whole)
+    def into(self, slot: Slot, whole: Tensor) -> None:
+        """Exchange the values in `whole`, what the slot's module gives or takes for all rows of the batch."""
+        heads = torch.zeros_like(self.rows) if self.heads is None else self.heads
+        slot.write(whole, self.rows, heads, self.values)
 
 
 Placed = tuple[int, int, Node]

@@ -44,12 +44,16 @@ def unembedded(
     vocabulary: bool,
 ) -> tuple[Float[Tensor, "cell token"], Float[Tensor, " cell"] | None]:
     """Logits of some tokens and, where asked for, the log-sum-exp over all, from what the final norm gives."""
-    logits = _unembed(instrument, normed, torch.tensor(token_ids))
+
+    def of(ids: Tensor) -> Float[Tensor, "cell token"]:
+        return instrument.weights.unembed(normed, ids).float().cpu()
+
+    logits = of(torch.tensor(token_ids))
     if not vocabulary:
         return logits, None
     total = torch.full((len(normed),), float("-inf"))
     for ids in torch.split(torch.arange(instrument.shape.vocabulary), VOCABULARY_CHUNK):
-        total = torch.logaddexp(total, _unembed(instrument, normed, ids).logsumexp(-1))
+        total = torch.logaddexp(total, of(ids).logsumexp(-1))
     return logits, total
 
 
@@ -60,14 +64,3 @@ def of_run(logits: Float[Tensor, " vocabulary"], final: Float[Tensor, " d_model"
         logits.logsumexp(-1)[None] if wanted.vocabulary else None,
         final[None] if wanted.final else None,
     )
-
-
-def _unembed(instrument: Instrument, normed: Tensor, ids: Tensor) -> Float[Tensor, "cell token"]:
-    head = instrument.family.unembedding(instrument.model)
-    weight = head.get_parameter("weight")
-    rows = weight[ids.to(weight.device)]
-    bias = getattr(head, "bias", None)
-    logits: Tensor = torch.nn.functional.linear(
-        normed.to(rows), rows, None if bias is None else bias[ids.to(bias.device)]
-    )
-    return logits.float().cpu()

@@ -15,6 +15,7 @@ from backend.engine.sweep.readout import Wanted, of_run, read
 from backend.engine.sweep.source import Ids, Match, Source, run_source
 from backend.engine.trace import Trace
 from backend.errors import RequestError, shown
+from backend.models.memory import keep_freed
 from backend.progress import Progress, silent
 
 ENGINES = ("cone", "full")
@@ -76,7 +77,8 @@ def sweep_sets(
     Args:
         source: where the patched values come from.
         wanted: the tokens whose logits are wanted, and what beside them.
-        engine: "full" is slow and plain. A model whose numbers depend on what shares a batch always gets it.
+        engine: "full" is slow and plain. A model whose numbers depend on what shares a batch always gets it, and
+            one whose layers are not known well enough to be called alone.
         budget_bytes: memory for the cells under way; by default a quarter of what is free.
         on_done: is given results as soon as they are there; each experiment comes by once.
 
@@ -87,10 +89,9 @@ def sweep_sets(
     """
     if engine not in ENGINES:
         raise RequestError(f"Unknown engine {shown(engine)}. Engines: {', '.join(ENGINES)}.")
-    if instrument.resolved.quantization == "8bit":
-        engine = (
-            "full"  # LLM.int8 takes outliers from the whole batch: a row's numbers depend on its neighbours
-        )
+    # LLM.int8 takes outliers from the whole batch: a row's numbers depend on its neighbours.
+    if instrument.resolved.quantization == "8bit" or not instrument.family.layer_by_layer:
+        engine = "full"
     run = experiments(instrument, base_ids, source, sets)
     base = instrument.trace(base_ids, progress)
     kept = Kept(of_run(base.logits, base.resid_final[-1], wanted), len(sets), on_done)
@@ -172,6 +173,7 @@ def _by_cones(
     progress: Progress,
     kept: Kept,
 ) -> None:
+    keep_freed()
     cost = cost_of(instrument)
     limit = RowLimit(batch_rows(instrument, base.positions, budget))
     total, done = sum(cost.row_layers(base.positions, experiment) for experiment in run), 0

@@ -14,10 +14,8 @@ from backend.analyses.corruptions import KINDS
 from backend.analyses.metrics import METRICS
 from backend.analyses.patching import DIRECTIONS
 from backend.engine.sweep import COMPONENTS
-from backend.errors import RequestError
 from backend.results.request import Request
 from backend.results.result import Result
-from backend.service.client import JobStatus
 from tests.app.fake_client import HEADS, LAYERS, FakeClient, made_up
 from tests.app.opened import drawn, notices, opened, titles
 
@@ -44,7 +42,7 @@ def test_every_component_has_its_pictures(component: str, where: str) -> None:
     assert titles(at)[0].startswith("Estimate against exact value")
     if both:
         assert "at token 4" in titles(at)[-1]
-    assert "All coloured cells are exact." in captions(at)
+    assert "All cells are exact." in captions(at)
 
 
 @pytest.mark.parametrize("metric", patching_names.METRICS)
@@ -84,7 +82,7 @@ def test_estimates_stand_where_nothing_is_exact_yet() -> None:
     assert np.isnan(grid["values"]).all()
     assert np.isfinite(grid["estimate"]).all()
     assert "Small squares are estimates" in captions(at)
-    assert f"0 of {LAYERS * HEADS} cells are exact so far." in captions(at)
+    assert f"Exact so far: 0 of {LAYERS * HEADS} cells." in captions(at)
     assert "Clean run: +0.800" in " ".join(notices(at, "plain"))
 
 
@@ -96,27 +94,34 @@ def test_exact_cells_take_the_place_of_estimates() -> None:
     (grid,) = heatmaps(at)
     assert np.isfinite(grid["values"][:2]).all()
     assert np.isnan(grid["values"][2:]).all()
-    assert f"{2 * HEADS} of {LAYERS * HEADS} cells are exact so far." in captions(at)
+    assert f"Exact so far: {2 * HEADS} of {LAYERS * HEADS} cells." in captions(at)
     next(button for button in at.button if button.label == "Cancel").click().run()
     assert client.cancelled == ["2"]
     (kept,) = heatmaps(at)
     assert np.isfinite(kept["values"][:2]).all()
 
 
-def test_what_cannot_be_patched_is_said_so() -> None:
+def test_a_stopped_sweep_goes_on() -> None:
     client = FakeClient(slow=("patching",))
-    opened("patching", client, where="all", component="resid_pre")
-    whole = partly(client.submitted[-1], slice(0, 4))
+    at = opened("patching", client)
+    next(button for button in at.button if button.label == "Cancel").click().run()
+    assert "Stopped. What was finished is kept." in notices(at, "quiet")
+    assert len(client.submitted) == 1
+    next(button for button in at.button if button.label == "Go on").click().run()
+    assert len(client.submitted) == 2
+    assert any("Going through" in text for text in notices(at, "quiet"))
 
-    class Done(FakeClient):
-        def find(self, request: Request) -> Result | None:
-            return whole if request.analysis == "patching" else super().find(request)
 
-    at = opened("patching", Done(), where="all", component="resid_pre")
+def test_what_cannot_be_patched_is_said_so_and_there_is_no_estimate() -> None:
+    at = opened("patching", where="all", component="resid_pre", corruption="question")
+    assert not notices(at, "error")
+    assert "Without estimates: The corrupted prompt has another length." in notices(at, "quiet")
     (grid,) = heatmaps(at)
     assert grid["missing"] == "not patched: no counterpart in the other prompt"
-    assert np.isnan(grid["estimate"]).all()
+    assert np.isnan(grid["values"][:, 2]).all()
+    assert np.isfinite(grid["values"][:, :2]).all()
     assert "Hatched cells are not patched" in captions(at)
+    assert len(titles(at)) == 1
 
 
 def test_a_long_sweep_waits_for_its_button() -> None:
@@ -139,24 +144,6 @@ def test_a_short_sweep_starts_by_itself(params: dict[str, str]) -> None:
     client = FakeClient(slow=("patching",))
     opened("patching", client, **params)
     assert len(client.submitted) == 1
-
-
-def test_without_an_estimate_the_page_goes_on() -> None:
-    class Unaligned(FakeClient):
-        def find(self, request: Request) -> Result | None:
-            return None if request.analysis == "attribution_patching" else super().find(request)
-
-        def wait(self, job: str, seconds: float) -> JobStatus:
-            return JobStatus(job, "failed", 0, 0, "", "", 0.0, None)
-
-        def result(self, job: str) -> Result:
-            raise RequestError("The prompts differ in length.")
-
-    at = opened("patching", Unaligned())
-    assert not notices(at, "error")
-    assert "Without estimates: The prompts differ in length." in notices(at, "quiet")
-    (grid,) = heatmaps(at)
-    assert np.isfinite(grid["values"]).all()
 
 
 def test_without_a_corrupted_text_nothing_is_asked() -> None:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backend.engine.instrument import Instrument
@@ -17,6 +17,7 @@ from backend.engine.sweep import (
     Swept,
     Wanted,
     all_cells,
+    components_of,
     cone,
     each_alone,
     experiments,
@@ -35,6 +36,11 @@ CORRUPTED = (5, 17, 42, 9, 99, 120, 11, 250, 64, 8, 30, 77)
 FIRST = 3
 TOKENS = (1, 77, 300)
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+def need(instrument: Instrument, component: str) -> None:
+    if component not in components_of(instrument.shape):
+        pytest.skip(f"{instrument.resolved.name} has no {component}")
 
 
 def ragged(instrument: Instrument, component: str, seed: int, share: float = 0.3) -> list[Cell]:
@@ -64,6 +70,7 @@ def count_hooks(instrument: Instrument) -> int:
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_cones_are_whole_passes(family_instrument: Instrument, component: str, direction: str) -> None:
+    need(family_instrument, component)
     base, source = (CORRUPTED, CLEAN) if direction == "denoise" else (CLEAN, CORRUPTED)
     cells = ragged(family_instrument, component, seed=len(component) + (direction == "noise"))
     arguments = (family_instrument, base, source, component, cells, TOKENS)
@@ -79,6 +86,7 @@ def test_cones_are_whole_passes(family_instrument: Instrument, component: str, d
 def test_almost_every_cell_that_is_run_changes_the_logits(
     family_instrument: Instrument, component: str
 ) -> None:
+    need(family_instrument, component)
     cells = all_cells(component, family_instrument.shape, range(len(CLEAN)))
     swept = sweep(family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
     base = sweep(family_instrument, CORRUPTED, CORRUPTED, component, cells[:1], TOKENS).logits
@@ -92,10 +100,11 @@ def test_almost_every_cell_that_is_run_changes_the_logits(
     component=st.sampled_from(sorted(COMPONENTS)),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_any_pair_of_prompts(
     family_instrument: Instrument, ids: list[tuple[int, int]], component: str, seed: int
 ) -> None:
+    assume(component in components_of(family_instrument.shape))
     base, source = (tuple(column) for column in zip(*ids, strict=True))
     cells = all_cells(component, family_instrument.shape, range(len(ids)))
     cells = random.Random(seed).sample(cells, min(len(cells), 12))
@@ -109,7 +118,7 @@ def test_sets_patched_together_are_whole_passes(family_instrument: Instrument, s
     dice = random.Random(seed)
     everything = [
         (component, cell)
-        for component in COMPONENTS
+        for component in components_of(family_instrument.shape)
         for cell in all_cells(component, family_instrument.shape, range(len(CLEAN)))
     ]
     sets = []
@@ -128,7 +137,7 @@ def test_sets_patched_together_are_whole_passes(family_instrument: Instrument, s
 def test_values_of_ones_own_are_put_like_a_runs(family_instrument: Instrument) -> None:
     """The other run's values, given one by one, and each experiment its own: numbers are not mixed up."""
     recorded = family_instrument.trace(CLEAN)
-    sets = [[("z", Cell(1, 7, 3)), ("k", Cell(0, 6, 1))], [("mlp_out", Cell(0, 5))], [("z", Cell(1, 7, 3))]]
+    sets = [[("z", Cell(1, 7, 3)), ("k", Cell(0, 6, 0))], [("mlp_out", Cell(0, 5))], [("z", Cell(1, 7, 3))]]
     values = {
         (number, (component, cell)): getattr(recorded, component)[
             (cell.layer, cell.position) if cell.head is None else (cell.layer, cell.position, cell.head)
@@ -154,6 +163,7 @@ BACK = (0, 1, 2, 3, 4, None, *range(5, 12))
 
 @pytest.mark.parametrize("component", sorted(set(COMPONENTS) - {"pattern"}))
 def test_prompts_of_different_length(family_instrument: Instrument, component: str) -> None:
+    need(family_instrument, component)
     shape = family_instrument.shape
     for base, source, match in ((CLEAN, LONGER, MATCH), (LONGER, CLEAN, BACK)):
         matched = [position for position, other in enumerate(match) if other is not None]
@@ -163,6 +173,8 @@ def test_prompts_of_different_length(family_instrument: Instrument, component: s
         cones = sweep(*arguments, match=match)
         whole = sweep(*arguments, match=match, engine="full")
         torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
+    if shape.model_type in ("gpt2", "opt"):  # their embeddings say which position it is
+        return
     token = sweep(family_instrument, CLEAN, LONGER, "resid_pre", [Cell(0, 6)], TOKENS, match=MATCH)
     with torch.no_grad():
         ids = [*CLEAN[:6], LONGER[7], *CLEAN[7:]]
@@ -213,6 +225,7 @@ class Everything(RunSource):
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_run_patched_into_itself_stays(family_instrument: Instrument, component: str) -> None:
     """Not by skipping: every cell goes through its cone."""
+    need(family_instrument, component)
     base, shape = family_instrument.trace(CLEAN), family_instrument.shape
     source = Everything(run_source(family_instrument, CLEAN, CLEAN).pairing, base)
     sets = each_alone(component, all_cells(component, shape, range(len(CLEAN))))
@@ -278,7 +291,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("engine", ["cone", "full"])
 def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrument, engine: str) -> None:
-    hooks = count_hooks(family_instrument)
+    hooks, usual = count_hooks(family_instrument), family_instrument.model.config._attn_implementation
     cells = ragged(family_instrument, "z", seed=6)
     arguments = (family_instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
     whole = sweep(*arguments)
@@ -297,7 +310,7 @@ def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrum
     for number, logits in kept.items():
         torch.testing.assert_close(logits, whole.logits[number], **CLOSE)
     assert count_hooks(family_instrument) == hooks
-    assert family_instrument.model.config._attn_implementation == "sdpa"
+    assert family_instrument.model.config._attn_implementation == usual
 
 
 @pytest.mark.parametrize("component", ["resid_pre", "z", "k"])
@@ -360,7 +373,7 @@ def test_a_model_whose_rows_depend_on_their_batch_is_run_whole() -> None:
         ("z", Cell(0, 12, 0), "Position 12 is out of range: there are 12"),
         ("z", Cell(0, -1, 0), "Position -1"),
         ("z", Cell(0, 11, 4), "Head 4"),
-        ("k", Cell(0, 11, 2), "Kv head 2"),
+        ("k", Cell(0, 11, 4), "Kv head 4"),
     ],
 )
 def test_cells_that_there_are_not(
@@ -383,3 +396,18 @@ def test_no_cells_and_equal_prompts_are_nothing_to_do(family_instrument: Instrum
     swept = sweep(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS)
     assert swept.skipped == len(cells)
     assert rechecked(family_instrument, CLEAN, CLEAN, "z", cells, swept) == 0
+
+
+def test_nothing_between_attention_and_mlp_that_are_side_by_side(family_instrument: Instrument) -> None:
+    if not family_instrument.shape.parallel:
+        all_cells("resid_mid", family_instrument.shape, (11,))
+        return
+    model_type = family_instrument.shape.model_type
+    for refused in (
+        lambda: all_cells("resid_mid", family_instrument.shape, (11,)),
+        lambda: sweep(family_instrument, CORRUPTED, CLEAN, "resid_mid", [Cell(0, 11)], TOKENS),
+    ):
+        with pytest.raises(
+            RequestError, match=f"This {model_type} model .* side by side: there is no resid_mid"
+        ):
+            refused()
