@@ -3,6 +3,7 @@
 from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
+from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING
 from backend.analyses.check_model import CHECK_MODEL
 from backend.analyses.effects import EFFECTS
 from backend.analyses.patching import PATCHING, PATCHING_COST
@@ -21,6 +22,7 @@ ANALYSES: dict[str, Analysis] = {
         PATCHING_COST,
         EFFECTS,
         PATHS,
+        ATTRIBUTION_PATCHING,
         CHECK_MODEL,
         SELF_CHECK,
     )

@@ -36,11 +36,7 @@ def patterns(
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
     """The patterns that these rotated queries and keys would give in a layer of the traced run."""
-    found = scores(trace, layer, query, key)
-    mask = trace.masks[layer]
-    if mask is None:
-        mask = torch.full(found.shape[1:], float("-inf")).triu(1)
-    return torch.softmax(found + mask.to(found), dim=-1)
+    return torch.softmax(scores(trace, layer, query, key), dim=-1)
 
 
 def scores(
@@ -49,8 +45,12 @@ def scores(
     query: Float[Tensor, "head query d_head"],
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
-    """The same before the mask and the softmax."""
-    return _scores(trace, layer, query @ for_heads(key, len(query)).mT)
+    """The same before the softmax; minus infinity where a query must not look."""
+    found = _scores(trace, layer, query @ for_heads(key, len(query)).mT)
+    mask = trace.masks[layer]
+    if mask is None:
+        mask = torch.full(found.shape[1:], float("-inf")).triu(1)
+    return found + mask.to(found)
 
 
 def _scores(trace: Trace, layer: int, products: Float[Tensor, "*batch key"]) -> Float[Tensor, "*batch key"]:

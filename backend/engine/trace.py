@@ -16,8 +16,8 @@ from backend.models.families import Family, Shape, Slot
 from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
-Keep = Callable[[str, int, Tensor], object]
-"""Called with (component, layer, value), the value `[1, position, d_model]` or `[position, head, d_head]`."""
+Keep = Callable[[str, int, Tensor, Slot | None], object]
+"""Called with (component, layer, tensor as the model has it, the slot in it or None for all of it)."""
 
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
@@ -92,7 +92,7 @@ def trace(
         output = model(
             input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
         )
-        logits = _kept(output.logits[0, -1])
+        logits = on_cpu(output.logits[0, -1])
     return record.trace(logits)
 
 
@@ -173,24 +173,28 @@ class _Record:
 
 @contextmanager
 def at_components(model: PreTrainedModel, family: Family, keep: Keep) -> Iterator[None]:
-    """While inside, each pass shows `keep` its components, layer by layer, as the model makes them."""
+    """While inside, each pass shows `keep` the tensors that hold its components, layer by layer, as it makes them."""
     shape = family.shape(model)
     with ExitStack() as stack:
         for index, layer in enumerate(family.layers(model)):
             attention = family.attention(layer)
 
-            def kept(name: str, index: int = index) -> Callable[[Tensor], object]:
-                return lambda value: keep(name, index, value)
+            def kept(name: str, slot: Slot | None = None, index: int = index) -> Callable[[Tensor], object]:
+                return lambda whole: keep(name, index, whole, slot)
 
             _before(stack, layer, kept("resid_pre"))
             if not shape.parallel:
                 _before(stack, family.mid(layer), kept("resid_mid"))
-            _before(stack, family.output(attention), kept("z"))
-            _after(stack, family.attn_out(layer, shape), kept("attn_out"))
-            _after(stack, family.mlp_out(layer, shape), kept("mlp_out"))
-            _after(stack, family.query(attention, shape), kept("q"))
-            _after(stack, family.key(attention, shape), kept("k"))
-            _after(stack, family.value(attention, shape), kept("v"))
+            z = family.z(attention, shape)
+            _before(stack, z.module, kept("z", z))
+            for name, slot in (
+                ("attn_out", family.attn_out(layer, shape)),
+                ("mlp_out", family.mlp_out(layer, shape)),
+                ("q", family.query(attention, shape)),
+                ("k", family.key(attention, shape)),
+                ("v", family.value(attention, shape)),
+            ):
+                _after(stack, slot.module, kept(name, slot))
         yield
 
 
@@ -201,11 +205,11 @@ def _before(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object
     stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
 
 
-def _after(stack: ExitStack, slot: Slot, keep: Callable[[Tensor], object]) -> None:
+def _after(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]) -> None:
     def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        keep(slot.read(output))
+        keep(output)
 
-    stack.callback(slot.module.register_forward_hook(hook).remove)
+    stack.callback(module.register_forward_hook(hook).remove)
 
 
 @contextmanager
@@ -216,8 +220,11 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
     def called(index: int) -> Callable[..., None]:
         return lambda _, args, kwargs: record.call(index, kwargs)
 
+    def keep(name: str, layer: int, whole: Tensor, slot: Slot | None) -> None:
+        record.put(name, layer, whole if slot is None else slot.read(whole))
+
     with ExitStack() as stack:
-        stack.enter_context(at_components(model, family, record.put))
+        stack.enter_context(at_components(model, family, keep))
         _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
         stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
         layers = family.layers(model)
@@ -247,10 +254,10 @@ def _additive(mask: Tensor) -> Tensor:
     plain = mask[0, 0]
     if plain.dtype == torch.bool:
         return torch.zeros(plain.shape).masked_fill_(~plain.cpu(), float("-inf"))
-    return _kept(plain)
+    return on_cpu(plain)
 
 
-def _kept(value: Tensor) -> Tensor:
+def on_cpu(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32, copy=True)
 
 

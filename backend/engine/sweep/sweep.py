@@ -15,6 +15,7 @@ from backend.engine.sweep.readout import Wanted, of_run, read
 from backend.engine.sweep.source import Ids, Match, Source, run_source
 from backend.engine.trace import Trace
 from backend.errors import RequestError, shown
+from backend.models.memory import keep_freed
 from backend.progress import Progress, silent
 
 ENGINES = ("cone", "full")
@@ -172,6 +173,7 @@ def _by_cones(
     progress: Progress,
     kept: Kept,
 ) -> None:
+    keep_freed()
     cost = cost_of(instrument)
     limit = RowLimit(batch_rows(instrument, base.positions, budget))
     total, done = sum(cost.row_layers(base.positions, experiment) for experiment in run), 0

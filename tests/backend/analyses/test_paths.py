@@ -83,7 +83,7 @@ def test_both_ways_agree(family_instrument: Instrument, node: dict[str, object])
     into_head, into_mlp = asked(receiver={"head": [2, 1]}), asked(receiver={"mlp": 1})
     assert out_of["heads"][:, 2, 1] == pytest.approx(sent(into_head), abs=1e-5)
     assert out_of["receiver_mlps"][1] == pytest.approx(sent(into_mlp)[0], abs=1e-5)
-    assert np.abs(sent(into_head)).max() > 1e-5
+    assert np.abs(into_head["whole"]).max() > 1e-4
 
 
 @pytest.mark.parametrize(

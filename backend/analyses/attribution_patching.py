@@ -1,0 +1,305 @@
+"""Attribution patching: what every patch would change, estimated from one gradient, and some of it checked exactly.
+
+I(n) = (n(source) - n(base)) . dm/dn (Nanda 2023), with the two corrections of AtP* (Kramár et al. 2024,
+arXiv 2403.00745) for queries and keys and, as an option, GradDrop. It nominates; the exact sweep verifies.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
+from backend.analyses.tolerance import tolerance
+from backend.engine.first_order import changes
+from backend.engine.gradients import forward
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import (
+    COMPONENTS,
+    Cell,
+    Pairing,
+    all_cells,
+    each_alone,
+    experiments,
+    run_source,
+    sweep,
+)
+from backend.errors import RequestError, shown
+from backend.progress import Progress
+
+PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify")
+VERIFY: Mapping[str, Any] = {"component": "z", "top": 20, "random": 20, "seed": 0, "positions": "all"}
+LEADERS = 10
+"""How many of the largest are compared: whether the estimates name the cells that matter most."""
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Which cells are swept too: the `top` of a component by their estimates, and `random` others."""
+
+    component: str
+    top: int
+    random: int
+    seed: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run with everything decided; all of its pairs share the clean prompt and the metric."""
+
+    pairs: tuple[Pair, ...]
+    direction: str
+    qk_fix: bool
+    grad_drop: bool
+    verify: Verify | None
+
+    @property
+    def runs(self) -> list[tuple[Ids, Ids]]:
+        """For each pair the run that is changed and the one that values come from."""
+        found = [pair.runs(self.direction) for pair in self.pairs]
+        return [(runs.base, runs.source) for runs in found]
+
+    @property
+    def first(self) -> int:
+        """The first position where any of the pairs differs."""
+        return min(Pairing(base, source).first for base, source in self.runs)
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Means over the pairs, by component; `magnitudes` are GradDrop's."""
+
+    changes: Mapping[str, Tensor]
+    magnitudes: Mapping[str, Tensor]
+    logits_error: float
+
+
+@dataclass(frozen=True)
+class Nominated:
+    """Cells to verify; the first `top` are those with the largest estimates."""
+
+    cells: list[Cell]
+    top: int
+    estimated: Float[Tensor, " cell"]
+
+
+def plan(instrument: Instrument, task: Task) -> Plan:
+    """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
+    params = task.request.params
+    (prompt,) = task.prompts(instrument)
+    pairs = pairs_of(instrument, task, 0, prompt)
+    for pair in pairs:
+        if not pair.other.aligned:
+            raise RequestError(
+                f"The corrupted prompt ({pair.other.note}) has other tokens in other places than the clean one, so "
+                "its positions cannot be patched. Choose a corruption of equal length, such as swap_options."
+            )
+    direction = params.get("direction", "denoise")
+    if direction not in DIRECTIONS:
+        raise RequestError(
+            f"params.direction must be one of {', '.join(DIRECTIONS)}, not {shown(direction)}."
+        )
+    return Plan(
+        pairs=tuple(pairs),
+        direction=direction,
+        qk_fix=_flag(params, "qk_fix", default=True),
+        grad_drop=_flag(params, "grad_drop", default=False),
+        verify=_verify(params["verify"], len(prompt.token_ids)) if "verify" in params else None,
+    )
+
+
+def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """Every component's estimated change of the metric, cell by cell, mean over the corrupted prompts drawn.
+
+    Arrays: one a component, named like it; with `grad_drop` also `magnitude_` and its name; with `verify`
+    `estimated` and `exact`, `[cell]`.
+    """
+    chosen = plan(instrument, task)
+    prompt, unit = chosen.pairs[0].clean.prompt, chosen.pairs[0].metric.metric.unit
+    ends = [pair.ends(instrument) for pair in chosen.pairs]
+    estimates = _estimates(instrument, chosen, progress)
+    arrays = {
+        f"{prefix}{name}": array(values, COMPONENTS[name].axes, unit)
+        for prefix, found in (("", estimates.changes), ("magnitude_", estimates.magnitudes))
+        for name, values in found.items()
+    }
+    scalars = {
+        **prompt_scalars(prompt),
+        **pair_scalars(list(chosen.pairs), ends),
+        "direction": chosen.direction,
+        "first_difference": chosen.first,
+    }
+    if chosen.verify is not None:
+        nominated = _nominated(instrument, chosen, chosen.verify, estimates)
+        exact = _exact(instrument, chosen, chosen.verify.component, nominated.cells, ends, progress)
+        arrays["estimated"] = array(nominated.estimated, ("cell",), unit)
+        arrays["exact"] = array(exact, ("cell",), unit)
+        scalars["verified"] = [
+            {"layer": cell.layer, "head": cell.head, "position": cell.position, "top": number < nominated.top}
+            for number, cell in enumerate(nominated.cells)
+        ]
+        scalars |= agreement(nominated.estimated, exact)
+    return Findings(
+        arrays=arrays,
+        ticks={
+            **layer_head_ticks(instrument),
+            "kv_head": tuple(str(head) for head in range(instrument.shape.kv_heads)),
+            "position": prompt.tokens,
+        },
+        scalars=scalars,
+        checks={"logits_error": (estimates.logits_error, tolerance(instrument).logits)},
+    )
+
+
+def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
+    """How well the estimates order the cells, and how many of the largest exact changes are among the largest of them.
+
+    A correlation is None where fewer than 3 cells or equal values give none.
+    """
+    both = pd.DataFrame({"estimated": estimated.numpy(), "exact": exact.numpy()})
+    largest = both.abs().rank(ascending=False, method="first") <= LEADERS
+    return {
+        **{method: _correlation(both, method) for method in ("spearman", "pearson")},
+        "leaders": min(LEADERS, len(both)),
+        "leaders_found": int((largest["estimated"] & largest["exact"]).sum()),
+    }
+
+
+def _correlation(both: pd.DataFrame, method: str) -> float | None:
+    if len(both) < 3 or (both.nunique() < 2).any():
+        return None
+    return float(both.corr(method=method).loc["estimated", "exact"])
+
+
+def _estimates(instrument: Instrument, chosen: Plan, progress: Progress) -> Estimates:
+    """A pass forwards and one back for each base run; with GradDrop as many more back as there are layers.
+
+    GradDrop's mean of |I| is over the layers but one: with its own layer dropped, a node inside it has no way to the
+    metric.
+    """
+    layers, count = instrument.shape.layers, len(chosen.pairs)
+    found: dict[str, Tensor] = {}
+    magnitudes: dict[str, Tensor] = {}
+    errors = []
+    for base_ids in dict.fromkeys(base for base, _ in chosen.runs):
+        sources = [source for base, source in chosen.runs if base == base_ids]
+        base = instrument.trace(base_ids, progress)
+        graph = forward(instrument, base_ids, progress)
+        errors.append(float((graph.logits.detach() - base.logits).abs().max()))
+        value = _value(instrument, chosen.pairs[0], graph.logits)
+        for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
+            gradients = graph.gradients(value, progress, dropped)
+            for source_ids in sources:
+                source = instrument.trace(source_ids, progress)
+                estimate = changes(base, source, gradients, qk_fix=chosen.qk_fix)
+                first = Pairing(base_ids, source_ids).first
+                if dropped is None:
+                    _add(found, estimate, first, 1 / count)
+                else:
+                    sizes = {name: values.abs() for name, values in estimate.items()}
+                    _add(magnitudes, sizes, first, 1 / count / max(1, layers - 1))
+    return Estimates(found, magnitudes, max(errors))
+
+
+def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, share: float) -> None:
+    """Before the first difference both runs are the same: what differs there is rounding."""
+    for name, values in estimate.items():
+        values[..., :first] = 0
+        total[name] = total.get(name, torch.zeros_like(values)) + share * values
+
+
+def _value(instrument: Instrument, pair: Pair, logits: Float[Tensor, " vocabulary"]) -> Float[Tensor, ""]:
+    labels = logits[list(pair.token_ids)]
+    return pair.values(instrument, labels[None], logits.logsumexp(-1)[None])[0]
+
+
+def _nominated(instrument: Instrument, chosen: Plan, verify: Verify, estimates: Estimates) -> Nominated:
+    """Only cells that can change something: of the others everybody knows that it is nothing."""
+    cells = all_cells(verify.component, instrument.shape, verify.positions)
+    values = estimates.changes[verify.component][..., list(verify.positions)].flatten()
+    base, source = min(chosen.runs, key=lambda pair: Pairing(*pair).first)
+    sets = each_alone(verify.component, cells)
+    run = experiments(instrument, base, run_source(instrument, base, source), sets)
+    numbers = [experiment.number for experiment in run]
+    top = sorted(numbers, key=lambda number: -float(values[number].abs()))[: verify.top]
+    others = sorted(set(numbers) - set(top))
+    drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
+    return Nominated([cells[number] for number in top + drawn], len(top), values[top + drawn])
+
+
+def _exact(
+    instrument: Instrument,
+    chosen: Plan,
+    component: str,
+    cells: list[Cell],
+    ends: list[tuple[float, float]],
+    progress: Progress,
+) -> Float[Tensor, " cell"]:
+    """The change of the metric with each cell patched alone, mean over the pairs."""
+    total = torch.zeros(len(cells))
+    for pair, (base, source), (clean, corrupted) in zip(chosen.pairs, chosen.runs, ends, strict=True):
+        swept = sweep(
+            instrument,
+            base,
+            source,
+            component,
+            cells,
+            pair.token_ids,
+            vocabulary=pair.vocabulary,
+            progress=progress,
+        )
+        unpatched = corrupted if chosen.direction == "denoise" else clean
+        total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
+    return total / len(chosen.pairs)
+
+
+def _flag(params: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = params.get(name, default)
+    if not isinstance(value, bool):
+        raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
+    return value
+
+
+def _verify(data: object, tokens: int) -> Verify:
+    if not isinstance(data, Mapping):
+        raise RequestError(f"params.verify must be an object, not {shown(data)}.")
+    for name in data:
+        if name not in VERIFY:
+            raise RequestError(f"params.verify has no field {shown(name)}. Fields: {', '.join(VERIFY)}.")
+    given = {**VERIFY, **data}
+    if given["component"] not in list(COMPONENTS):
+        raise RequestError(
+            f"params.verify.component must be one of {', '.join(COMPONENTS)}, not {shown(given['component'])}."
+        )
+    for name in ("top", "random", "seed"):
+        if type(given[name]) is not int or given[name] < 0:
+            raise RequestError(
+                f"params.verify.{name} must be a whole number, 0 or more, not {shown(given[name])}."
+            )
+    if given["top"] + given["random"] == 0:
+        raise RequestError("params.verify asks for no cells: top and random are both 0.")
+    places = {"all": tuple(range(tokens)), "final": (tokens - 1,)}
+    if given["positions"] not in list(places):
+        raise RequestError(
+            f'params.verify.positions must be "all" or "final", not {shown(given["positions"])}.'
+        )
+    return Verify(**{**given, "positions": places[given["positions"]]})
+
+
+ATTRIBUTION_PATCHING = Analysis(
+    name="attribution_patching",
+    version=1,
+    summary="what patching would change, for every component at once, estimated by gradients and verified in part",
+    takes=("question",),
+    run=run,
+    params=PARAMS,
+)

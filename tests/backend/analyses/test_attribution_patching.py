@@ -1,0 +1,282 @@
+"""Attribution patching: the hand-wired heads are named, what is verified is the sweep's, bad requests are refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, Findings, Task
+from backend.analyses.attribution_patching import agreement
+from backend.analyses.pairs import pairs_of
+from backend.engine.first_order import changes
+from backend.engine.gradients import forward
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import components_of
+from backend.errors import Cancelled, RequestError
+from backend.progress import silent
+from backend.questions.prompt import PromptSpec
+from backend.results.request import Request
+from tests import hand_wired
+
+QUESTION = hand_wired.question(1)
+TEXT = {"kind": "text", "prompt": "pick delta\n(A) red\n(B) blue\n(C) green\n(D) white\nAnswer: ("}
+METRIC = {"kind": "logit_difference", "label": "B", "other": "D"}
+PLAIN = PromptSpec(template="plain")
+
+
+def task(analysis: str = "attribution_patching", **params: object) -> Task:
+    request = Request.build(
+        analysis,
+        question=QUESTION,
+        prompt=hand_wired.SPEC,
+        params={"corruption": TEXT, "metric": METRIC, **params},
+    )
+    return Task(request, (QUESTION,), ((),))
+
+
+def run(instrument: Instrument, **params: object) -> Findings:
+    return ATTRIBUTION_PATCHING.run(instrument, task(**params), silent)
+
+
+def exact(instrument: Instrument, component: str, direction: str = "denoise") -> np.ndarray:
+    """The changes by the exact sweep."""
+    found = PATCHING.run(instrument, task("patching", component=component, direction=direction), silent)
+    end = found.scalars["corrupted" if direction == "denoise" else "clean"]
+    return found.arrays["values"].values - end
+
+
+def family_task(instrument: Instrument, analysis: str = "attribution_patching", **params: object) -> Task:
+    """On a random model: the answer's cue with another letter in it."""
+    prompt = instrument.prompt(QUESTION, PLAIN)
+    text = {"kind": "text", "prompt": prompt.text.replace("Answer", "Anzwer")}
+    given = {"corruption": text, "metric": METRIC, **params}
+    return Task(Request.build(analysis, question=QUESTION, prompt=PLAIN, params=given), (QUESTION,), ((),))
+
+
+def for_family(instrument: Instrument, **params: object) -> Findings:
+    return ATTRIBUTION_PATCHING.run(instrument, family_task(instrument, **params), silent)
+
+
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+def test_the_hand_wired_heads_come_first(hand_wired_instrument: Instrument, direction: str) -> None:
+    found = run(hand_wired_instrument, direction=direction)
+    estimate = found.arrays["z"].values
+    assert found.arrays["z"].axes == ("layer", "head", "position")
+    assert found.arrays["z"].unit == "logits"
+    order = np.argsort(-np.abs(estimate), axis=None)[:2]
+    first = {tuple(map(int, np.unravel_index(number, estimate.shape))) for number in order}
+    circuit = (hand_wired.GATHERER, hand_wired.CORRECT_LETTER)
+    assert first == {(head.layer, head.head, estimate.shape[2] - 1) for head in circuit}
+    # The head that writes the letter is estimated nearly in full, with its sign.
+    own = estimate[hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head, -1]
+    swept = exact(hand_wired_instrument, "z", direction)
+    assert own == pytest.approx(
+        swept[hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head, -1], rel=0.25
+    )
+    assert found.checks["logits_error"][0] < 1e-5
+    assert found.scalars["direction"] == direction
+    assert found.scalars["first_difference"] == 2
+    assert found.scalars["clean"] > 0 > found.scalars["corrupted"]
+
+
+def test_a_saturated_query_is_found_with_the_correction_alone(hand_wired_instrument: Instrument) -> None:
+    """The letter head looks at one label alone, so that its softmax has hardly a gradient left."""
+    head = hand_wired.CORRECT_LETTER
+    wanted = exact(hand_wired_instrument, "q")[head.layer, head.head, -1]
+    fixed, plain = (
+        run(hand_wired_instrument, qk_fix=fix).arrays["q"].values[head.layer, head.head, -1]
+        for fix in (True, False)
+    )
+    assert wanted > 6
+    assert plain < 0.01 * wanted
+    assert fixed == pytest.approx(wanted, rel=0.25)
+
+
+def test_every_component_has_its_axes(family_instrument: Instrument) -> None:
+    found = for_family(family_instrument)
+    tokens = len(found.scalars["tokens"])
+    first = found.scalars["first_difference"]
+    components = components_of(family_instrument.shape)
+    assert set(found.arrays) == set(components)
+    for name, component in components.items():
+        values = found.arrays[name]
+        assert values.axes == component.axes
+        heads = component.head_count(family_instrument.shape)
+        assert values.values.shape == (3, *([] if heads is None else [heads]), tokens)
+        assert (values.values[..., :first] == 0).all()
+        assert (values.values != 0).any()
+        for axis, size in zip(values.axes, values.values.shape, strict=True):
+            assert len(found.ticks[axis]) == size
+    assert found.checks["logits_error"][0] < 1e-5
+
+
+@pytest.mark.parametrize("component", ["z", "k", "resid_mid"])
+def test_what_is_verified_is_what_a_sweep_finds(family_instrument: Instrument, component: str) -> None:
+    if component not in components_of(family_instrument.shape):
+        pytest.skip(f"{family_instrument.resolved.name} has no {component}")
+    verify = {"component": component, "top": 5, "random": 4, "seed": 3}
+    found = for_family(family_instrument, direction="noise", verify=verify)
+    estimate, cells = found.arrays[component].values, found.scalars["verified"]
+    assert [cell["top"] for cell in cells] == [True] * 5 + [False] * 4
+    places = [
+        tuple(cell[name] for name in ("layer", "head", "position") if cell[name] is not None)
+        for cell in cells
+    ]
+    assert len(set(places)) == 9
+    own = found.arrays["estimated"].values
+    assert own.tolist() == [float(estimate[place]) for place in places]
+    assert np.abs(own[:5]).tolist() == sorted(np.abs(estimate).ravel(), reverse=True)[:5]
+    patching = family_task(family_instrument, "patching", component=component, direction="noise")
+    swept = PATCHING.run(family_instrument, patching, silent)
+    wanted = [swept.arrays["values"].values[place] - swept.scalars["clean"] for place in places]
+    assert found.arrays["exact"].values == pytest.approx(wanted, abs=1e-5)
+    assert found.arrays["exact"].axes == ("cell",)
+    assert found.scalars["leaders"] == 9
+    assert found.scalars["spearman"] == pytest.approx(
+        np.corrcoef(np.argsort(np.argsort(own)), np.argsort(np.argsort(wanted)))[0, 1], abs=1e-4
+    )
+
+
+def test_only_cells_that_can_change_something_are_verified(hand_wired_instrument: Instrument) -> None:
+    found = run(hand_wired_instrument, verify={"top": 0, "random": 10_000, "positions": "final"})
+    cells = found.scalars["verified"]
+    assert len(cells) == 2 * 4
+    assert {cell["position"] for cell in cells} == {31}
+    everywhere = run(hand_wired_instrument, verify={"top": 3, "random": 10_000})
+    # From position 2 on in the first layer, at the last position in the last.
+    assert len(everywhere.scalars["verified"]) == 4 * 30 + 4
+
+
+def test_another_seed_draws_other_cells(hand_wired_instrument: Instrument) -> None:
+    def drawn(seed: int) -> list[object]:
+        return run(hand_wired_instrument, verify={"seed": seed}).scalars["verified"]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1)[:20] == drawn(2)[:20]
+    assert drawn(1)[20:] != drawn(2)[20:]
+
+
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+def test_several_draws_are_averaged(family_instrument: Instrument, direction: str) -> None:
+    params = {
+        "metric": {"kind": "probability", "label": "B"},
+        "direction": direction,
+        "grad_drop": True,
+        "verify": {"top": 3, "random": 3},
+    }
+    shuffled = {"kind": "shuffle_labels", "draws": 3}
+    together = for_family(family_instrument, corruption=shuffled, **params)
+    notes = [draw["note"] for draw in together.scalars["draws"]]
+    alone = {}
+    for seed in range(3):
+        one = for_family(family_instrument, corruption={"kind": "shuffle_labels", "seed": seed}, **params)
+        alone[one.scalars["corruption"]] = one
+    assert list(alone) == notes
+    assert len(notes) > 1
+    components = components_of(family_instrument.shape)
+    for name in (*components, *(f"magnitude_{name}" for name in components)):
+        mean = np.mean([one.arrays[name].values for one in alone.values()], axis=0)
+        assert together.arrays[name].values == pytest.approx(mean, abs=1e-6)
+    assert together.scalars["first_difference"] == min(
+        one.scalars["first_difference"] for one in alone.values()
+    )
+
+
+def test_grad_drop_is_the_mean_size_without_each_layer(family_instrument: Instrument) -> None:
+    found = for_family(family_instrument, grad_drop=True)
+    asked = family_task(family_instrument)
+    (pair,) = pairs_of(family_instrument, asked, 0, *asked.prompts(family_instrument))
+    graph = forward(family_instrument, pair.other.token_ids)
+    value = graph.logits[pair.token_ids[1]] - graph.logits[pair.token_ids[3]]
+    base, source = (
+        family_instrument.trace(ids) for ids in (pair.other.token_ids, pair.clean.prompt.token_ids)
+    )
+    without = [
+        changes(base, source, graph.gradients(value, dropped=layer), qk_fix=True) for layer in range(3)
+    ]
+    for name, component in components_of(family_instrument.shape).items():
+        size = found.arrays[f"magnitude_{name}"]
+        assert size.axes == component.axes
+        sizes = torch.stack([one[name].abs() for one in without]).sum(0) / 2
+        assert size.values == pytest.approx(sizes.numpy(), abs=1e-6)
+        if not name.startswith("resid"):
+            # The layers below a node do not stand between it and the metric.
+            plain = np.abs(found.arrays[name].values)
+            assert size.values[-1] == pytest.approx(plain[-1], abs=1e-6)
+    assert set(for_family(family_instrument).arrays) == set(components_of(family_instrument.shape))
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        {"kind": "net_logit", "label": "B"},
+        {"kind": "probability", "label": "B"},
+        {"kind": "loss", "label": "B"},
+        {"kind": "kl"},
+    ],
+)
+def test_every_metric_has_gradients(family_instrument: Instrument, metric: dict[str, str]) -> None:
+    found = for_family(family_instrument, metric=metric, verify={"top": 6, "random": 6})
+    assert found.scalars["metric"] == metric["kind"]
+    assert np.isfinite(found.arrays["z"].values).all()
+    assert found.scalars["pearson"] > 0.5
+
+
+def test_agreement_by_hand() -> None:
+    estimated, swept = torch.tensor([1.0, 2.0, 4.0, 3.0]), torch.tensor([10.0, 20.0, 30.0, 40.0])
+    found = agreement(estimated, swept)
+    assert found["spearman"] == pytest.approx(0.8)
+    assert found["pearson"] == pytest.approx(np.corrcoef([1, 2, 4, 3], [1, 2, 3, 4])[0, 1])
+    assert (found["leaders"], found["leaders_found"]) == (4, 4)
+    nothing = {"spearman": None, "pearson": None}
+    assert agreement(estimated[:2], swept[:2]).items() >= nothing.items()
+    assert agreement(torch.zeros(5), torch.arange(5.0)).items() >= nothing.items()
+    # Of the ten largest by size, those are missed whose estimates are the smallest.
+    sizes = torch.arange(1.0, 13.0) * torch.tensor([1, -1]).repeat(6)
+    missed = agreement(torch.cat([sizes[:9], torch.tensor([0.1, 0.2, 0.3])]), sizes)
+    assert (missed["leaders"], missed["leaders_found"]) == (10, 8)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"direction": "sideways"}, "direction must be one of denoise, noise"),
+        ({"direction": ["noise"]}, "direction must be one of"),
+        ({"qk_fix": 1}, "qk_fix must be true or false, not 1"),
+        ({"grad_drop": "yes"}, "grad_drop must be true or false"),
+        ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
+        ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
+        ({"verify": 20}, "verify must be an object"),
+        ({"verify": {"tops": 3}}, "verify has no field 'tops'"),
+        ({"verify": {"component": "zz"}}, "verify.component must be one of resid_pre"),
+        ({"verify": {"component": ["z"]}}, "verify.component must be one of resid_pre"),
+        ({"verify": {"top": -1}}, "verify.top must be a whole number, 0 or more, not -1"),
+        ({"verify": {"random": True}}, "verify.random must be a whole number"),
+        ({"verify": {"seed": "a"}}, "verify.seed must be a whole number"),
+        ({"verify": {"top": 0, "random": 0}}, "no cells"),
+        ({"verify": {"positions": [3]}}, 'positions must be "all" or "final"'),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(
+    hand_wired_instrument: Instrument, params: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        run(hand_wired_instrument, **params)
+
+
+def test_prompts_of_other_lengths_are_refused(family_instrument: Instrument) -> None:
+    longer = replace(QUESTION, stem="pick a longer one", answer=2)
+    with pytest.raises(RequestError, match=r"cannot be patched\. Choose a corruption of equal length"):
+        for_family(family_instrument, corruption={"kind": "question", "question": longer.to_json()})
+
+
+@pytest.mark.parametrize("message", ["Reading", "Going back", "Patching"])
+def test_it_can_be_cancelled_anywhere(hand_wired_instrument: Instrument, message: str) -> None:
+    def cancel(said: str, done: int = 0, total: int = 0) -> None:
+        if said.startswith(message):
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        ATTRIBUTION_PATCHING.run(hand_wired_instrument, task(verify={}), cancel)
+    assert hand_wired_instrument.model.config._attn_implementation == "sdpa"

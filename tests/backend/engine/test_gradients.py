@@ -1,0 +1,265 @@
+"""Gradients are what small changes of the activations do, in every family."""
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backend.engine.attention_hook import replacing
+from backend.engine.gradients import WRITES, Gradients, forward
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import COMPONENTS, components_of
+from backend.errors import Cancelled, ModelError
+from tests import tiny
+from tests.slots import moved_by, set_to
+
+IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
+STEP = 2e-3
+
+
+def loss(logits: Tensor) -> Tensor:
+    return logits.logsumexp(-1) - logits[7] + 0.1 * logits[300]
+
+
+def count_hooks(instrument: Instrument) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in instrument.model.modules())
+
+
+@contextmanager
+def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Iterator[None]:
+    """While inside, `by` is added to a component; hooks of our own, not the engine's."""
+    family = instrument.family
+    module = family.layers(instrument.model)[layer]
+    attention = family.attention(module)
+
+    def before(where: nn.Module) -> object:
+        def hook(_, args, kwargs):
+            hidden = args[0] if args else kwargs.pop("hidden_states")
+            return (hidden + by.reshape(hidden.shape).to(hidden), *args[1:]), kwargs
+
+        return where.register_forward_pre_hook(hook, with_kwargs=True)
+
+    shape = instrument.shape
+    places: dict[str, Callable[[], object]] = {
+        "resid_pre": lambda: before(module),
+        "resid_mid": lambda: moved_by(family.attn_out(module, shape), by),
+        "attn_out": lambda: moved_by(family.attn_out(module, shape), by),
+        "mlp_out": lambda: moved_by(family.mlp_out(module, shape), by),
+        "z": lambda: before(family.output(attention)),
+        "q": lambda: moved_by(family.query(attention, shape), by),
+        "k": lambda: moved_by(family.key(attention, shape), by),
+        "v": lambda: moved_by(family.value(attention, shape), by),
+    }
+    with ExitStack() as stack:
+        if component == "pattern":
+            stack.enter_context(replacing(instrument.model, family, attending(instrument, attention, by)))
+        else:
+            stack.callback(places[component]().remove)
+        yield
+
+
+def attending(instrument: Instrument, patched: nn.Module, by: Tensor):
+    recorded = instrument.trace(IDS)
+    places = [instrument.family.attention(layer) for layer in instrument.family.layers(instrument.model)]
+
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        group = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
+        mask, cap = recorded.masks[places.index(module)], recorded.softcaps[places.index(module)]
+        mask = torch.full((len(IDS), len(IDS)), float("-inf")).triu(1) if mask is None else mask
+        scores = query @ key.mT * scaling
+        scores = scores if cap is None else cap * (scores / cap).tanh()
+        pattern = (scores + mask).softmax(-1)
+        return ((pattern + by.to(pattern) if module is patched else pattern) @ value).transpose(1, 2)
+
+    return attend
+
+
+def value_of(instrument: Instrument) -> float:
+    with torch.no_grad():
+        return float(loss(instrument.model(torch.tensor([IDS]), use_cache=False).logits[0, -1].double()))
+
+
+@pytest.fixture(scope="module")
+def precise(family_instrument: Instrument) -> Instrument:
+    """The family's model in double precision, so that a small step is not lost in rounding."""
+    name = family_instrument.resolved.name
+    model = tiny.tiny_model(name).double()
+    if hasattr(model.config, "clip_qkv"):
+        model.config.clip_qkv = None  # what is clamped has no central difference
+    return Instrument(tiny.loaded(model, tiny.tokenizer(), name))
+
+
+@pytest.fixture(scope="module")
+def found(precise: Instrument) -> Gradients:
+    graph = forward(precise, IDS)
+    return graph.gradients(loss(graph.logits))
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_gradients_are_central_differences(precise: Instrument, found: Gradients, component: str) -> None:
+    if component not in components_of(precise.shape):
+        pytest.skip(f"{precise.resolved.name} has no {component}")
+    gradient = getattr(found, component)
+    for layer in range(precise.shape.layers):
+        for seed in range(4):
+            step = torch.zeros(gradient.shape[1:], dtype=torch.float64)
+            head = seed % step.shape[0 if component == "pattern" else 1]
+            place = (-1 - seed,) if step.ndim == 2 else (-1 - seed, head)
+            place = place[::-1] if component == "pattern" else place
+            torch.manual_seed(seed)
+            step[place] = torch.randn(step[place].shape, dtype=torch.float64)
+            ends = []
+            for sign in (1, -1):
+                with moved(precise, component, layer, sign * STEP * step):
+                    ends.append(value_of(precise))
+            expected = (ends[0] - ends[1]) / (2 * STEP)
+            own = float((gradient[layer] * step).sum())
+            assert own == pytest.approx(expected, rel=5e-3, abs=5e-4)
+
+
+def test_gradients_are_not_all_nothing(precise: Instrument, found: Gradients) -> None:
+    for component in components_of(precise.shape):
+        assert getattr(found, component)[0].abs().max() > 1e-2, component
+
+
+def test_the_pass_is_the_models_own(family_instrument: Instrument) -> None:
+    recorded = family_instrument.trace(IDS)
+    graph = forward(family_instrument, IDS)
+    torch.testing.assert_close(graph.logits.detach(), recorded.logits, atol=1e-5, rtol=1e-5)
+    gradients = graph.gradients(loss(graph.logits))
+    for component in components_of(family_instrument.shape).keys() - {"pattern"}:
+        assert getattr(gradients, component).shape == getattr(recorded, component).shape
+    layers, heads = family_instrument.shape.layers, family_instrument.shape.heads
+    assert gradients.pattern.shape == (layers, heads, len(IDS), len(IDS))
+    assert not any(value.requires_grad for value in vars(gradients).values() if value is not None)
+
+
+def test_only_the_last_row_of_the_last_layer_matters(family_instrument: Instrument) -> None:
+    graph = forward(family_instrument, IDS)
+    gradients = graph.gradients(loss(graph.logits))
+    one_row = {"z", "q", "mlp_out", "attn_out", "resid_mid"} & components_of(family_instrument.shape).keys()
+    for component in one_row:
+        assert (getattr(gradients, component)[-1, :-1] == 0).all()
+        assert (getattr(gradients, component)[-1, -1] != 0).any()
+
+
+@pytest.mark.parametrize("dropped", range(3))
+def test_a_dropped_layer_passes_nothing_on(family_instrument: Instrument, dropped: int) -> None:
+    graph = forward(family_instrument, IDS)
+    value = loss(graph.logits)
+    whole, without = graph.gradients(value), graph.gradients(value, dropped=dropped)
+    for component in ("attn_out", "mlp_out", "z", "q", "k", "v", "pattern"):
+        assert (getattr(without, component)[dropped] == 0).all(), component
+        assert torch.equal(
+            getattr(without, component)[dropped + 1 :], getattr(whole, component)[dropped + 1 :]
+        ), component
+    # What is left of the residual stream's gradient comes from the layers above.
+    if dropped < 2:
+        torch.testing.assert_close(without.resid_pre[dropped], whole.resid_pre[dropped + 1])
+    if without.resid_mid is not None:
+        torch.testing.assert_close(without.resid_mid[dropped], without.resid_pre[dropped])
+    # ... and nothing stays dropped.
+    assert torch.equal(graph.gradients(value).z, whole.z)
+
+
+def test_dropping_is_holding_the_layers_writes_fixed(precise: Instrument) -> None:
+    """As the definition has it: the same derivative of a model in which layer 1 writes what it wrote."""
+    graph = forward(precise, IDS)
+    gradient = graph.gradients(loss(graph.logits), dropped=1).z[0]
+    recorded = precise.trace(IDS)
+    torch.manual_seed(0)
+    step = torch.randn(gradient.shape, dtype=torch.float64)
+    layer = precise.family.layers(precise.model)[1]
+    family, shape = precise.family, precise.shape
+    ends = []
+    with ExitStack() as stack:
+        stack.callback(set_to(family.attn_out(layer, shape), recorded.attn_out[1]).remove)
+        stack.callback(set_to(family.mlp_out(layer, shape), recorded.mlp_out[1]).remove)
+        for sign in (1, -1):
+            with moved(precise, "z", 0, sign * STEP * step):
+                ends.append(value_of(precise))
+    assert float((gradient * step).sum()) == pytest.approx(
+        (ends[0] - ends[1]) / (2 * STEP), rel=5e-3, abs=5e-4
+    )
+    assert set(WRITES) == {"attn_out", "mlp_out"}
+
+
+@pytest.mark.parametrize("message", ["Reading", "Going back"])
+def test_a_cancelled_pass_leaves_the_model_as_it_was(family_instrument: Instrument, message: str) -> None:
+    family_instrument.trace(IDS)
+    hooks, seen = count_hooks(family_instrument), []
+    usual = family_instrument.model.config._attn_implementation
+
+    def cancel(said: str, done: int = 0, total: int = 0) -> None:
+        seen.append(said)
+        if said.startswith(message) and done == 2:
+            raise Cancelled("stop")
+
+    def both() -> None:
+        graph = forward(family_instrument, IDS, cancel)
+        graph.gradients(loss(graph.logits), cancel)
+
+    with pytest.raises(Cancelled):
+        both()
+    assert seen
+    assert seen[-1].startswith(message)
+    assert count_hooks(family_instrument) == hooks
+    assert family_instrument.model.config._attn_implementation == usual
+    assert not any(parameter.requires_grad for parameter in family_instrument.model.parameters())
+    with torch.no_grad():
+        logits = family_instrument.model(torch.tensor([IDS]), logits_to_keep=1).logits[0, -1]
+    assert torch.equal(logits, family_instrument.trace(IDS).logits)
+
+
+def test_the_graph_is_freed_with_its_last_name(family_instrument: Instrument) -> None:
+    graph = forward(family_instrument, IDS)
+    graph.gradients(loss(graph.logits))
+    tensors = [weakref.ref(tensor) for held in graph._held.values() for tensor, _ in held]
+    del graph
+    assert all(reference() is None for reference in tensors)
+
+
+def test_a_part_that_lets_no_gradient_through_is_refused() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "opaque"))
+    mlp = instrument.family.mlp(instrument.family.layers(instrument.model)[1])
+    mlp.register_forward_hook(lambda _, args, output: output.detach())
+    with pytest.raises(
+        ModelError, match="Gradients of opaque could not be taken: they are lost before mlp_out"
+    ):
+        forward(instrument, IDS)
+
+
+def test_a_failing_backward_pass_is_a_model_error() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "one way"))
+
+    class OneWay(torch.autograd.Function):
+        @staticmethod
+        def forward(context, value):
+            return value.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            raise RuntimeError("no way back")
+
+    mlp = instrument.family.mlp(instrument.family.layers(instrument.model)[1])
+    mlp.register_forward_hook(lambda _, args, output: OneWay.apply(output))
+    graph = forward(instrument, IDS)
+    with pytest.raises(ModelError, match="one way could not be taken: no way back"):
+        graph.gradients(loss(graph.logits))
+
+
+def test_a_bfloat16_model_gives_float32_gradients() -> None:
+    instrument = Instrument(
+        tiny.loaded(tiny.tiny_model("qwen2").to(torch.bfloat16), tiny.tokenizer(), "bfloat")
+    )
+    exact = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "float"))
+    graph, precise = forward(instrument, IDS), forward(exact, IDS)
+    own, expected = graph.gradients(loss(graph.logits)), precise.gradients(loss(precise.logits))
+    for component in COMPONENTS:
+        close, wanted = getattr(own, component), getattr(expected, component)
+        assert close.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(close.flatten(), wanted.flatten(), dim=0) > 0.99
