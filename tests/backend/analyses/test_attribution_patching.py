@@ -241,6 +241,7 @@ def test_agreement_by_hand() -> None:
         ({"direction": ["noise"]}, "direction must be one of"),
         ({"qk_fix": 1}, "qk_fix must be true or false, not 1"),
         ({"grad_drop": "yes"}, "grad_drop must be true or false"),
+        ({"metric": {"kind": "kl"}, "direction": "noise"}, "no slope at the clean run itself"),
         ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
         ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
         ({"verify": 20}, "verify must be an object"),

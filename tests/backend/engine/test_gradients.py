@@ -12,7 +12,7 @@ from backend.engine.attention_hook import replacing
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS
-from backend.errors import Cancelled, ModelError
+from backend.errors import Cancelled, ModelError, ResourceError
 from tests import tiny
 
 IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
@@ -225,6 +225,14 @@ def test_a_part_that_lets_no_gradient_through_is_refused() -> None:
         ModelError, match="Gradients of opaque could not be taken: they are lost before mlp_out"
     ):
         forward(instrument, IDS)
+
+
+def test_a_prompt_too_long_for_the_memory_is_refused(
+    hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engine.gradients.available_memory", lambda device: 1000)
+    with pytest.raises(ResourceError, match="12 tokens need about"):
+        forward(hand_wired_instrument, tuple(range(12)))
 
 
 def test_a_failing_backward_pass_is_a_model_error() -> None:
