@@ -8,6 +8,7 @@ from app.state import current, write
 from backend.results.request import HeadRef
 
 HEAD_PAGE = "app/views/head.py"
+PATHS_PAGE = "app/views/paths.py"
 QUESTION_PAGE = "app/views/question.py"
 PAGES: tuple[dict[str, Any], ...] = (
     {
@@ -34,6 +35,18 @@ PAGES: tuple[dict[str, Any], ...] = (
         "title": "Patching",
         "icon": ":material/swap_horiz:",
         "help": "Which activations, put into another run, bring the answer along.",
+    },
+    {
+        "page": "app/views/effects.py",
+        "title": "Effects",
+        "icon": ":material/scatter_plot:",
+        "help": "Which heads and MLPs act by what they write themselves, which through others.",
+    },
+    {
+        "page": PATHS_PAGE,
+        "title": "Paths",
+        "icon": ":material/account_tree:",
+        "help": "Who feeds a head's query, key and value, and whom it feeds.",
     },
     {
         "page": HEAD_PAGE,

@@ -1,4 +1,4 @@
-"""What the patching page offers, in words. The keys are the backend's own names; a test holds them together."""
+"""What the pages about two runs offer, in words. The keys are the backend's own names; a test holds them together."""
 
 CORRUPTIONS = {
     "swap_options": "Right option swapped with another",
@@ -18,6 +18,7 @@ COMPONENTS = {
     "attn_out": "what attention writes",
     "mlp_out": "what the MLP writes",
 }
+WITH_KV_HEADS = ("k", "v")
 WITHOUT_HEADS = ("resid_pre", "resid_mid", "attn_out", "mlp_out")
 DIRECTIONS = {"denoise": "Denoise", "noise": "Noise"}
 METRICS = {
@@ -30,3 +31,6 @@ METRICS = {
 }
 POSITIONS = {"final": "Final token", "all": "All tokens"}
 SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric"}
+NORMS = {"recomputed": "Recomputed", "frozen": "Frozen"}
+MODES = {"receiver": "Who feeds it", "sender": "Whom it feeds"}
+NODES = {"head": "A head", "mlp": "An MLP", "embedding": "The embedding"}

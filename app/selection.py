@@ -40,10 +40,12 @@ class Selection:
             analysis, model=self.model, prompt=self.prompt, question=self.question, params=params
         )
 
-    def ask_bank(self, analysis: str) -> Request:
+    def ask_bank(self, analysis: str, **params: Any) -> Request:
         """The analysis over the first `limit` questions of the bank, in a drawn order."""
         questions = QuestionSet(self.bank.name, min(self.chosen.limit, self.bank.questions))
-        return Request.build(analysis, model=self.model, prompt=self.prompt, questions=questions)
+        return Request.build(
+            analysis, model=self.model, prompt=self.prompt, questions=questions, params=params
+        )
 
 
 def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:

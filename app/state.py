@@ -8,7 +8,17 @@ from typing import Any
 
 import streamlit as st
 
-from app.patching_names import COMPONENTS, CORRUPTIONS, DIRECTIONS, METRICS, POSITIONS, SHOWN
+from app.patching_names import (
+    COMPONENTS,
+    CORRUPTIONS,
+    DIRECTIONS,
+    METRICS,
+    MODES,
+    NODES,
+    NORMS,
+    POSITIONS,
+    SHOWN,
+)
 from backend.errors import LetterheadsError, RequestError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
@@ -17,6 +27,7 @@ from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATION
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
 MAX_LIMIT = 5000
+MAX_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,7 @@ class Chosen:
 
     `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
     `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
+    `node` says which kind of node is looked at; `head` or `mlp` then says which one.
     """
 
     model: str = DEFAULT_MODEL
@@ -48,6 +60,7 @@ class Chosen:
     head: HeadRef | None = None
     corruption: str = "swap_options"
     corrupted: str = ""
+    draws: int = 1
     component: str = "z"
     direction: str = "denoise"
     metric: str = "net_logit"
@@ -55,6 +68,10 @@ class Chosen:
     where: str = "final"
     shown: str = "recovered"
     place: int = -1
+    norm: str = "recomputed"
+    mode: str = "receiver"
+    node: str = "head"
+    mlp: int = 0
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -183,6 +200,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "head": _head,
     "corruption": _one_of(CORRUPTIONS),
     "corrupted": _free,
+    "draws": _whole(1, MAX_DRAWS),
     "component": _one_of(COMPONENTS),
     "direction": _one_of(DIRECTIONS),
     "metric": _one_of(METRICS),
@@ -190,4 +208,8 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "where": _one_of(POSITIONS),
     "shown": _one_of(SHOWN),
     "place": _whole(0, 10**6),
+    "norm": _one_of(NORMS),
+    "mode": _one_of(MODES),
+    "node": _one_of(NODES),
+    "mlp": _whole(0, 9999),
 }

@@ -19,7 +19,19 @@ from pathlib import Path
 import torch
 
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, all_cells, estimate, first_difference, matrix_speed, recheck, sweep
+from backend.engine.sweep import (
+    Cell,
+    Estimate,
+    Pairing,
+    Wanted,
+    all_cells,
+    each_alone,
+    estimate,
+    matrix_speed,
+    recheck,
+    run_source,
+    sweep,
+)
 from backend.models import fetch, load
 from backend.models.catalogue import SMALL_MODEL
 from backend.results.request import ModelSpec
@@ -83,6 +95,7 @@ def side_by_side(instrument: Instrument, case: Case, sample: int) -> None:
     """One line of the table."""
     clean, corrupted = pair(instrument, case.tokens, case.first)
     cells, tokens = case.cells(instrument), answers(instrument)
+    instrument = Instrument(instrument.loaded)  # no run of these prompts is kept from the case before
     before = matrix_speed(instrument)
     memory = PeakMemory()
     begun = time.perf_counter()
@@ -95,7 +108,7 @@ def side_by_side(instrument: Instrument, case: Case, sample: int) -> None:
     )
     theirs = their_seconds * len(cells)
     difference = float((swept.logits[chosen] - their_logits).abs().max())
-    bound = estimate(instrument, corrupted, clean, case.component, cells).seconds(speed)
+    bound = cost(instrument, corrupted, clean, case.component, cells).seconds(speed)
     row = f"{case.tokens:6d}  {case.name:22s} {len(cells):6d} {len(cells) - swept.skipped:6d}"
     row += f" {seconds:8.2f} {theirs:9.0f} {theirs / seconds:6.0f} {difference:14.1e}"
     row += f" {bound:8.2f} {seconds / bound:11.2f} {peak / 1e6:8.0f}"
@@ -115,7 +128,7 @@ def by_length(instrument: Instrument) -> None:
         swept = sweep(instrument, corrupted, clean, "z", cells, answers(instrument), budget_bytes=BUDGET)
         seconds = time.perf_counter() - begun
         run = len(cells) - swept.skipped
-        flops = estimate(instrument, corrupted, clean, "z", cells).flops
+        flops = cost(instrument, corrupted, clean, "z", cells).flops
         print(f"{tokens:6d}  {run:9d}  {1000 * seconds / run:9.2f}  {flops / run / 1e9:12.2f}", flush=True)
 
 
@@ -124,15 +137,24 @@ def bfloat16(exact: Instrument, model: str) -> None:
     half = loaded(model, "bfloat16")
     case = CASES[1]
     clean, corrupted = pair(exact, case.tokens, case.first)
-    arguments = (corrupted, clean, case.component, case.cells(exact), answers(exact))
+    cells, tokens = case.cells(exact), answers(exact)
+    arguments = (corrupted, clean, case.component, cells, tokens)
     reference = sweep(exact, *arguments).logits
     begun = time.perf_counter()
     swept = sweep(half, *arguments, budget_bytes=BUDGET)
     seconds = time.perf_counter() - begun
+    source, sets = run_source(half, corrupted, clean), each_alone(case.component, cells)
     print(
         f"bfloat16, {case.name}: {seconds:.2f} s, {matrix_speed(half) / 1e9:.0f} GFLOP/s; logits differ from"
         f" float32's by {float((swept.logits - reference).abs().max()):.3f} at most, from bfloat16 whole passes by "
-        f"{recheck(half, *arguments, swept=swept):.3f}"
+        f"{recheck(half, corrupted, source, sets, Wanted(tokens), swept):.3f}"
+    )
+
+
+def cost(instrument: Instrument, base: Ids, source: Ids, component: str, cells: Sequence[Cell]) -> Estimate:
+    """What a sweep's cones take."""
+    return estimate(
+        instrument, base, run_source(instrument, base, source), each_alone(component, cells), BUDGET
     )
 
 
@@ -156,7 +178,7 @@ def pair(instrument: Instrument, tokens: int, first: int) -> tuple[Ids, Ids]:
         text = f"Think. {text}"
     clean = tuple(ids[-tokens:])
     corrupted = (*clean[:first], *reversed(clean[first:-1]), clean[-1])
-    assert first_difference(clean, corrupted) == first
+    assert Pairing(clean, corrupted).first == first
     return clean, corrupted
 
 

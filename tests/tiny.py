@@ -23,12 +23,64 @@ SIZES = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
 }
-# What is special about a family, beside the sizes.
+# What is special about a family, beside the sizes, chosen so that it shows in the numbers. The first word of a name is
+# the model type.
 FAMILY_CONFIGS: dict[str, dict[str, object]] = {
     "llama": {"attention_bias": True, "mlp_bias": True},
     "mistral": {"sliding_window": 7, "head_dim": 16},
     "qwen2": {},
     "qwen3": {"head_dim": 16},
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 7},
+    "qwen2_moe": {
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 32,
+        "shared_expert_intermediate_size": 32,
+        "mlp_only_layers": [1],
+        "decoder_sparse_step": 1,
+    },
+    "qwen3_moe": {
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 32,
+        "decoder_sparse_step": 2,
+        "head_dim": 16,
+    },
+    "gemma2": {
+        "head_dim": 16,
+        "sliding_window": 7,
+        "query_pre_attn_scalar": 9,
+        "attn_logit_softcapping": 2.0,
+        "final_logit_softcapping": 5.0,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
+    "gemma3_text": {
+        "head_dim": 16,
+        "sliding_window": 7,
+        "query_pre_attn_scalar": 100,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
+    "granite": {
+        "attention_multiplier": 0.4,
+        "embedding_multiplier": 3.0,
+        "residual_multiplier": 0.5,
+        "logits_scaling": 2.0,
+        "attention_bias": True,
+    },
+    "phi": {"partial_rotary_factor": 0.5},
+    "phi qk": {"partial_rotary_factor": 0.5, "qk_layernorm": True},
+    "phi3": {"partial_rotary_factor": 0.5, "sliding_window": 7, "pad_token_id": 0},
+    "olmo": {"clip_qkv": 0.5},
+    "olmo2": {},
+    "stablelm": {"partial_rotary_factor": 0.5, "use_qkv_bias": True},
+    "stablelm parallel": {"partial_rotary_factor": 0.5, "use_parallel_residual": True, "qk_layernorm": True},
+    "gpt2": {"scale_attn_by_inverse_layer_idx": True, "n_inner": 64},
+    "gpt_neox": {"rotary_pct": 0.5},
+    "gpt_neox sequential": {"rotary_pct": 0.5, "use_parallel_residual": False},
+    "falcon": {"alibi": False, "bias": True},
+    "falcon sequential": {"alibi": False, "multi_query": False, "parallel_attn": False},
+    "falcon new": {"alibi": False, "new_decoder_architecture": True, "num_kv_heads": 2},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 48},
 }
 
 
@@ -47,13 +99,13 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=inner)
 
 
-def tiny_model(model_type: str, seed: int = 0) -> PreTrainedModel:
-    """A random model whose norms and biases are random too, so that leaving one out shows."""
+def tiny_model(name: str, seed: int = 0) -> PreTrainedModel:
+    """A random model named in `FAMILY_CONFIGS`, its norms and biases random too, so that leaving one out shows."""
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(model_type, **{**SIZES, **FAMILY_CONFIGS[model_type]})
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    config = AutoConfig.for_model(name.split()[0], **{**SIZES, **FAMILY_CONFIGS[name]})
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     for name, parameter in model.named_parameters():
-        if "norm" in name:
+        if "norm" in name or ".ln_" in name:
             torch.nn.init.uniform_(parameter, 0.5, 1.5)
         elif "bias" in name:
             torch.nn.init.normal_(parameter, std=0.3)

@@ -1,12 +1,16 @@
-"""Which head, and how its attention is read: what the Attention and Head pages have in common."""
+"""Which head, and how its attention is read: what the pages about heads have in common."""
+
+from dataclasses import replace
 
 import streamlit as st
 
-from app.components.notice import warning_box
-from app.navigation import HEAD_PAGE
+from app.components.notice import quiet, warning_box
+from app.figures.net import net_effect, strongest_head
+from app.navigation import HEAD_PAGE, PATHS_PAGE
 from app.selection import Selection
 from app.state import READINGS, bound, change, current, write
 from backend.results.request import HeadRef
+from backend.results.result import Result
 
 
 def choose_reading(selection: Selection) -> None:
@@ -33,6 +37,29 @@ def existing_head(selection: Selection, shape: tuple[int, ...]) -> HeadRef | Non
         "head",
     )
     return None
+
+
+def target_of(attribution: Result, selection: Selection) -> str:
+    """The letter that net effects are about: the right one, or the predicted one where none is known."""
+    return selection.right or str(attribution.scalars["predicted"])
+
+
+def head_in_hand(attribution: Result, selection: Selection) -> HeadRef:
+    """The head in the address; where there is none, the one with the largest net effect, which is said."""
+    head = existing_head(selection, attribution["heads"].shape)
+    if head is None:
+        place = selection.labels.index(target_of(attribution, selection))
+        head = HeadRef(*strongest_head(net_effect(attribution["heads"], place)))
+        quiet(f"{head} has the largest net effect on {selection.labels[place]} of all heads.", "strongest")
+    return head
+
+
+def paths_link(head: HeadRef) -> None:
+    """A link to the paths that lead to the head."""
+    params = write(replace(current()[0], head=head, node="head", mode="receiver"))
+    st.page_link(
+        PATHS_PAGE, label="Who feeds this head?", icon=":material/account_tree:", query_params=params
+    )
 
 
 def head_link(head: HeadRef) -> None:

@@ -25,8 +25,8 @@ function unpack(bytes) {
   const header = JSON.parse(new TextDecoder().decode(copy.subarray(4, 4 + length)));
   const all = new Float32Array(copy.buffer, 4 + length);
   const size = header.rows.length * header.columns.length;
-  const part = (index) => (all.length >= (index + 1) * size ? all.subarray(index * size, (index + 1) * size) : null);
-  return { ...header, values: part(0), low: part(1), high: part(2) };
+  const parts = header.arrays.map((name, index) => [name, all.subarray(index * size, (index + 1) * size)]);
+  return { ...header, ...Object.fromEntries(parts) };
 }
 
 class Heatmap {
@@ -52,7 +52,8 @@ class Heatmap {
 
   show(data) {
     this.data = data;
-    if (this.focus && (this.focus[0] >= data.rows.length || this.focus[1] >= data.columns.length)) this.focus = null;
+    const within = (cell) => cell && cell[0] < data.rows.length && cell[1] < data.columns.length;
+    if (!within(this.focus)) this.focus = null;
     const text = (name, value) => (this.root.querySelector(name).textContent = value);
     text(".title", data.title);
     text(".low", number(data.range[0]));
@@ -63,6 +64,8 @@ class Heatmap {
     const keys = data.clickable ? "Arrow keys move, Enter opens." : "Arrow keys move.";
     this.plot.setAttribute("aria-label", `${data.title}. ${data.rowAxis} by ${data.columnAxis}. ${keys}`);
     this.draw();
+    if (!this.tip.hidden && within(this.told)) this.showTip(...this.told);
+    else this.hideTip();
   }
 
   colours() {
@@ -111,19 +114,46 @@ class Heatmap {
   }
 
   drawCells(context, box) {
-    const { rows, columns, values } = this.data;
+    const { rows, columns, values, estimate, missing } = this.data;
     const gap = Math.min(box.cellWidth, box.cellHeight) >= 6 ? 1 : 0;
+    const width = box.cellWidth - gap + (gap ? 0 : 0.5);
+    const height = box.cellHeight - gap + (gap ? 0 : 0.5);
+    const side = Math.max(2, 0.5 * Math.min(width, height));
+    const hatching = missing && this.hatching(context);
     for (let row = 0; row < rows.length; row++) {
       for (let column = 0; column < columns.length; column++) {
-        const value = values[row * columns.length + column];
-        if (Number.isNaN(value)) continue;
-        context.fillStyle = this.colour(value);
-        context.fillRect(box.left + column * box.cellWidth, box.top + row * box.cellHeight,
-                         box.cellWidth - gap + (gap ? 0 : 0.5), box.cellHeight - gap + (gap ? 0 : 0.5));
+        const index = row * columns.length + column;
+        const left = box.left + column * box.cellWidth;
+        const top = box.top + row * box.cellHeight;
+        if (!Number.isNaN(values[index])) {
+          context.fillStyle = this.colour(values[index]);
+          context.fillRect(left, top, width, height);
+        } else if (estimate && !Number.isNaN(estimate[index])) {
+          context.fillStyle = this.colour(estimate[index]);
+          context.fillRect(left + (width - side) / 2, top + (height - side) / 2, side, side);
+        } else if (hatching) {
+          context.fillStyle = hatching;
+          context.fillRect(left, top, width, height);
+        }
       }
     }
     context.strokeStyle = this.theme.line;
     context.strokeRect(box.left - 0.5, box.top - 0.5, box.width, box.height);
+  }
+
+  hatching(context) {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 6;
+    const brush = tile.getContext("2d");
+    brush.strokeStyle = this.theme.text;
+    brush.globalAlpha = 0.35;
+    brush.beginPath();
+    for (const shift of [-3, 3, 9]) {
+      brush.moveTo(shift - 3, 6);
+      brush.lineTo(shift + 3, 0);
+    }
+    brush.stroke();
+    return context.createPattern(tile, "repeat");
   }
 
   drawTicks(context, box) {
@@ -222,14 +252,20 @@ class Heatmap {
   }
 
   describe(row, column) {
-    const { rows, columns, rowAxis, columnAxis, values, low, high, unit, heads } = this.data;
+    const { rows, columns, rowAxis, columnAxis, values, low, high, estimate, spread, missing, unit, heads } = this.data;
     const name = heads ? `L${row}H${column}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}`;
     const index = row * columns.length + column;
-    const interval = low && high ? ` (95 % ${number(low[index])} to ${number(high[index])})` : "";
-    return Number.isNaN(values[index]) ? `${name}: none` : `${name}: ${number(values[index])} ${unit}${interval}`;
+    if (!Number.isNaN(values[index])) {
+      const interval = low && high ? ` (95 % ${number(low[index])} to ${number(high[index])})` : "";
+      const around = spread ? ` ± ${number(spread[index])}` : "";
+      return `${name}: ${number(values[index])}${around} ${unit}${interval}${estimate ? ", exact" : ""}`;
+    }
+    if (estimate && !Number.isNaN(estimate[index])) return `${name}: ${number(estimate[index])} ${unit}, estimate`;
+    return `${name}: ${missing || "none"}`;
   }
 
   showTip(row, column) {
+    this.told = [row, column];
     this.tip.textContent = this.describe(row, column);
     this.tip.hidden = false;
     const x = this.box.left + (column + 1) * this.box.cellWidth + 6;

@@ -26,6 +26,10 @@ class Heatmap:
     `values[row, column]` in `unit`, with the ends of their 95 % intervals where there are some. `range` holds
     the colour scale's ends; `diverging` says that its middle is zero. `marked` cells get a
     frame. With `heads` a cell is called L16H7, otherwise by its row's and column's text.
+
+    With `estimate` the values are exact ones: where one is missing, the estimate is a small square in its place.
+    `spread` is the standard deviation of each value. With `missing`, the reason why a cell has no value at all, such
+    cells are hatched.
     """
 
     title: str
@@ -39,12 +43,26 @@ class Heatmap:
     diverging: bool = False
     low: NDArray[np.float32] | None = None
     high: NDArray[np.float32] | None = None
+    estimate: NDArray[np.float32] | None = None
+    spread: NDArray[np.float32] | None = None
+    missing: str = ""
     marked: Sequence[tuple[int, int]] = ()
     heads: bool = False
     square: bool = False
 
     def packed(self, clickable: bool) -> bytes:
-        """All in one piece, for heatmap.js: header length, JSON header padded to 4 bytes, float32 numbers."""
+        """All in one piece, for heatmap.js: header length, JSON header padded to 4 bytes, float32 numbers.
+
+        The header names the arrays in their order.
+        """
+        given = {
+            "values": self.values,
+            "low": self.low,
+            "high": self.high,
+            "estimate": self.estimate,
+            "spread": self.spread,
+        }
+        arrays = {name: array for name, array in given.items() if array is not None}
         header = {
             "title": self.title,
             "unit": self.unit,
@@ -58,11 +76,12 @@ class Heatmap:
             "heads": self.heads,
             "square": self.square,
             "clickable": clickable,
+            "missing": self.missing,
+            "arrays": list(arrays),
         }
         text = json.dumps(header, ensure_ascii=True).encode("ascii")
         text += b" " * (-len(text) % 4)
-        arrays = [array for array in (self.values, self.low, self.high) if array is not None]
-        numbers = b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays)
+        numbers = b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values())
         return struct.pack("<I", len(text)) + text + numbers
 
 

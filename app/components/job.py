@@ -1,6 +1,9 @@
 """From a request to its result: at once where it is saved, otherwise a job with progress and cancel."""
 
+from collections.abc import Callable
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.components.notice import error_box, quiet
 from backend.errors import Cancelled, LetterheadsError
@@ -11,67 +14,139 @@ from backend.service.client import Client, JobStatus
 # A short job is waited for, so that its result appears without the flicker of a progress bar.
 PATIENCE = 0.4
 POLL = 0.3
+# Room for a button beside two short lines: the picture below stays where it is when one of them changes.
+ROW_HEIGHT = 58
+
+Draw = Callable[[Result | None, bool], None]
 
 
-def result_of(client: Client, request: Request, place: str) -> Result | None:
+def result_of(
+    client: Client, request: Request, place: str, *, draw: Draw | None = None, start: str = ""
+) -> Result | None:
     """The result, or None while there is none; then progress, the error or a button to start again is shown.
 
-    Each `place` on the pages has one job at a time: a new request there cancels the one it replaces.
+    Each `place` on the pages has one job at a time: a new request there leaves the one it replaces. With `draw`
+    there is one picture in one place from the beginning to the end: it is given what is known so far (None: nothing)
+    and whether that is the whole result. With `start`, the text of a button, the job waits for a click on it.
     """
+    if start and _under_way(client, request, place) is None and client.find(request) is None:
+        with st.container():
+            _row().button(start, type="primary", on_click=_begin, args=(client, request, place))
+            _draw(draw, None, whole=False)
+        return None
+    answer = answer_of(client, request, place, draw)
+    if answer is None:
+        return None
+    # A fragment is a container too: what is drawn here takes the place of what was drawn while the job ran.
+    with st.container():
+        if isinstance(answer, Result):
+            if draw is not None:
+                with _row():
+                    quiet(f"Complete. Computed in {duration(answer.seconds)}.", f"complete {place}")
+            _draw(draw, answer, whole=True)
+            return answer
+        _show_end(answer, client, request, place)
+        if draw is not None:
+            job = _under_way(client, request, place)
+            draw(None if job is None else client.partial(job), False)
+    return None
+
+
+def answer_of(
+    client: Client, request: Request, place: str, draw: Draw | None = None
+) -> Result | LetterheadsError | None:
+    """As `result_of`, for what a page can do without: an error is returned and not shown."""
     try:
         saved = client.find(request)
         if saved is not None:
             return saved
-        job = _job(client, request, place)
+        if _under_way(client, request, place) is None:
+            _begin(client, request, place)
+        _, job = st.session_state["jobs"][place]
         if client.wait(job, PATIENCE).finished:
             return client.result(job)
-    except Cancelled:
-        quiet("Stopped.", f"stopped {place}")
-        st.button("Start again", key=f"again {place}", on_click=_forget, args=(place,))
     except LetterheadsError as error:
-        error_box(error, f"failed {place}")
-        st.button("Try again", key=f"again {place}", on_click=_forget, args=(place,))
-    else:
-        _progress(client, job, place)
+        return error
+    _follow(client, job, place, draw, dict(st.query_params))
     return None
 
 
-def _job(client: Client, request: Request, place: str) -> str:
-    """The job that runs `request` for this place, started if need be."""
+def _under_way(client: Client, request: Request, place: str) -> str | None:
+    """The job that runs `request` for this place, if it was started; one of another request is left."""
     jobs: dict[str, tuple[str, str]] = st.session_state.setdefault("jobs", {})
-    wanted = request.canonical()
     asked, job = jobs.get(place, ("", ""))
-    if asked != wanted:
-        if asked:
-            client.cancel(job)
-        job = client.submit(request)
-        jobs[place] = (wanted, job)
-    return job
+    if asked == request.canonical():
+        return job
+    if asked:
+        client.cancel(job)
+        del jobs[place]
+    return None
+
+
+def _begin(client: Client, request: Request, place: str) -> None:
+    st.session_state["jobs"][place] = (request.canonical(), client.submit(request))
 
 
 def _forget(place: str) -> None:
-    del st.session_state["jobs"][place]
+    st.session_state["jobs"].pop(place, None)
 
 
 @st.fragment(run_every=POLL)
-def _progress(client: Client, job: str, place: str) -> None:
+def _follow(client: Client, job: str, place: str, draw: Draw | None, address: dict[str, str]) -> None:
     status = client.status(job)
-    if status.finished:
+    # A click in the picture may have changed the address, which the whole page is about.
+    if status.finished or dict(st.query_params) != address:
         st.rerun()
-    st.progress(min(1.0, status.done / status.total) if status.total else 0.0)
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    with left:
-        quiet(_how_far(status), f"progress {place}")
-    right.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,), width="stretch")
+    with _row():
+        with st.container():
+            st.progress(min(1.0, status.done / status.total) if status.total else 0.0)
+            quiet(_how_far(status), f"progress {place}")
+        st.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,))
+    if draw is not None:
+        draw(client.partial(job), False)
+
+
+def _show_end(error: LetterheadsError, client: Client, request: Request, place: str) -> None:
+    """What ended a job without a result, and a way on. A long job goes on where it stopped."""
+    if isinstance(error, Cancelled):
+        with _row():
+            st.button("Go on", key=f"again {place}", on_click=_begin, args=(client, request, place))
+            quiet("Stopped. What was finished is kept.", f"stopped {place}")
+        return
+    error_box(error, f"failed {place}")
+    st.button("Try again", key=f"again {place}", on_click=_forget, args=(place,))
+
+
+def _row() -> DeltaGenerator:
+    return st.container(
+        horizontal=True, vertical_alignment="center", wrap=False, height=ROW_HEIGHT, border=False
+    )
+
+
+def _draw(draw: Draw | None, known: Result | None, *, whole: bool) -> None:
+    if draw is not None:
+        draw(known, whole)
 
 
 def _how_far(status: JobStatus) -> str:
     message = status.message or ("Waiting for the job before it" if status.state == "queued" else "Working")
-    return " · ".join([message, *_steps(status.done, status.total), f"{status.seconds:.0f} s"])
+    left = f"about {duration(status.left)} left" if status.left is not None else duration(status.seconds)
+    return " · ".join([message, *_steps(status.done, status.total), left])
 
 
 def _steps(done: int, total: int) -> list[str]:
-    """How many steps of how many; so many can only be bytes."""
+    """How many steps of how many; so many can only be bytes, or rows of a large computation."""
     if not total:
         return []
-    return [f"{done / 1e9:.2f} of {total / 1e9:.2f} GB" if total > 10**7 else f"{done} of {total}"]
+    return [f"{done / total:.0%}" if total > 9999 else f"{done} of {total}"]
+
+
+def duration(seconds: float) -> str:
+    """In the unit that says it in one or two digits.
+
+    >>> duration(0.26), duration(41), duration(130)
+    ('0.3 s', '41 s', '2 min')
+    """
+    if seconds < 100:
+        return f"{seconds:.{1 if seconds < 1 else 0}f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,7 @@
 """Nodes as a table: the keyboard's way to a head."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -9,24 +10,43 @@ from app.figures.net import Node
 from app.navigation import open_head
 
 
-def node_table(nodes: Sequence[Node], columns: Mapping[str, Sequence[float]], key: str) -> None:
-    """A row for each node and a column for each name of `columns`, in logits. Selecting a head opens it."""
+def open_node(node: Node) -> None:
+    """Go to the node's page if it is a head, from a callback."""
+    if node.layer is not None and node.head is not None:
+        open_head(node.layer, node.head)
 
-    def opened() -> None:
+
+def node_table(
+    nodes: Sequence[Node],
+    columns: Mapping[str, Sequence[float] | Sequence[str]],
+    key: str,
+    on_pick: Callable[[Node], None] = open_node,
+) -> None:
+    """A row for each node and a column for each name of `columns`. Selecting a row picks its node."""
+
+    def picked() -> None:
         for row in st.session_state[key]["selection"]["rows"]:
-            node = nodes[row]
-            if node.layer is not None and node.head is not None:
-                open_head(node.layer, node.head)
+            on_pick(nodes[row])
 
     table = pd.DataFrame({"node": [node.name for node in nodes], **columns})
-    number = st.column_config.NumberColumn(format="%+.3f")
+    numbers = table.select_dtypes("number")
+    number = st.column_config.NumberColumn(format=f"%+.{_decimals(numbers.abs().max(axis=None))}f")
     st.dataframe(
         table,
         hide_index=True,
         key=key,
-        on_select=opened,
+        on_select=picked,
         selection_mode="single-row",
         height=min(420, 36 * (len(nodes) + 1) + 2),
-        column_config=dict.fromkeys(columns, number),
+        column_config=dict.fromkeys(numbers, number),
         alt="The nodes with the largest values",
     )
+
+
+def _decimals(largest: float) -> int:
+    """Three, or as many as it takes to tell small values apart.
+
+    >>> _decimals(1.5), _decimals(0.002)
+    (3, 5)
+    """
+    return 3 if not largest > 0 else max(3, 2 - math.floor(math.log10(largest)))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.results.request import HeadRef
+
 
 @dataclass(frozen=True)
 class Node:
@@ -15,6 +17,21 @@ class Node:
     value: float
     layer: int | None
     head: int | None
+
+    @classmethod
+    def named(cls, name: str, value: float) -> "Node":
+        """The node of this name.
+
+        >>> Node.named("MLP 16", 0.5)
+        Node(name='MLP 16', value=0.5, layer=16, head=None)
+        """
+        kind, _, layer = name.partition(" ")
+        if kind == "MLP":
+            return cls(name, value, int(layer), None)
+        if not name.startswith("L"):
+            return cls(name, value, None, None)
+        head = HeadRef.parse(name)
+        return cls(name, value, head.layer, head.head)
 
 
 def net_effect(values: NDArray[np.float32], label: int) -> NDArray[np.float32]:

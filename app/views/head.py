@@ -4,25 +4,20 @@ import numpy as np
 import streamlit as st
 
 from app.components.frame import open_page, show_question
-from app.components.head_choice import choose_head, choose_reading, existing_head
+from app.components.head_choice import choose_head, choose_reading, head_in_hand, paths_link, target_of
 from app.components.heatmap import Heatmap, show_heatmap
 from app.components.job import result_of
 from app.components.notice import quiet
 from app.components.provenance import show_provenance
 from app.components.tokens import tokens_by_value
 from app.figures.labels import written_bars
-from app.figures.net import net_effect, strongest_head
+from app.figures.net import net_effect
 from app.selection import Selection
 from backend.results.request import HeadRef
 from backend.results.result import Result
 
 # A pattern larger than this is shown for its last tokens only: cells would be too small to point at.
 MOST_TOKENS = 300
-
-
-def target_of(result: Result, selection: Selection) -> str:
-    """The letter that net effects are about: the right one, or the predicted one where none is known."""
-    return selection.right or str(result.scalars["predicted"])
 
 
 def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
@@ -95,14 +90,10 @@ client, selection = open_page(
 show_question(selection)
 overview = result_of(client, selection.ask("attribution"), "attribution")
 if overview:
-    shape = overview["heads"].shape
-    head = existing_head(selection, shape)
-    if head is None:
-        place = selection.labels.index(target_of(overview, selection))
-        head = HeadRef(*strongest_head(net_effect(overview["heads"], place)))
-        quiet(f"{head} has the largest net effect on {selection.labels[place]} of all heads.", "strongest")
-    choose_head(head, shape)
+    head = head_in_hand(overview, selection)
+    choose_head(head, overview["heads"].shape)
     st.header(str(head))
+    paths_link(head)
     params = {"head": [head.layer, head.head]}
     written = result_of(client, selection.ask("attribution", **params), "head attribution")
     if written:

@@ -2,36 +2,21 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from app.components.frame import open_page, show_question
-from app.components.heatmap import Heatmap, head_grid, show_heatmap
-from app.components.job import result_of
+from app.components.job import Draw, answer_of, duration, result_of
 from app.components.notice import quiet, sentence
 from app.components.patch_choice import choose_corruption, choose_metric
+from app.components.patch_picture import place_of, show_effects
 from app.components.provenance import show_provenance
-from app.figures.patched import effect, effect_name
-from app.navigation import open_head
-from app.patching_names import (
-    COMPONENTS,
-    DIRECTIONS,
-    POSITIONS,
-    SHOWN,
-    WITHOUT_HEADS,
-)
+from app.figures.agreement import agreement, comparable, rank_correlation
+from app.figures.patched import Effects, effects_of
+from app.patching_names import COMPONENTS, DIRECTIONS, POSITIONS, SHOWN, WITHOUT_HEADS
 from app.selection import Selection
-from app.state import bound, change
+from app.state import MAX_DRAWS, bound
+from backend.errors import LetterheadsError
 from backend.results.result import Result
-
-Values = NDArray[np.float32]
-HOW_TO_READ = {
-    "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
-    "itself, 0 changes nothing. What is far from 0 suffices.",
-    "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
-    "0 changes nothing. What is far from 0 is necessary.",
-}
 
 
 def controls(selection: Selection) -> dict[str, Any] | None:
@@ -39,11 +24,20 @@ def controls(selection: Selection) -> dict[str, Any] | None:
     chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
     corruption = choose_corruption(first, selection)
+    if chosen.corruption != "text":
+        first.number_input(
+            "Draws",
+            1,
+            MAX_DRAWS,
+            width=80,
+            help="How many corrupted prompts: with several, the mean over them is shown, and the spread on hovering.",
+            **bound("draws", chosen.draws),
+        )
     first.selectbox(
         "Component",
         COMPONENTS,
         format_func=COMPONENTS.__getitem__,
-        width=270,
+        width=250,
         **bound("component", chosen.component),
     )
     first.segmented_control(
@@ -61,7 +55,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
         POSITIONS,
         format_func=POSITIONS.__getitem__,
         required=True,
-        help="All tokens takes minutes for components with heads.",
+        help="All tokens can take minutes for components with heads.",
         **bound("where", chosen.where),
     )
     second.segmented_control(
@@ -69,6 +63,8 @@ def controls(selection: Selection) -> dict[str, Any] | None:
     )
     if corruption is None:
         return None
+    if chosen.corruption != "text" and chosen.draws > 1:
+        corruption["draws"] = chosen.draws
     return {
         "corruption": corruption,
         "component": chosen.component,
@@ -78,9 +74,24 @@ def controls(selection: Selection) -> dict[str, Any] | None:
     }
 
 
-def show_runs(result: Result) -> None:
-    scalars = result.scalars
-    unit = result.arrays["values"].unit
+def effects_in(
+    known: Result | None, estimate: Result | None, selection: Selection, *, whole: bool
+) -> Effects | None:
+    """What the results tell of the chosen cells, as it was chosen to be shown."""
+    chosen = selection.chosen
+    return effects_of(
+        known, estimate, chosen.component, chosen.direction, chosen.where, chosen.shown, whole=whole
+    )
+
+
+def unit_of(told: Result, component: str) -> str:
+    """The metric's own; the arrays of an estimate are called by their components."""
+    return told.arrays["values" if "values" in told.arrays else component].unit
+
+
+def show_runs(told: Result, unit: str) -> None:
+    """The two runs unpatched."""
+    scalars = told.scalars
     sentence(
         "Clean run: ",
         f"{scalars['clean']:+.3f} {unit}",
@@ -93,65 +104,51 @@ def show_runs(result: Result) -> None:
     )
 
 
-def name_of(result: Result, selection: Selection) -> str:
-    shown = effect_name(selection.chosen.direction, selection.chosen.shown)
-    return f"{shown}: {COMPONENTS[selection.chosen.component]}, {selection.chosen.direction}"
+def picture(estimate: Result | None, selection: Selection) -> Draw:
+    """What draws the cells that are exact so far, and the estimates of the others."""
+    chosen = selection.chosen
+
+    def draw(known: Result | None, whole: bool) -> None:
+        effects = effects_in(known, estimate, selection, whole=whole)
+        told = known or estimate
+        if effects is None or told is None:
+            return
+        unit = unit_of(told, chosen.component)
+        show_runs(told, unit)
+        show_effects(effects, "share" if chosen.shown == "recovered" else unit, selection)
+
+    return draw
 
 
-def show_heads(result: Result, values: Values, selection: Selection) -> None:
-    """Layer x head at one position; with several positions, beside it layer x position of the strongest head."""
-    positions = result.scalars["positions"]
-    tokens = result.ticks["position"]
-    place = len(positions) - 1
-    if len(positions) > 1:
-        if selection.chosen.place in positions:
-            place = positions.index(selection.chosen.place)
-        strongest = np.take_along_axis(values, np.abs(values).argmax(1)[:, None], 1)[:, 0]
-        show_positions(
-            result,
-            strongest,
-            selection,
-            "the head that does most",
-            lambda _, column: change(place=positions[column]),
+def start_button(estimate: Result | None, selection: Selection) -> str:
+    """What is on the button that a long sweep waits for; nothing for one that starts by itself."""
+    chosen = selection.chosen
+    if chosen.where == "final" or chosen.component in WITHOUT_HEADS:
+        return ""
+    seconds = estimate.scalars.get("sweep_seconds", {}).get(chosen.component) if estimate else None
+    return "Run the exact sweep" + (f" (about {duration(seconds)})" if seconds else "")
+
+
+def show_agreement(result: Result, estimate: Result, selection: Selection) -> None:
+    """The estimates of the cells in view against their exact values."""
+    chosen = selection.chosen
+    effects = effects_in(result, estimate, selection, whole=True)
+    if effects is None or not comparable(effects.estimate, effects.exact).any():
+        return
+    if chosen.component not in WITHOUT_HEADS:
+        effects = effects.at(place_of(effects))
+    axis = result.arrays["values"].axes[1].replace("_", " ")
+    numbers = effects.positions if axis == "position" else range(effects.exact.shape[1])
+    names = [f"layer {layer}, {axis} {number}" for layer in range(len(effects.exact)) for number in numbers]
+    with st.expander("Estimate against exact values"):
+        unit = "share" if chosen.shown == "recovered" else unit_of(result, chosen.component)
+        figure = agreement(effects.estimate, effects.exact, names, unit)
+        st.plotly_chart(figure, key="agreement", alt="Scatter of estimates against exact values")
+        correlation = rank_correlation(effects.estimate, effects.exact)
+        st.caption(
+            f"Rank correlation {correlation:.2f}. On the dashed line the estimate would be right. Cells where both "
+            "runs are still alike are left out."
         )
-        st.caption("Each cell holds its strongest head. Click one to see the heads at its token below.")
-    grid = head_grid(
-        f"{name_of(result, selection)}, at token {positions[place] + 1}, {tokens[place].strip()!r}",
-        unit_of(result, selection),
-        values[:, :, place],
-        diverging=True,
-    )
-    has_kv_heads = result.arrays["values"].axes[1] == "kv_head"
-    show_heatmap(grid, "patched heads", on_pick=None if has_kv_heads else open_head)
-    st.caption(
-        "Columns are kv heads, which several heads share."
-        if has_kv_heads
-        else "Click a cell to open that head."
-    )
-
-
-def show_positions(
-    result: Result, values: Values, selection: Selection, what: str, on_pick: Any = None
-) -> None:
-    """Layer x position, tokens as ticks."""
-    largest = float(np.nanmax(np.abs(values))) or 1.0
-    tokens = [token.strip() or repr(token)[1:-1] for token in result.ticks["position"]]
-    heatmap = Heatmap(
-        title=f"{name_of(result, selection)}, {what}",
-        unit=unit_of(result, selection),
-        values=np.ascontiguousarray(values, np.float32),
-        rows=result.ticks["layer"],
-        columns=tokens,
-        row_axis="layer",
-        column_axis="token",
-        range=(-largest, largest),
-        diverging=True,
-    )
-    show_heatmap(heatmap, "patched positions", on_pick=on_pick)
-
-
-def unit_of(result: Result, selection: Selection) -> str:
-    return result.arrays[selection.chosen.shown].unit
 
 
 client, selection = open_page(
@@ -164,20 +161,23 @@ params = controls(selection)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()
-result = result_of(client, selection.ask("patching", **params), "patching")
+pair = {name: params[name] for name in ("corruption", "metric", "direction")}
+estimate = answer_of(client, selection.ask("attribution_patching", **pair), "estimate")
+if estimate is None:
+    st.stop()
+if isinstance(estimate, LetterheadsError):
+    quiet(f"Without estimates: {estimate}", "no estimate")
+    estimate = None
+result = result_of(
+    client,
+    selection.ask("patching", **params),
+    "patching",
+    draw=picture(estimate, selection),
+    start=start_button(estimate, selection),
+)
 if result:
-    show_runs(result)
-    values = effect(result, selection.chosen.direction, selection.chosen.shown)
-    if np.isnan(values).all():
-        quiet(
-            "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
-            "nothing",
-        )
-    elif selection.chosen.component in WITHOUT_HEADS:
-        show_positions(result, values, selection, "every layer and token")
-    else:
-        show_heads(result, values, selection)
-    st.caption(HOW_TO_READ[selection.chosen.direction])
+    if estimate:
+        show_agreement(result, estimate, selection)
     skipped, cells = result.scalars["cells_skipped"], result.scalars["cells"]
     quiet(
         f"{cells:,} cells, {skipped:,} of them not run because they cannot change the answer; engine "

@@ -5,7 +5,9 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING
 from backend.analyses.check_model import CHECK_MODEL
-from backend.analyses.patching import PATCHING
+from backend.analyses.effects import EFFECTS
+from backend.analyses.patching import PATCHING, PATCHING_COST
+from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.self_check import SELF_CHECK
 from backend.errors import RequestError, shown
@@ -17,6 +19,9 @@ ANALYSES: dict[str, Analysis] = {
         ATTRIBUTION,
         ATTENTION,
         PATCHING,
+        PATCHING_COST,
+        EFFECTS,
+        PATHS,
         ATTRIBUTION_PATCHING,
         CHECK_MODEL,
         SELF_CHECK,

@@ -38,8 +38,11 @@ KINDS = (
 
 
 def value_norms(instrument: Instrument, trace: Trace, layer: int) -> Float[Tensor, "head position"]:
-    """||v_s W_O|| for each head and source token: how much there is to read."""
-    output = instrument.weights.output(layer)
+    """||v_s W_O|| for each head and source token: how much there is for the final token to read.
+
+    A norm after attention counts as part of W_O, its scale frozen at the final token.
+    """
+    output, _ = instrument.weights.written(layer, trace.z[layer, -1])
     values = values_for_heads(trace, layer).to(output.device)
     norms = [(values[head] @ output[:, head].T).norm(dim=-1) for head in range(values.shape[0])]
     return torch.stack(norms).cpu()

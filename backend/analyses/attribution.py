@@ -2,7 +2,8 @@
 
 l_n = W_U (g * n_t * s) with the final norm's scale s frozen at the clean run, less its mean over the vocabulary
 (Lieberum et al. 2023, section 3; Elhage et al. 2021). The parts add up to the model's own centred logits; how
-nearly is the identity error.
+nearly is the identity error. A norm after attention has its scale frozen too. Where a model puts a soft cap or a
+scaling after the unembedding, the logits are those before it.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Attribution:
     Attributes:
         heads, mlps, embedding, bias: what each node wrote for each label.
         readout: per layer, what a head's `z` is multiplied with to give its attribution.
-        identity_error: the largest difference, over labels, between the sum of all and the model's own logits.
+        identity_error: the largest difference, over labels, between the sum of all and the model's own logits (before
+            a soft cap or scaling).
     """
 
     heads: Float[Tensor, "layer head label"]
@@ -56,12 +58,11 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
     directions = weights.label_directions(answer_ids, norm)
     readout, bias = [], torch.zeros(len(answer_ids))
     for layer in range(instrument.shape.layers):
-        output = weights.output(layer)
+        output, offset = weights.written(layer, trace.z[layer, -1])
         flat = directions.to(output.device) @ output.flatten(1)
         readout.append(flat.view(-1, *output.shape[1:]).cpu())
-        output_bias = weights.output_bias(layer)
-        if output_bias is not None:
-            bias = bias + (directions.to(output_bias.device) @ output_bias).cpu()
+        if offset is not None:
+            bias = bias + (directions.to(offset.device) @ offset).cpu()
     directions = directions.cpu()
     if norm.bias is not None:
         rows = weights.unembedding(answer_ids) - weights.unembedding_mean()
@@ -74,7 +75,7 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
     mlps = trace.mlp_out[:, -1] @ directions.T
     embedding = directions @ trace.resid_pre[0, -1]
     total = heads.sum((0, 1)) + mlps.sum(0) + embedding + bias
-    logits = trace.logits[list(answer_ids)] - trace.logits.mean()
+    logits = trace.unembedded[list(answer_ids)] - trace.unembedded.mean()
     return Attribution(heads, mlps, embedding, bias, readout, float((total - logits).abs().max()))
 
 
@@ -124,6 +125,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         scalars={
             **answer_scalars(trace, prompt),
             "head": None if head is None else str(head),
+            "before_cap": not instrument.weights.logits_are_unembedded,
         },
         checks=checks,
     )
@@ -147,7 +149,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     return Findings(
         arrays=arrays,
         ticks=layer_head_ticks(instrument),
-        scalars={"count": len(nets)},
+        scalars={"count": len(nets), "before_cap": not instrument.weights.logits_are_unembedded},
         checks={"identity_error": (max(errors), tolerance(instrument).identity)},
     )
 

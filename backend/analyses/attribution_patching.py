@@ -15,13 +15,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.pairs import PAIR_PARAMS, Pair, pair_scalars, pairs_of
-from backend.analyses.patching import DIRECTIONS
+from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import COMPONENTS, Cell, all_cells, changing, first_difference, sweep
+from backend.engine.sweep import (
+    COMPONENTS,
+    Cell,
+    Pairing,
+    all_cells,
+    each_alone,
+    experiments,
+    run_source,
+    sweep,
+)
 from backend.errors import RequestError, shown
 from backend.progress import Progress
 
@@ -57,13 +65,13 @@ class Plan:
     @property
     def runs(self) -> list[tuple[Ids, Ids]]:
         """For each pair the run that is changed and the one that values come from."""
-        ends = [(pair.other.token_ids, pair.clean.prompt.token_ids) for pair in self.pairs]
-        return ends if self.direction == "denoise" else [(clean, other) for other, clean in ends]
+        found = [pair.runs(self.direction) for pair in self.pairs]
+        return [(runs.base, runs.source) for runs in found]
 
     @property
     def first(self) -> int:
         """The first position where any of the pairs differs."""
-        return min(first_difference(base, source) for base, source in self.runs)
+        return min(Pairing(base, source).first for base, source in self.runs)
 
 
 @dataclass(frozen=True)
@@ -203,6 +211,7 @@ def _from_base(
     GradDrop's mean of |I| is over the layers but one: with its own layer dropped, a node inside it has no way to the
     metric.
     """
+<<<<<<< HEAD
     pair, layers, share = chosen.pairs[0], instrument.shape.layers, 1 / len(chosen.pairs)
     sources = [source for base, source in chosen.runs if base == base_ids]
     base = instrument.trace(base_ids, progress)
@@ -221,6 +230,30 @@ def _from_base(
                 sizes = {name: values.abs() for name, values in estimate.items()}
                 _add(magnitudes, sizes, first, share / max(1, layers - 1))
     return float((labels.detach() - base.logits[list(pair.token_ids)]).abs().max())
+=======
+    layers, count = instrument.shape.layers, len(chosen.pairs)
+    found: dict[str, Tensor] = {}
+    magnitudes: dict[str, Tensor] = {}
+    errors = []
+    for base_ids in dict.fromkeys(base for base, _ in chosen.runs):
+        sources = [source for base, source in chosen.runs if base == base_ids]
+        base = instrument.trace(base_ids, progress)
+        graph = forward(instrument, base_ids, progress)
+        errors.append(float((graph.logits.detach() - base.logits).abs().max()))
+        value = _value(instrument, chosen.pairs[0], graph.logits)
+        for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
+            gradients = graph.gradients(value, progress, dropped)
+            for source_ids in sources:
+                source = instrument.trace(source_ids, progress)
+                estimate = changes(base, source, gradients, qk_fix=chosen.qk_fix)
+                first = Pairing(base_ids, source_ids).first
+                if dropped is None:
+                    _add(found, estimate, first, 1 / count)
+                else:
+                    sizes = {name: values.abs() for name, values in estimate.items()}
+                    _add(magnitudes, sizes, first, 1 / count / max(1, layers - 1))
+    return Estimates(found, magnitudes, max(errors))
+>>>>>>> main
 
 
 def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, share: float) -> None:
@@ -234,8 +267,10 @@ def _nominated(instrument: Instrument, chosen: Plan, verify: Verify, estimates: 
     """Only cells that can change something: of the others everybody knows that it is nothing."""
     cells = all_cells(verify.component, instrument.shape, verify.positions)
     values = estimates.changes[verify.component][..., list(verify.positions)].flatten()
-    tokens = len(chosen.pairs[0].other.token_ids)
-    numbers = changing(instrument, tokens, verify.component, cells, chosen.first)
+    base, source = min(chosen.runs, key=lambda pair: Pairing(*pair).first)
+    sets = each_alone(verify.component, cells)
+    run = experiments(instrument, base, run_source(instrument, base, source), sets)
+    numbers = [experiment.number for experiment in run]
     top = sorted(numbers, key=lambda number: -float(values[number].abs()))[: verify.top]
     others = sorted(set(numbers) - set(top))
     drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))

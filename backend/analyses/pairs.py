@@ -12,10 +12,38 @@ from backend.analyses.analysis import Task
 from backend.analyses.corruptions import Clean, Corrupted, draws
 from backend.analyses.metrics import ChosenMetric, Readings, chosen_metric
 from backend.engine.instrument import Instrument
+from backend.engine.sweep import Pairing, RunSource, run_source
 from backend.questions.prompt import Prompt
 
 PAIR_PARAMS = ("corruption", "metric")
 DEFAULT_CORRUPTION = {"kind": "swap_options"}
+
+
+DIRECTIONS = ("denoise", "noise")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A pair in one direction.
+
+    Attributes:
+        base, source: the token ids of the run that is changed and of the run that the values come from.
+        match: for each base position the source position that stands for it; None where there is none.
+        places: for each position of the clean prompt the base position; None where it cannot be patched.
+    """
+
+    base: tuple[int, ...]
+    source: tuple[int, ...]
+    match: tuple[int | None, ...]
+    places: tuple[int | None, ...]
+
+    def first_difference(self) -> int:
+        """The first position at which the runs may differ."""
+        return Pairing(self.base, self.source, self.match).first
+
+    def run_source(self, instrument: Instrument) -> RunSource:
+        """The source run's activations, at base positions."""
+        return run_source(instrument, self.base, self.source, self.match)
 
 
 @dataclass(frozen=True)
@@ -35,6 +63,18 @@ class Pair:
     def vocabulary(self) -> bool:
         """Whether the metric needs the log of the sum of exp over all tokens too."""
         return self.metric.metric.vocabulary
+
+    def runs(self, direction: str) -> Runs:
+        """Denoise: a clean activation into the corrupted run. Noise: the reverse."""
+        clean, other, match = self.clean.prompt.token_ids, self.other.token_ids, self.other.match
+        if direction == "noise":
+            places = tuple(None if there is None else here for here, there in enumerate(match))
+            return Runs(base=clean, source=other, match=match, places=places)
+        back: list[int | None] = [None] * len(other)
+        for here, there in enumerate(match):
+            if there is not None:
+                back[there] = here
+        return Runs(base=other, source=clean, match=tuple(back), places=match)
 
     def reference(self, instrument: Instrument) -> Float[Tensor, " label"]:
         """The clean run's logits of the labels."""
@@ -56,19 +96,24 @@ class Pair:
 
 
 def pairs_of(instrument: Instrument, task: Task, number: int, prompt: Prompt) -> list[Pair]:
-    """The pairs of the task's question `number`, one for each corrupted prompt drawn. Raises RequestError."""
+    """The pairs of the task's question `number`, one for each corrupted prompt drawn. Raises RequestError.
+
+    A metric that does not say which label it is of is one of the right label.
+    """
     params = task.request.params
     clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
-    metric = chosen_metric(with_label(params.get("metric", {"kind": "net_logit"}), prompt), prompt.labels)
+    metric = params.get("metric", {"kind": "net_logit"})
+    if isinstance(metric, Mapping) and "label" not in metric and metric.get("kind") != "kl":
+        metric = {**metric, "label": _label(instrument, prompt)}
     others = draws(instrument, clean, params.get("corruption", DEFAULT_CORRUPTION))
-    return [Pair(clean, other, metric) for other in others]
+    return [Pair(clean, other, chosen_metric(metric, prompt.labels)) for other in others]
 
 
-def with_label(data: object, prompt: Prompt) -> object:
-    """A metric that does not say of which label is one of the right label's, of the first where none is right."""
-    if not isinstance(data, Mapping) or "label" in data or data.get("kind") == "kl":
-        return data
-    return {**data, "label": prompt.labels[prompt.answer or 0]}
+def _label(instrument: Instrument, prompt: Prompt) -> str:
+    """The right label; where none is right, the likeliest."""
+    if prompt.answer is not None:
+        return prompt.labels[prompt.answer]
+    return prompt.labels[int(instrument.trace(prompt.token_ids).logits[list(prompt.answer_ids)].argmax())]
 
 
 def pair_scalars(pairs: list[Pair], ends: list[tuple[float, float]]) -> dict[str, Any]:

@@ -5,211 +5,258 @@ is necessary (Heimersheim & Nanda 2024, arXiv 2404.15255). The corrupted run is 
 (Lieberum et al. 2023).
 """
 
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.corruptions import Clean, Corrupted, corrupted
-from backend.analyses.metrics import ChosenMetric, Readings, chosen_metric
+from backend.analyses.budget import Budget, chosen_budget, expected_seconds, refuse_beyond
+from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, Runs, pair_scalars, pairs_of
+from backend.analyses.resumable import Board
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
     Cell,
+    Estimate,
+    Node,
     Swept,
+    Wanted,
     all_cells,
-    changing,
-    first_difference,
+    estimate,
+    experiments,
     recheck,
-    sweep,
 )
-from backend.engine.trace import trace
 from backend.errors import RequestError, shown
 from backend.progress import Progress
 from backend.questions.prompt import Prompt
-from backend.results.checkpoint import Checkpoint
 
-DIRECTIONS = ("denoise", "noise")
-SAVE_SECONDS = 2.0
-PARAMS = ("corruption", "component", "direction", "metric", "positions")
+PARAMS = (*PAIR_PARAMS, "component", "direction", "positions", "budget")
+RECHECKED = 6
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One corrupted prompt's sweep: its runs, and for each cell of the grid what is patched (nothing: refused)."""
+
+    pair: Pair
+    runs: Runs
+    sets: list[list[Node]]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One sweep with everything decided.
+    """A request with everything decided.
 
     Attributes:
-        base, source: the token ids of the run that is changed and of the run that the values come from.
         positions: of the clean prompt, those swept.
         cells: every cell at those positions, in the order of the component's axes.
+        draws: one sweep for each corrupted prompt.
     """
 
-    clean: Clean
-    other: Corrupted
+    prompt: Prompt
     component: str
     direction: str
-    metric: ChosenMetric
     positions: tuple[int, ...]
-    cells: tuple[Cell, ...]
+    cells: list[Cell]
+    draws: list[Draw]
+    budget: Budget
 
     @property
-    def base(self) -> tuple[int, ...]:
-        return self.other.token_ids if self.direction == "denoise" else self.clean.prompt.token_ids
+    def wanted(self) -> Wanted:
+        """What the sweeps are to tell."""
+        pair = self.draws[0].pair
+        return Wanted(pair.token_ids, pair.vocabulary)
 
-    @property
-    def source(self) -> tuple[int, ...]:
-        return self.clean.prompt.token_ids if self.direction == "denoise" else self.other.token_ids
+    def estimates(self, instrument: Instrument) -> list[Estimate]:
+        """What each draw costs. Raises ResourceError where one cell alone is too large for the memory."""
+        return [
+            estimate(
+                instrument, draw.runs.base, draw.runs.run_source(instrument), draw.sets, self.budget.bytes
+            )
+            for draw in self.draws
+        ]
 
 
 def plan(instrument: Instrument, task: Task) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
     (prompt,) = task.prompts(instrument)
-    clean = Clean(task.questions[0], task.request.prompt, task.shots[0], prompt)
-    component = _one_of("component", params.get("component", "z"), COMPONENTS)
-    other = corrupted(instrument, clean, params.get("corruption", {"kind": "swap_options"}))
-    if not other.aligned:
-        raise RequestError(
-            f"The corrupted prompt ({other.note}) has other tokens in other places than the clean one, so its "
-            "positions cannot be patched. Choose a corruption of equal length, such as swap_options."
-        )
+    component = one_of("component", params.get("component", "z"), COMPONENTS)
+    direction = one_of("direction", params.get("direction", "denoise"), DIRECTIONS)
     positions = _positions(params.get("positions", "all"), prompt)
-    return Plan(
-        clean=clean,
-        other=other,
-        component=component,
-        direction=_one_of("direction", params.get("direction", "denoise"), DIRECTIONS),
-        metric=chosen_metric(params.get("metric", _default_metric(instrument, prompt)), prompt.labels),
-        positions=positions,
-        cells=tuple(all_cells(component, instrument.shape, positions)),
-    )
+    cells = all_cells(component, instrument.shape, positions)
+    draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
+    if not any(nodes for draw in draws for nodes in draw.sets):
+        raise RequestError(
+            "None of the chosen positions has a counterpart in the corrupted prompt, so nothing can be patched. "
+            "Choose other positions, or a corruption of equal length such as swap_options."
+        )
+    budget = chosen_budget(params.get("budget", {}))
+    return Plan(prompt, component, direction, positions, cells, draws, budget)
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """One sweep, re-checked on a handful of cells against whole forward passes.
+    """One sweep for each corrupted prompt, re-checked on a handful of cells against whole forward passes.
 
     Arrays: `values` and `recovered`, with the component's axes; recovered is (value - corrupted) / (clean - corrupted).
+    Over several corrupted prompts they are means, and `values_spread`, `recovered_spread` the standard deviations. NaN
+    where a position has no counterpart in a corrupted prompt.
     """
     chosen = plan(instrument, task)
-    ids = chosen.clean.prompt.answer_ids
-    vocabulary = chosen.metric.metric.vocabulary
-    swept = _sweep(instrument, chosen, progress, task.checkpoint)
+    for draw, found in zip(chosen.draws, chosen.estimates(instrument), strict=True):
+        source = draw.runs.run_source(instrument)
+        run = experiments(instrument, draw.runs.base, source, draw.sets)
+        refuse_beyond(instrument, chosen.budget, found, len(draw.runs.base), run)
+    picture = _Picture(instrument, chosen)
+    sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
+    board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
+    swept: list[Swept] = []
+    for number, draw in enumerate(chosen.draws):
+        source = draw.runs.run_source(instrument)
+        swept.append(
+            board.sweep(
+                instrument,
+                draw.runs.base,
+                source,
+                draw.sets,
+                chosen.wanted,
+                number,
+                progress,
+                chosen.budget.bytes,
+            )
+        )
     progress("Re-checking some cells against whole passes")
-    oracle_error = recheck(
-        instrument, chosen.base, chosen.source, chosen.component, chosen.cells, ids, swept=swept
-    )
-    reference = instrument.trace(chosen.clean.prompt.token_ids).logits
-    ends = _read_ends(instrument, chosen, reference, vocabulary=vocabulary)
-    clean, corrupt = (float(value) for value in chosen.metric(ends))
-    values = chosen.metric(Readings(swept.logits, swept.logsumexp, reference[list(ids)]))
-    heads = COMPONENTS[chosen.component].head_count(instrument.shape)
-    axes = COMPONENTS[chosen.component].axes
-    shape = [instrument.shape.layers, *([] if heads is None else [heads]), len(chosen.positions)]
-    grid = values.reshape(shape)
-    ticks = layer_head_ticks(instrument)
+    errors = [
+        recheck(
+            instrument,
+            draw.runs.base,
+            draw.runs.run_source(instrument),
+            draw.sets,
+            chosen.wanted,
+            found,
+            count=max(2, RECHECKED // len(swept)),
+        )
+        for draw, found in zip(chosen.draws, swept, strict=True)
+    ]
+    checks = {"oracle_error": (max(errors), tolerance(instrument).logits)}
+    return picture.findings(board, swept[0].engine, checks)
+
+
+def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """What `run` of the same request would take on this machine. Scalars `seconds`, `bytes`, `cells`."""
+    found = plan(instrument, task).estimates(instrument)
+    progress("Measuring this machine")
     return Findings(
-        arrays={
-            "values": array(grid, axes, chosen.metric.metric.unit),
-            "recovered": array(_recovered(grid, clean, corrupt), axes, "share"),
-        },
-        ticks={
-            "layer": ticks["layer"],
-            **({} if heads is None else {axes[1]: tuple(str(head) for head in range(heads))}),
-            "position": tuple(chosen.clean.prompt.tokens[position] for position in chosen.positions),
-        },
         scalars={
-            **prompt_scalars(chosen.clean.prompt),
+            "seconds": sum(expected_seconds(instrument, part.flops) for part in found),
+            "bytes": max(part.peak_bytes for part in found),
+            "cells": sum(part.cells for part in found),
+        }
+    )
+
+
+class _Picture:
+    """Turns labels' logits into findings, again and again as more of them are known."""
+
+    def __init__(self, instrument: Instrument, chosen: Plan) -> None:
+        self._instrument = instrument
+        self._chosen = chosen
+        self._ends = [draw.pair.ends(instrument) for draw in chosen.draws]
+
+    @cached_property
+    def _fixed(self) -> dict[str, Any]:
+        """The scalars that do not wait for the sweep."""
+        chosen, draws = self._chosen, self._chosen.draws
+        tokenizer = self._instrument.tokenizer
+        run = [
+            experiments(self._instrument, draw.runs.base, draw.runs.run_source(self._instrument), draw.sets)
+            for draw in draws
+        ]
+        return {
+            **prompt_scalars(chosen.prompt),
+            **pair_scalars([draw.pair for draw in draws], self._ends),
             "positions": list(chosen.positions),
-            "corrupted_tokens": [instrument.tokenizer.decode([token]) for token in chosen.other.token_ids],
-            "corruption": chosen.other.note,
+            "corrupted_tokens": [tokenizer.decode([token]) for token in draws[0].pair.other.token_ids],
             "component": chosen.component,
             "direction": chosen.direction,
-            "metric": chosen.metric.metric.kind,
-            "clean": clean,
-            "corrupted": corrupt,
-            "first_difference": first_difference(chosen.base, chosen.source),
-            "engine": swept.engine,
-            "cells": len(chosen.cells),
-            "cells_skipped": swept.skipped,
-        },
-        checks={"oracle_error": (oracle_error, tolerance(instrument).logits)},
-    )
+            "first_difference": min(draw.runs.first_difference() for draw in draws),
+            "cells": len(chosen.cells) * len(draws),
+            "cells_skipped": sum(
+                sum(bool(nodes) for nodes in draw.sets) - len(some)
+                for draw, some in zip(draws, run, strict=True)
+            ),
+            "cells_unmatched": sum(not nodes for draw in draws for nodes in draw.sets),
+        }
 
-
-def _sweep(instrument: Instrument, chosen: Plan, progress: Progress, checkpoint: Checkpoint | None) -> Swept:
-    """The sweep, going on from what an earlier one has finished, and saving what this one finishes."""
-    ids, vocabulary = chosen.clean.prompt.answer_ids, chosen.metric.metric.vocabulary
-    logits = torch.full((len(chosen.cells), len(ids)), float("nan"))
-    logsumexp = torch.full((len(chosen.cells),), float("nan"))
-    saved = {} if checkpoint is None else checkpoint.load()
-    if saved.keys() == {"logits", "logsumexp"} and saved["logits"].shape == tuple(logits.shape):
-        logits.copy_(torch.from_numpy(saved["logits"]))
-        logsumexp.copy_(torch.from_numpy(saved["logsumexp"]))
-    open_cells = [number for number in range(len(chosen.cells)) if bool(logits[number].isnan().any())]
-    saved_at = time.monotonic()
-
-    def save() -> None:
-        if checkpoint is not None:
-            checkpoint.save({"logits": logits.numpy(), "logsumexp": logsumexp.numpy()})
-
-    def keep(numbers: list[int], found: Tensor, found_logsumexp: Tensor | None) -> None:
-        nonlocal saved_at
-        places = [open_cells[number] for number in numbers]
-        logits[places] = found
-        if found_logsumexp is not None:
-            logsumexp[places] = found_logsumexp
-        if time.monotonic() - saved_at > SAVE_SECONDS:
-            save()
-            saved_at = time.monotonic()
-
-    try:
-        swept = sweep(
-            instrument,
-            chosen.base,
-            chosen.source,
-            chosen.component,
-            [chosen.cells[number] for number in open_cells],
-            ids,
-            vocabulary=vocabulary,
-            progress=progress,
-            on_done=keep,
+    def findings(
+        self, board: Board, engine: str, checks: dict[str, tuple[float, float]] | None = None
+    ) -> Findings:
+        """What is known so far."""
+        chosen, component = self._chosen, COMPONENTS[self._chosen.component]
+        values, recovered = self._values(board)
+        ticks = layer_head_ticks(self._instrument)
+        heads = component.head_count(self._instrument.shape)
+        arrays = {"values": self._mean(values), "recovered": self._mean(recovered)}
+        if len(values) > 1:
+            arrays |= {
+                "values_spread": self._grid(values.std(0)),
+                "recovered_spread": self._grid(recovered.std(0)),
+            }
+        unit = chosen.draws[0].pair.metric.metric.unit
+        return Findings(
+            arrays={
+                name: array(grid, component.axes, "share" if name.startswith("recovered") else unit)
+                for name, grid in arrays.items()
+            },
+            ticks={
+                "layer": ticks["layer"],
+                **({} if heads is None else {component.axes[1]: tuple(str(head) for head in range(heads))}),
+                "position": tuple(chosen.prompt.tokens[position] for position in chosen.positions),
+            },
+            scalars={**self._fixed, "engine": engine},
+            checks=checks or {},
         )
-    except BaseException:
-        save()
-        raise
-    first = first_difference(chosen.base, chosen.source)
-    run_cells = changing(instrument, len(chosen.base), chosen.component, chosen.cells, first)
-    skipped = len(chosen.cells) - len(run_cells)
-    return Swept(logits, logsumexp if vocabulary else None, skipped, swept.engine)
+
+    def _values(self, board: Board) -> tuple[Float[Tensor, "draw cell"], Float[Tensor, "draw cell"]]:
+        """The metric of every cell, and the share recovered; NaN where both runs score the same."""
+        values, recovered = [], []
+        for number, (draw, (clean, corrupted)) in enumerate(zip(self._chosen.draws, self._ends, strict=True)):
+            logsumexp = board.logsumexp[number] if draw.pair.vocabulary else None
+            value = draw.pair.values(self._instrument, board.logits[number], logsumexp)
+            values.append(value)
+            span = clean - corrupted
+            recovered.append((value - corrupted) / span if span else torch.full_like(value, float("nan")))
+        return torch.stack(values), torch.stack(recovered)
+
+    def _mean(self, values: Float[Tensor, "draw cell"]) -> Tensor:
+        return self._grid(values.mean(0))
+
+    def _grid(self, flat: Float[Tensor, " cell"]) -> Tensor:
+        heads = COMPONENTS[self._chosen.component].head_count(self._instrument.shape)
+        layers = self._instrument.shape.layers
+        return flat.view(layers, *([] if heads is None else [heads]), len(self._chosen.positions))
 
 
-def _read_ends(instrument: Instrument, chosen: Plan, clean: Tensor, *, vocabulary: bool) -> Readings:
-    """The clean and the corrupted run, unpatched, as two cells."""
-    other = trace(instrument.model, instrument.family, chosen.other.token_ids).logits
-    both = torch.stack([clean, other])
-    ids = list(chosen.clean.prompt.answer_ids)
-    return Readings(both[:, ids], both.logsumexp(-1) if vocabulary else None, clean[ids])
+def _draw(pair: Pair, direction: str, component: str, cells: list[Cell]) -> Draw:
+    """The cells, given at positions of the clean prompt, as nodes of the base run."""
+    runs = pair.runs(direction)
+    aligned = component != "pattern" or pair.other.aligned
+    sets: list[list[Node]] = []
+    for cell in cells:
+        place = runs.places[cell.position] if aligned else None
+        sets.append([] if place is None else [(component, Cell(cell.layer, place, cell.head))])
+    return Draw(pair, runs, sets)
 
 
-def _recovered(
-    values: Tensor, clean: float, corrupt: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Where both runs score the same there is nothing to recover: NaN."""
-    if clean == corrupt:
-        return np.full(tuple(values.shape), np.nan, dtype=np.float32)
-    return ((values - corrupt) / (clean - corrupt)).numpy().astype(np.float32)
-
-
-def _default_metric(instrument: Instrument, prompt: Prompt) -> dict[str, str]:
-    """The net logit of the right letter, of the likeliest one where none is right."""
-    logits = instrument.trace(prompt.token_ids).logits[list(prompt.answer_ids)]
-    best = int(logits.argmax()) if prompt.answer is None else prompt.answer
-    return {"kind": "net_logit", "label": prompt.labels[best]}
+def _show(task: Task, picture: _Picture, board: Board) -> None:
+    if task.show is not None:
+        task.show(picture.findings(board, "cone"))
 
 
 def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
@@ -230,7 +277,8 @@ def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
     return tuple(dict.fromkeys(data))
 
 
-def _one_of(name: str, value: object, allowed: Collection[str]) -> str:
+def one_of(name: str, value: object, allowed: Collection[str]) -> str:
+    """A parameter that must be one of some names. Raises RequestError."""
     if value not in allowed:
         raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
     return str(value)
@@ -238,9 +286,17 @@ def _one_of(name: str, value: object, allowed: Collection[str]) -> str:
 
 PATCHING = Analysis(
     name="patching",
-    version=1,
+    version=2,
     summary="activation patching of one component over layers, heads and positions, exact and re-checked",
     takes=("question",),
     run=run,
+    params=PARAMS,
+)
+PATCHING_COST = Analysis(
+    name="patching-cost",
+    version=1,
+    summary="how long patching with the same parameters takes on this machine, and how much memory",
+    takes=("question",),
+    run=cost,
     params=PARAMS,
 )

@@ -71,11 +71,11 @@ def loss(trace: Trace, prompt: Prompt) -> float | None:
 def logit_lens(instrument: Instrument, trace: Trace, prompt: Prompt) -> Float[Tensor, "layer label"]:
     """The labels' logits if the model stopped after each layer, computed in the model's own dtype."""
     after = torch.cat([trace.resid_pre[1:, -1], trace.resid_final[-1:]])
-    matrix, offset = instrument.weights.unembedding_matrix, instrument.weights.unembedding_offset
-    ids = list(prompt.answer_ids)
     with torch.no_grad():
-        normed = instrument.family.final_norm(instrument.model)(after.to(matrix))
-        logits = torch.nn.functional.linear(normed, matrix[ids], None if offset is None else offset[ids])
+        normed = instrument.family.final_norm(instrument.model)(
+            after.to(instrument.weights.unembedding_matrix)
+        )
+        logits = instrument.weights.unembed(normed, torch.tensor(prompt.answer_ids))
     return logits.float().cpu()
 
 

@@ -1,6 +1,9 @@
 """Whether what we record of a model is what the model does: run when it is loaded, and shown on its page."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention import all_final_rows, pattern_error
@@ -8,7 +11,7 @@ from backend.analyses.attribution import attribute
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.trace import Trace, trace
-from backend.errors import ModelError
+from backend.errors import ModelError, shown
 from backend.progress import Progress, silent
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
@@ -19,12 +22,32 @@ Checks = dict[str, tuple[float, float]]
 def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     """Figures and their limits on a short prompt.
 
-    `logits_error`: recorded logits against the model's own, called without our hooks. `identity_error`:
-    attributions of the four likeliest tokens, summed, against their centred logits. `heads_error`: per-head
-    writes, summed, against what attention wrote; `pattern_error`: pattern times values against each head's
-    output; the last two as a share of the largest value.
+    - `logits_error`: recorded logits against the model's own, called without our hooks.
+    - `readout_error`: the last residual stream through final norm and unembedding, against the logits.
+    - `identity_error`: attributions of the four likeliest tokens, summed, against their centred logits.
+    - `residual_error`: what attention and MLP add, summed, against what the residual stream becomes.
+    - `heads_error`: per-head writes, summed, against what attention adds.
+    - `pattern_error`: pattern times values against each head's output.
+    - `rotary_error`: at the first position, where nothing is turned, the directions of queries and keys as recorded
+      against those that attention used.
+
+    The last four are a share of the largest value.
+
+    Raises ModelError where a model that is tried by structure cannot be recorded.
     """
     token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
+    try:
+        return _checks(instrument, token_ids, progress)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        if instrument.family.listed:
+            raise
+        raise ModelError(
+            f"Models of type {shown(instrument.shape.model_type)} are not known, and by its structure this one cannot "
+            f"be recorded: {shown(str(error), 200)}. Choose another model."
+        ) from error
+
+
+def _checks(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
     recorded = trace(instrument.model, instrument.family, token_ids, progress)
     device = instrument.model.get_input_embeddings().weight.device
     with torch.no_grad():
@@ -35,9 +58,12 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     limits = tolerance(instrument)
     return {
         "logits_error": (float((recorded.logits - plain).abs().max()), limits.logits),
+        "readout_error": (_readout_error(instrument, recorded), limits.logits),
         "identity_error": (attribute(instrument, recorded, likeliest).identity_error, limits.identity),
+        "residual_error": (_residual_error(recorded), limits.activations),
         "heads_error": (_heads_error(instrument, recorded), limits.activations),
         "pattern_error": (pattern_error(recorded, all_final_rows(recorded)), limits.activations),
+        "rotary_error": (_rotary_error(recorded), limits.activations),
     }
 
 
@@ -55,17 +81,41 @@ def refuse_failed(name: str, checks: Checks) -> None:
         )
 
 
+def _readout_error(instrument: Instrument, recorded: Trace) -> float:
+    weights = instrument.weights
+    with torch.no_grad():
+        normed = instrument.family.final_norm(instrument.model)(
+            recorded.resid_final[None, -1:].to(weights.unembedding_matrix)
+        )
+        logits = weights.unembed(normed[0], torch.arange(instrument.shape.vocabulary))[0]
+    return float((logits.float().cpu() - recorded.logits).abs().max())
+
+
+def _residual_error(recorded: Trace) -> float:
+    after = torch.cat([recorded.resid_pre[1:, -1], recorded.resid_final[None, -1]])
+    total = recorded.resid_pre[:, -1] + recorded.attn_out[:, -1] + recorded.mlp_out[:, -1]
+    return _largest_share(total, after)
+
+
 def _heads_error(instrument: Instrument, recorded: Trace) -> float:
-    worst = 0.0
+    total = []
     for layer in range(instrument.shape.layers):
-        output = instrument.weights.output(layer)
-        z = recorded.z[layer, -1].to(output.device)
-        written = torch.einsum("hd,mhd->m", z, output)
-        bias = instrument.weights.output_bias(layer)
-        written = written if bias is None else written + bias
-        own = recorded.attn_out[layer, -1].to(written)
-        worst = max(worst, float((written - own).abs().max() / own.abs().max()))
-    return worst
+        z = recorded.z[layer, -1]
+        output, offset = instrument.weights.written(layer, z)
+        written = torch.einsum("hd,mhd->m", z.to(output.device), output)
+        total.append((written if offset is None else written + offset).cpu())
+    return _largest_share(torch.stack(total), recorded.attn_out[:, -1])
+
+
+def _rotary_error(recorded: Trace) -> float:
+    before = torch.cat([recorded.q[:, 0], recorded.k[:, 0]], dim=1)
+    after = torch.cat([recorded.q_rotated[:, :, 0], recorded.k_rotated[:, :, 0]], dim=1)
+    return float((normalize(before, dim=-1) - normalize(after, dim=-1)).abs().max())
+
+
+def _largest_share(ours: Float[Tensor, "layer size"], own: Float[Tensor, "layer size"]) -> float:
+    """The largest difference in a layer, as a share of that layer's largest value; NaN if there is one."""
+    return float(((ours - own).abs().amax(-1) / own.abs().amax(-1)).max())
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
@@ -73,7 +123,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     shape = instrument.shape
     return Findings(
         scalars={
-            "family": instrument.model.config.model_type,
+            "family": shape.model_type,
+            "by_structure": not instrument.family.listed,
             "layers": shape.layers,
             "heads": shape.heads,
             "kv_heads": shape.kv_heads,
@@ -88,7 +139,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 SELF_CHECK = Analysis(
     name="self-check",
-    version=1,
+    version=2,
     summary="whether recorded logits, attributions and patterns equal the model's own",
     takes=("nothing",),
     run=run,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import for_heads, patterns
+<<<<<<< HEAD
 from backend.engine.sweep import COMPONENTS
 from backend.engine.trace import Trace, _kept, _last_logits_only, at_components, between_layers
 from backend.errors import ModelError, ResourceError
@@ -23,6 +24,18 @@ WRITES = ("attn_out", "mlp_out")
 PER_TRACE, PER_PATTERN = 7, 4
 """Memory of a graph and its gradients, in sizes of a trace and of all patterns: as measured with 500 and 1,000 tokens
 of a 0.5B model."""
+=======
+from backend.engine.sweep import COMPONENTS, components_of
+from backend.engine.trace import at_components, between_layers, last_logits_only, on_cpu
+from backend.errors import ModelError
+from backend.models.families import Shape
+from backend.models.families.slot import Slot
+from backend.progress import Progress, silent
+
+WRITES = ("attn_out", "mlp_out")
+Held = tuple[Tensor, Slot | None]
+"""A tensor of the pass, and where in it an activation is; None: the tensor is the activation."""
+>>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,6 @@ class Gradients:
     """
 
     resid_pre: Float[Tensor, "layer position d_model"]
-    resid_mid: Float[Tensor, "layer position d_model"]
     attn_out: Float[Tensor, "layer position d_model"]
     mlp_out: Float[Tensor, "layer position d_model"]
     z: Float[Tensor, "layer position head d_head"]
@@ -41,6 +53,7 @@ class Gradients:
     k: Float[Tensor, "layer position kv_head d_head"]
     v: Float[Tensor, "layer position kv_head d_head"]
     pattern: Float[Tensor, "layer head query key"]
+    resid_mid: Float[Tensor, "layer position d_model"] | None = None
 
 
 class Graph:
@@ -52,10 +65,10 @@ class Graph:
     """
 
     def __init__(
-        self, name: str, shape: Shape, logits: Float[Tensor, " vocabulary"], tensors: dict[str, list[Tensor]]
+        self, name: str, shape: Shape, logits: Float[Tensor, " vocabulary"], held: dict[str, list[Held]]
     ) -> None:
         self.logits = logits
-        self._name, self._shape, self._tensors = name, shape, tensors
+        self._name, self._shape, self._held = name, shape, held
 
     def gradients(
         self, value: Float[Tensor, ""], progress: Progress = silent, dropped: int | None = None
@@ -66,15 +79,15 @@ class Graph:
             ModelError: the backward pass failed.
             Cancelled: `progress` raised it; it is asked before each layer.
         """
-        flat = [tensor for tensors in self._tensors.values() for tensor in tensors]
+        flat = [tensor for held in self._held.values() for tensor, _ in held]
         with self._hooked(progress, dropped):
             try:
                 found = iter(torch.autograd.grad(value, flat, retain_graph=True))
             except RuntimeError as error:
                 raise _impassable(self._name, str(error)) from error
         by_name = {
-            name: torch.stack([self._like_trace(name, next(found)) for _ in tensors])
-            for name, tensors in self._tensors.items()
+            name: torch.stack([self._like_trace(name, next(found), slot) for _, slot in held])
+            for name, held in self._held.items()
         }
         if dropped is not None:
             for name in WRITES:
@@ -85,7 +98,7 @@ class Graph:
     def _hooked(self, progress: Progress, dropped: int | None) -> Iterator[None]:
         layers = self._shape.layers
         with ExitStack() as stack:
-            for layer, tensor in enumerate(self._tensors["resid_pre"]):
+            for layer, (tensor, _) in enumerate(self._held["resid_pre"]):
 
                 def done(_: Tensor, layer: int = layer) -> None:
                     progress("Going back through the layers", layers - layer, layers)
@@ -93,14 +106,17 @@ class Graph:
                 _hook(stack, tensor, done)
             if dropped is not None:
                 for name in WRITES:
-                    _hook(stack, self._tensors[name][dropped], torch.zeros_like)
+                    _hook(stack, self._held[name][dropped][0], torch.zeros_like)
             yield
 
-    def _like_trace(self, name: str, gradient: Tensor) -> Tensor:
-        heads, kept = COMPONENTS[name].head_count(self._shape), _kept(gradient)
+    def _like_trace(self, name: str, gradient: Tensor, slot: Slot | None) -> Tensor:
         if name == "pattern":
-            return kept
-        return kept[0] if heads is None else kept.view(-1, heads, self._shape.d_head)
+            return on_cpu(gradient)
+        heads = COMPONENTS[name].head_count(self._shape)
+        if slot is not None:
+            own = on_cpu(slot.read_gradient(gradient))
+            return own[:, 0] if heads is None else own
+        return on_cpu(gradient[0] if heads is None else gradient.view(-1, heads, self._shape.d_head))
 
 
 def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress = silent) -> Graph:
@@ -118,27 +134,33 @@ def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progre
     _check_room(instrument, recorded)
     layers = family.layers(model)
     places = {family.attention(layer): index for index, layer in enumerate(layers)}
-    tensors: dict[str, list[Tensor]] = {name: [] for name in COMPONENTS}
+    held: dict[str, list[Held]] = {name: [] for name in components_of(instrument.shape)}
 
     def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         looked = patterns(recorded, places[module], query[0].float(), key[0].float())
+<<<<<<< HEAD
         tensors["pattern"].append(looked)
         values = for_heads(value[0].float(), len(looked))
         return (looked @ values).to(value.dtype).transpose(0, 1)[None]
+=======
+        held["pattern"].append((looked, None))
+        values = for_heads(value[0], len(looked))
+        return (looked.to(values) @ values).transpose(0, 1)[None]
+>>>>>>> main
 
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
         stack.callback(layers[0].register_forward_pre_hook(_begin, with_kwargs=True).remove)
         stack.enter_context(between_layers(model, family, progress))
-        stack.enter_context(at_components(model, family, lambda name, _, value: tensors[name].append(value)))
-        stack.enter_context(replacing(model, attend))
+        stack.enter_context(at_components(model, family, lambda name, _, *found: held[name].append(found)))
+        stack.enter_context(replacing(model, family, attend))
         ids = torch.tensor([token_ids], device=model.get_input_embeddings().weight.device)
-        output = model(input_ids=ids, use_cache=False, **_last_logits_only(model))
+        output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
         logits = output.logits[0, -1].to("cpu", torch.float32)
-    for name, values in tensors.items():
-        if not all(value.requires_grad for value in values):
+    for name, values in held.items():
+        if not all(value.requires_grad for value, _ in values):
             raise _impassable(instrument.resolved.name, f"they are lost before {name}")
-    return Graph(instrument.resolved.name, instrument.shape, logits, tensors)
+    return Graph(instrument.resolved.name, instrument.shape, logits, held)
 
 
 def _check_room(instrument: Instrument, recorded: Trace) -> None:
@@ -147,8 +169,8 @@ def _check_room(instrument: Instrument, recorded: Trace) -> None:
     free = available_memory(instrument.resolved.device)
     if need > free:
         raise ResourceError(
-            f"Gradients of a prompt of {tokens} tokens need about {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
-            "Take a shorter prompt, or fewer shots."
+            f"Gradients of a prompt of {tokens} tokens need about {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            "free. Take a shorter prompt, or fewer shots."
         )
 
 

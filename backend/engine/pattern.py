@@ -11,11 +11,15 @@ def final_rows(trace: Trace, layer: int) -> Float[Tensor, "head key"]:
     """Where the final position of each head looks; each row sums to 1."""
     query = trace.q_rotated[layer, :, -1:]
     key = for_heads(trace.k_rotated[layer], query.shape[0])
-    found = (query @ key.mT)[:, 0] * trace.scaling[layer]
-    mask = trace.masks[layer]
-    if mask is not None:
-        found = found + mask[-1]
-    return torch.softmax(found, dim=-1)
+    return final_attention(trace, layer, (query @ key.mT)[:, 0])
+
+
+def final_attention(
+    trace: Trace, layer: int, products: Float[Tensor, "*batch key"]
+) -> Float[Tensor, "*batch key"]:
+    """Attention of the final position from the products of its query with all keys; each row sums to 1."""
+    found, mask = _scores(trace, layer, products), trace.masks[layer]
+    return torch.softmax(found if mask is None else found + mask[-1], dim=-1)
 
 
 def full_pattern(trace: Trace, layer: int, head: int) -> Float[Tensor, "query key"]:
@@ -42,11 +46,16 @@ def scores(
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
     """The same before the softmax; minus infinity where a query must not look."""
-    found = query @ for_heads(key, len(query)).mT * trace.scaling[layer]
+    found = _scores(trace, layer, query @ for_heads(key, len(query)).mT)
     mask = trace.masks[layer]
     if mask is None:
         mask = torch.full(found.shape[1:], float("-inf")).triu(1)
     return found + mask.to(found)
+
+
+def _scores(trace: Trace, layer: int, products: Float[Tensor, "*batch key"]) -> Float[Tensor, "*batch key"]:
+    scaled, cap = products * trace.scaling[layer], trace.softcaps[layer]
+    return scaled if cap is None else torch.tanh(scaled / cap) * cap
 
 
 def values_for_heads(trace: Trace, layer: int) -> Float[Tensor, "head position d_head"]:

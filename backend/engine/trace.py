@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backend.engine.attention_hook import listening
-from backend.models.families import Family, Shape
+from backend.models.families import Family, Shape, Slot
 from backend.progress import Progress, silent
 
-Keep = Callable[[str, int, Tensor], object]
-"""Called with (component, layer, its tensor, `[1, position, ...]`)."""
+NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
+Keep = Callable[[str, int, Tensor, Slot | None], object]
+"""Called with (component, layer, the module's tensor that holds it, how to read it there; None: it is the whole)."""
 
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
@@ -28,20 +29,23 @@ class Trace:
 
     Attributes:
         resid_pre: residual stream before each layer.
-        resid_mid: residual stream between attention and MLP.
+        resid_mid: residual stream between attention and MLP; None where a layer computes them side by side.
         resid_final: residual stream after the last layer.
-        attn_out: what attention wrote.
-        mlp_out: what the MLP wrote.
+        attn_out: what attention added to the residual stream.
+        mlp_out: what the MLP added.
         z: each head's output before the output projection.
-        q, k, v: queries, keys and values before the rotary embedding.
+        q, k, v: queries and keys before the rotary embedding, and values.
         q_rotated, k_rotated: queries and keys as the attention function got them.
         masks: per layer, what is added to the scores, `[query, key]`; None for plain causal attention.
         scaling: per layer, what the scores are multiplied with.
-        logits: at the final position, over the whole vocabulary.
+        softcaps: per layer, the scores' soft cap, which comes before the mask; None where there is none.
+        unembedded: what the unembedding gave at the final position, over the whole vocabulary.
+        logits: the same after a soft cap or scaling, which only some families have.
+        calls: per layer, the keyword arguments that the model called it with; mask and cache are None.
     """
 
     resid_pre: Float[Tensor, "layer position d_model"]
-    resid_mid: Float[Tensor, "layer position d_model"]
+    resid_mid: Float[Tensor, "layer position d_model"] | None
     resid_final: Float[Tensor, "position d_model"]
     attn_out: Float[Tensor, "layer position d_model"]
     mlp_out: Float[Tensor, "layer position d_model"]
@@ -53,7 +57,23 @@ class Trace:
     k_rotated: Float[Tensor, "layer kv_head position d_head"]
     masks: tuple[Float[Tensor, "query key"] | None, ...]
     scaling: tuple[float, ...]
+    softcaps: tuple[float | None, ...]
+    unembedded: Float[Tensor, " vocabulary"]
     logits: Float[Tensor, " vocabulary"]
+    calls: tuple[dict[str, Any], ...]
+
+    @property
+    def positions(self) -> int:
+        """How many tokens the prompt has."""
+        return self.resid_final.shape[0]
+
+    def resid_after(self, layer: int) -> Float[Tensor, "position d_model"]:
+        """The residual stream after a layer."""
+        return self.resid_final if layer + 1 == len(self.resid_pre) else self.resid_pre[layer + 1]
+
+    def before_mlp(self, layer: int) -> Float[Tensor, "position d_model"]:
+        """The residual stream that a layer's MLP reads."""
+        return self.resid_pre[layer] if self.resid_mid is None else self.resid_mid[layer]
 
     @property
     def nbytes(self) -> int:
@@ -70,9 +90,9 @@ def trace(
     device = model.get_input_embeddings().weight.device
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
         output = model(
-            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **_last_logits_only(model)
+            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
         )
-        logits = _kept(output.logits[0, -1])
+        logits = on_cpu(output.logits[0, -1])
     return record.trace(logits)
 
 
@@ -95,12 +115,13 @@ class _Record:
 
     def __init__(self, shape: Shape, positions: int) -> None:
         def room(*sizes: int) -> Tensor:
-            return torch.empty(shape.layers, *sizes)
+            return torch.full(
+                (shape.layers, *sizes), float("nan")
+            )  # what is not recorded must not pass for a value
 
         self.shape = shape
         self.tensors = {
             "resid_pre": room(positions, shape.d_model),
-            "resid_mid": room(positions, shape.d_model),
             "attn_out": room(positions, shape.d_model),
             "mlp_out": room(positions, shape.d_model),
             "z": room(positions, shape.heads, shape.d_head),
@@ -110,13 +131,19 @@ class _Record:
             "q_rotated": room(shape.heads, positions, shape.d_head),
             "k_rotated": room(shape.kv_heads, positions, shape.d_head),
         }
+        if not shape.parallel:
+            self.tensors["resid_mid"] = room(positions, shape.d_model)
         self.resid_final = torch.empty(positions, shape.d_model)
+        self.unembedded = torch.empty(shape.vocabulary)
         self.masks: list[Tensor | None] = [None] * shape.layers
         self.scaling = [0.0] * shape.layers
+        self.softcaps: list[float | None] = [None] * shape.layers
+        self.calls: list[dict[str, Any]] = [{}] * shape.layers
         self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def put(self, name: str, layer: int, value: Tensor) -> None:
+    def put(self, name: str, layer: int, tensor: Tensor, slot: Slot | None = None) -> None:
         room = self.tensors[name][layer]
+        value = tensor if slot is None else slot.read(tensor)
         room.copy_(value.reshape(room.shape))
 
     def mask(self, layer: int, mask: Tensor | None) -> None:
@@ -127,34 +154,47 @@ class _Record:
             self._seen_masks[id(mask)] = (mask, _additive(mask))
         self.masks[layer] = self._seen_masks[id(mask)][1]
 
+    def call(self, layer: int, arguments: dict[str, Any]) -> None:
+        self.calls[layer] = {name: None if name in NOT_KEPT else value for name, value in arguments.items()}
+
     def trace(self, logits: Tensor) -> Trace:
+        middle = self.tensors.pop("resid_mid", None)
         return Trace(
             **self.tensors,
+            resid_mid=middle,
             resid_final=self.resid_final,
             masks=tuple(self.masks),
             scaling=tuple(self.scaling),
+            softcaps=tuple(self.softcaps),
+            unembedded=self.unembedded,
             logits=logits,
+            calls=tuple(self.calls),
         )
 
 
 @contextmanager
 def at_components(model: PreTrainedModel, family: Family, keep: Keep) -> Iterator[None]:
-    """While inside, each pass shows `keep` the tensors of its components, layer by layer, as the model made them."""
+    """While inside, each pass shows `keep` its components, layer by layer, as the model makes them."""
+    shape = family.shape(model)
     with ExitStack() as stack:
         for index, layer in enumerate(family.layers(model)):
             attention = family.attention(layer)
 
-            def kept(name: str, index: int = index) -> Callable[[Tensor], object]:
-                return lambda value: keep(name, index, value)
+            def whole(name: str, index: int = index) -> Callable[[Tensor], object]:
+                return lambda tensor: keep(name, index, tensor, None)
 
-            _before(stack, layer, kept("resid_pre"))
-            _before(stack, family.mlp_norm(layer), kept("resid_mid"))
-            _before(stack, family.output(attention), kept("z"))
-            _after(stack, family.output(attention), kept("attn_out"))
-            _after(stack, family.mlp(layer), kept("mlp_out"))
-            _after(stack, family.query(attention), kept("q"))
-            _after(stack, family.key(attention), kept("k"))
-            _after(stack, family.value(attention), kept("v"))
+            def held(name: str, slot: Slot, index: int = index) -> None:
+                _after(stack, slot.module, lambda tensor: keep(name, index, tensor, slot))
+
+            _before(stack, layer, whole("resid_pre"))
+            if not shape.parallel:
+                _before(stack, family.mid(layer), whole("resid_mid"))
+            _before(stack, family.output(attention), whole("z"))
+            held("attn_out", family.attn_out(layer, shape))
+            held("mlp_out", family.mlp_out(layer, shape))
+            held("q", family.query(attention, shape))
+            held("k", family.key(attention, shape))
+            held("v", family.value(attention, shape))
         yield
 
 
@@ -174,22 +214,36 @@ def _after(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]
 
 @contextmanager
 def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
+    def unembed(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        record.unembedded.copy_(output[0, -1])
+
+    def called(index: int) -> Callable[..., None]:
+        return lambda _, args, kwargs: record.call(index, kwargs)
+
     with ExitStack() as stack:
         stack.enter_context(at_components(model, family, record.put))
         _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
-
-        places = {family.attention(layer): index for index, layer in enumerate(family.layers(model))}
+        stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
+        layers = family.layers(model)
+        for index, layer in enumerate(layers):
+            stack.callback(layer.register_forward_pre_hook(called(index), with_kwargs=True).remove)
+        places = {family.attention(layer): index for index, layer in enumerate(layers)}
 
         def attend(
-            module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
+            module: nn.Module,
+            query: Tensor,
+            key: Tensor,
+            mask: Tensor | None,
+            scaling: float,
+            softcap: float | None,
         ) -> None:
             index = places[module]
             record.put("q_rotated", index, query)
             record.put("k_rotated", index, key)
             record.mask(index, mask)
-            record.scaling[index] = scaling
+            record.scaling[index], record.softcaps[index] = scaling, softcap
 
-        stack.enter_context(listening(model, attend))
+        stack.enter_context(listening(model, family, attend))
         yield
 
 
@@ -197,14 +251,14 @@ def _additive(mask: Tensor) -> Tensor:
     plain = mask[0, 0]
     if plain.dtype == torch.bool:
         return torch.zeros(plain.shape).masked_fill_(~plain.cpu(), float("-inf"))
-    return _kept(plain)
+    return on_cpu(plain)
 
 
-def _kept(value: Tensor) -> Tensor:
+def on_cpu(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32, copy=True)
 
 
-def _last_logits_only(model: PreTrainedModel) -> dict[str, int]:
-    # The unembedding of every position but the last is thrown away: for a small model a quarter of the pass.
+def last_logits_only(model: PreTrainedModel) -> dict[str, int]:
+    """Arguments with which the model unembeds the last position only: for a small model a quarter less of a pass."""
     accepted = inspect.signature(model.forward).parameters
     return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}

@@ -3,9 +3,10 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from backend.models.families import Family, FrozenNorm
 
@@ -22,7 +23,28 @@ class Weights:
     def output(self, layer: int) -> Float[Tensor, "d_model head d_head"]:
         """W_O of one layer, split by head."""
         matrix = dense(self._projection(layer))
-        return matrix.view(self._shape.d_model, self._shape.heads, self._shape.d_head)
+        return matrix.reshape(self._shape.d_model, self._shape.heads, self._shape.d_head)
+
+    def written(
+        self, layer: int, z: Float[Tensor, "head d_head"]
+    ) -> tuple[Float[Tensor, "d_model head d_head"], Float[Tensor, " d_model"] | None]:
+        """What takes each head's `z` at a position to what it adds to the residual stream: a matrix and an offset.
+
+        W_O and its bias, where the family has them followed by a norm after attention, its scale frozen at `z`, and
+        a multiplier.
+        """
+        module = self._family.layers(self._model)[layer]
+        matrix, bias = self.output(layer), self.output_bias(layer)
+        after = self._family.attention_norm(module)
+        if after is not None:
+            whole = torch.einsum("mhd,hd->m", matrix, z.to(matrix))
+            norm = self._family.norm(after).frozen(whole if bias is None else whole + bias)
+            matrix = norm.linear(matrix.movedim(0, -1)).movedim(-1, 0)
+            bias = norm.bias if bias is None else norm.applied(bias)
+        factor = self._family.multiplier(module)
+        if factor != 1:
+            matrix, bias = matrix * factor, None if bias is None else bias * factor
+        return matrix, bias
 
     def output_bias(self, layer: int) -> Float[Tensor, " d_model"] | None:
         """The output projection's bias, if it has one."""
@@ -69,6 +91,26 @@ class Weights:
             directions = directions - directions.mean(dim=-1, keepdim=True)
         return directions
 
+    def unembed(
+        self, normed: Float[Tensor, "row d_model"], token_ids: Int[Tensor, " token"]
+    ) -> Float[Tensor, "row token"]:
+        """The model's logits of some tokens for rows that are through the final norm, in its own dtype."""
+        matrix, offset = self.unembedding_matrix, self.unembedding_offset
+        rows = matrix[token_ids.to(matrix.device)]
+        bias = None if offset is None else offset[token_ids.to(offset.device)]
+        logits = torch.nn.functional.linear(normed.to(rows), rows, bias)
+        divisor = self._family.logit_divisor(self._model.config)
+        if divisor != 1:
+            logits = logits / divisor
+        cap = self._family.logit_cap(self._model.config)
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    @property
+    def logits_are_unembedded(self) -> bool:
+        """Whether the unembedding gives the logits themselves, without a soft cap or scaling after it."""
+        config = self._model.config
+        return self._family.logit_cap(config) is None and self._family.logit_divisor(config) == 1
+
     def _projection(self, layer: int) -> nn.Module:
         return self._family.output(self._family.attention(self._family.layers(self._model)[layer]))
 
@@ -89,5 +131,6 @@ def dense(module: nn.Module) -> Float[Tensor, "out features"]:
 
         matrix = dequantize_4bit(weight.data, weight.quant_state)
     else:
-        matrix = weight.detach()
+        # GPT-2's projections hold their matrix the other way round.
+        matrix = weight.detach().T if isinstance(module, Conv1D) else weight.detach()
     return matrix.float()

@@ -23,7 +23,7 @@ WORKING_BYTES = 600_000_000
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to run: in eval mode, no parameter with a gradient, attention by torch's fused kernel."""
+    """A model ready to run: in eval mode, no parameter with a gradient."""
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerFast"
@@ -56,7 +56,6 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
             model, report = AutoModelForCausalLM.from_pretrained(
                 resolved.folder,
                 dtype=getattr(torch, resolved.dtype),
-                attn_implementation="sdpa",
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,

@@ -2,10 +2,14 @@
 
 import ctypes
 import gc
+from functools import cache
 from pathlib import Path
 
 import psutil
 
+# Options of glibc's mallopt, from malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 512 * 2**20
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -36,6 +40,17 @@ def return_freed(device: str) -> None:
         import torch
 
         torch.cuda.empty_cache()
+
+
+@cache
+def keep_freed() -> None:
+    """Let glibc keep freed blocks for the next of their size, up to half a gigabyte, until `return_freed`.
+
+    A fresh block costs a page fault for every 4 KB: a twentieth of the time of a sweep.
+    """
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(M_MMAP_THRESHOLD, KEPT_BYTES // 2)
+        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _container_limit() -> int:

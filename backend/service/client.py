@@ -15,7 +15,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 class JobStatus:
     """A job as it stands now. `done` of `total` steps (total 0: not known yet); `message` says what it is at.
 
-    `error` is the message for the user where the state is failed; `seconds` the time since it was started.
+    `error` is the message for the user where the state is failed; `seconds` the time since it was started; `left`
+    an estimate of the seconds that this stage still takes, None until there is progress to tell it from.
     """
 
     id: str
@@ -25,6 +26,7 @@ class JobStatus:
     message: str
     error: str
     seconds: float
+    left: float | None
 
     @property
     def finished(self) -> bool:
@@ -74,7 +76,10 @@ class Client(Protocol):
         """The saved result, without touching the model; None where there is none."""
 
     def submit(self, request: Request) -> str:
-        """Queue the request (or join the job that already runs it); returns the job's id. Raises RequestError."""
+        """Queue the request (or join those who wait for the job that already runs it). Raises RequestError.
+
+        Returns an id of the caller's own: leaving the job by it does not take it away from the others.
+        """
 
     def status(self, job: str) -> JobStatus:
         """How a job stands. Raises RequestError for an unknown id."""
@@ -83,7 +88,13 @@ class Client(Protocol):
         """The status once the job is finished, or after `seconds`, whichever comes first."""
 
     def cancel(self, job: str) -> None:
-        """Ask a job to stop; it does so within a second. A finished one is left as it is."""
+        """Leave a job. It stops within a second where nobody else waits for it; a finished one stays as it is."""
+
+    def partial(self, job: str) -> Result | None:
+        """What is known of the result so far, NaN where nothing is; None while there is nothing to show.
+
+        It stays when the job is cancelled, and a job that goes on from there begins with it.
+        """
 
     def result(self, job: str) -> Result:
         """The result of a job that is done. Raises what the job raised, or RequestError where it is not done."""

@@ -1,10 +1,11 @@
 """The client of a worker in this very process."""
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from backend.errors import LetterheadsError, QuestionError, RequestError
+from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError
 from backend.models import catalogue, resolve
 from backend.questions import banks, uploads
 from backend.questions.question import Question
@@ -55,26 +56,34 @@ class InProcessClient:
         return self._worker.find(request)
 
     def submit(self, request: Request) -> str:
-        return self._worker.submit(request).id
+        return self._worker.submit(request)
 
     def status(self, job: str) -> JobStatus:
-        return self._worker.job(job).status()
+        return self._worker.waiter(job).status()
 
     def wait(self, job: str, seconds: float) -> JobStatus:
-        found = self._worker.job(job)
-        found.finished.wait(seconds)
-        return found.status()
+        waiter = self._worker.waiter(job)
+        waiter.looked = time.monotonic() + seconds
+        waiter.job.finished.wait(seconds)
+        return waiter.status()
 
     def cancel(self, job: str) -> None:
-        self._worker.job(job).cancel.set()
+        self._worker.waiter(job).left = True
+
+    def partial(self, job: str) -> Result | None:
+        found = self._worker.waiter(job).job
+        return found.result or found.partial
 
     def result(self, job: str) -> Result:
-        found = self._worker.job(job)
+        waiter = self._worker.waiter(job)
+        found = waiter.job
         if found.error is not None:
             raise _again(found.error)
-        if found.result is None:
-            raise RequestError("This job is not done yet. Wait for it.")
-        return found.result
+        if found.result is not None:
+            return found.result
+        if waiter.left:
+            raise Cancelled("Cancelled. It goes on for somebody else who waits for it.")
+        raise RequestError("This job is not done yet. Wait for it.")
 
     def loaded(self) -> dict[str, Any] | None:
         return self._worker.loaded()

@@ -25,10 +25,10 @@ def store_key(task: Task, fingerprint: str) -> str:
     return _digest(json.dumps(decides, sort_keys=True))
 
 
-def job_id(task: Task) -> str:
+def job_key(task: Task) -> str:
     """The same request on the same questions is the same job."""
     questions = [question.to_json() for question in task.questions]
-    return _digest(task.request.canonical() + json.dumps(questions))[:32]
+    return _digest(task.request.canonical() + json.dumps(questions))
 
 
 def _digest(text: str) -> str:

@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from collections import OrderedDict
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from backend import __version__
-from backend.analyses import Task, analysis_named
+from backend.analyses import Findings, Task, analysis_named
 from backend.analyses.fetch import fetch
 from backend.analyses.self_check import Checks, refuse_failed, self_check
 from backend.engine.instrument import Instrument
@@ -24,8 +24,8 @@ from backend.progress import Progress
 from backend.results.request import ModelSpec, Request
 from backend.results.result import Result
 from backend.results.store import Store
-from backend.service.job import Job
-from backend.service.keys import job_id, store_key
+from backend.service.job import Job, Waiter
+from backend.service.keys import job_key, store_key
 
 log = logging.getLogger(__name__)
 KEPT_JOBS = 256
@@ -38,7 +38,8 @@ class Worker:
     def __init__(self, store: Store, loader: Loader = load) -> None:
         self._store = store
         self._loader = loader
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._latest: dict[str, Job] = {}
+        self._waiters: dict[str, Waiter] = {}
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._instrument: Instrument | None = None
@@ -51,29 +52,33 @@ class Worker:
         fingerprint = resolve(request.model).fingerprint
         return self._store.find(store_key(task, fingerprint)) if fingerprint else None
 
-    def submit(self, request: Request) -> Job:
-        """Queue a request, or join the job that is already under way for it. Raises RequestError, QuestionError,
-        ModelError: all that can be told without loading the model."""
+    def submit(self, request: Request) -> str:
+        """Queue a request, or join those who wait for it already; the id of the one who now waits.
+
+        Raises RequestError, QuestionError, ModelError: all that can be told without loading the model.
+        """
         task = _task(request)
         resolve(request.model)
-        fresh = Job(job_id(task), task)
+        key = job_key(task)
         with self._lock:
-            job = self._jobs.get(fresh.id)
-            if job is not None and not job.finished.is_set() and not job.cancel.is_set():
-                return job
-            self._jobs[fresh.id] = fresh
+            job = self._latest.get(key)
+            if job is None or job.finished.is_set() or job.unwanted:
+                job = Job(task, partial=None if job is None else job.partial)
+                self._latest[key] = job
+                self._queue.put(job)
+            identity = uuid.uuid4().hex
+            self._waiters[identity] = job.join(identity)
             self._forget_old()
-        self._queue.put(fresh)
-        return fresh
+        return identity
 
-    def job(self, identity: str) -> Job:
-        """A job by its id. Raises RequestError for one that is not known (any more)."""
+    def waiter(self, identity: str) -> Waiter:
+        """Who waits under this id, and for what. Raises RequestError for one that is not known (any more)."""
         with self._lock:
-            if identity not in self._jobs:
+            if identity not in self._waiters:
                 raise RequestError(
                     f"There is no job {shown(identity)} (any more). Ask for the analysis again."
                 )
-            return self._jobs[identity]
+            return self._waiters[identity]
 
     def loaded(self) -> dict[str, Any] | None:
         """The resident model with its self-check figures, or None."""
@@ -81,11 +86,13 @@ class Worker:
         return None if instrument is None else {**_describe(instrument), "checks": self._checks}
 
     def _forget_old(self) -> None:
-        for identity, job in list(self._jobs.items()):
-            if len(self._jobs) <= KEPT_JOBS:
-                return
-            if job.finished.is_set():
-                del self._jobs[identity]
+        for identity, waiter in list(self._waiters.items()):
+            if len(self._waiters) <= KEPT_JOBS:
+                break
+            if waiter.job.finished.is_set():
+                del self._waiters[identity]
+        kept = {waiter.job for waiter in self._waiters.values()}
+        self._latest = {key: job for key, job in self._latest.items() if job in kept}
 
     def _serve(self) -> None:
         while True:
@@ -117,22 +124,29 @@ class Worker:
         begun = time.perf_counter()
         key = store_key(job.task, instrument.resolved.fingerprint)
         checkpoint = self._store.checkpoint(key)
-        found = analysis.run(instrument, replace(job.task, checkpoint=checkpoint), job.progress)
-        result = Result(
-            request=request.to_json(),
-            arrays=found.arrays,
-            ticks=found.ticks,
-            scalars=found.scalars,
-            checks=found.checks,
-            model=_describe(instrument),
-            versions={
-                "letterheads": __version__,
-                analysis.name: analysis.version,
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            },
-            seconds=time.perf_counter() - begun,
-        )
+
+        def result_of(found: Findings) -> Result:
+            return Result(
+                request=request.to_json(),
+                arrays=found.arrays,
+                ticks=found.ticks,
+                scalars=found.scalars,
+                checks=found.checks,
+                model=_describe(instrument),
+                versions={
+                    "letterheads": __version__,
+                    analysis.name: analysis.version,
+                    "torch": torch.__version__,
+                    "transformers": transformers.__version__,
+                },
+                seconds=time.perf_counter() - begun,
+            )
+
+        def show(found: Findings) -> None:
+            job.partial = result_of(found)
+
+        task = replace(job.task, checkpoint=checkpoint, show=show)
+        result = result_of(analysis.run(instrument, task, job.progress))
         self._store.put(key, result)
         checkpoint.drop()
         return result

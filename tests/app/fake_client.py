@@ -1,19 +1,20 @@
 """A client with answers made up from the request: the pages' seam for tests. No model, no disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from backend.errors import LetterheadsError, QuestionError, shown
+from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError, shown
 from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
+from backend.results.request import HeadRef, ModelSpec, Request
 from backend.results.result import Array, Result
 from backend.service.client import BankCard, JobStatus, ModelCard
 
 LAYERS, HEADS = 6, 4
 STAR = (3, 2)  # the head that writes the right letter
+HELPER = (1, 3)  # the head that acts through others
 SUBJECTS = {"red": "colors", "blue": "colors", "green": "plants", "round": "shapes"}
 BANK = (
     *(
@@ -36,11 +37,17 @@ KINDS = (
 
 
 class FakeClient:
-    """Answers at once, or (with `slow`) never; `error` is raised by every result."""
+    """Answers at once, or (with `slow`, maybe only to some analyses) never; `error` is raised by every result.
 
-    def __init__(self, *, slow: bool = False, error: LetterheadsError | None = None) -> None:
+    What `shown` holds for an analysis is what its job has found so far.
+    """
+
+    def __init__(
+        self, *, slow: bool | Collection[str] = False, error: LetterheadsError | None = None
+    ) -> None:
         self.slow = slow
         self.error = error
+        self.shown: dict[str, Result] = {}
         self.submitted: list[Request] = []
         self.cancelled: list[str] = []
         self.banked = {"copy-colors": BANK, "other": BANK[:2]}
@@ -79,7 +86,8 @@ class FakeClient:
         return BankCard("upload:1", name, 3, ("colors",))
 
     def find(self, request: Request) -> Result | None:
-        return None if self.slow or self.error else made_up(request)
+        slow = self.slow if isinstance(self.slow, bool) else request.analysis in self.slow
+        return None if slow or self.error else made_up(request)
 
     def submit(self, request: Request) -> str:
         self.submitted.append(request)
@@ -87,7 +95,7 @@ class FakeClient:
 
     def status(self, job: str) -> JobStatus:
         state = "cancelled" if job in self.cancelled else "failed" if self.error else "running"
-        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5)  # type: ignore[arg-type]
+        return JobStatus(job, state, 3, 10, "Going through the questions", str(self.error or ""), 1.5, 41.0)  # type: ignore[arg-type]
 
     def wait(self, job: str, seconds: float) -> JobStatus:
         return self.status(job)
@@ -98,7 +106,12 @@ class FakeClient:
     def result(self, job: str) -> Result:
         if self.error:
             raise self.error
+        if job in self.cancelled:
+            raise Cancelled("Cancelled.")
         return made_up(self.submitted[int(job) - 1])
+
+    def partial(self, job: str) -> Result | None:
+        return self.shown.get(self.submitted[int(job) - 1].analysis)
 
     def loaded(self) -> dict[str, Any] | None:
         return None
@@ -227,6 +240,8 @@ def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, An
     names = {(): ("layer", "position"), (2,): ("layer", "kv_head", "position")}
     axes = names.get(heads, ("layer", "head", "position"))
     values = generator.normal(size=(LAYERS, *heads, len(positions)))
+    if unaligned(request):
+        values[..., :-1] = np.where(np.arange(len(positions) - 1) % 5 == 2, np.nan, values[..., :-1])
     ticks = {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens[place] for place in positions)}
     scalars = {
         "tokens": tokens,
@@ -241,7 +256,102 @@ def _patching(request: Request, generator: np.random.Generator) -> tuple[Any, An
         "cells": values.size,
         "cells_skipped": 3,
     }
-    return {"values": (values, axes), "recovered": (values / 2, axes)}, ticks, scalars
+    arrays = {"values": (values, axes), "recovered": (values / 2, axes)}
+    if params["corruption"].get("draws", 1) > 1:
+        arrays |= {f"{name}_spread": (np.abs(array) / 4, axes) for name, (array, _) in arrays.items()}
+    return arrays, ticks, scalars
+
+
+def unaligned(request: Request) -> bool:
+    """Whether the corrupted prompt is one of another length."""
+    return bool(request.params["corruption"]["kind"] == "question")
+
+
+def _attribution_patching(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    if unaligned(request):
+        raise RequestError("The corrupted prompt has another length.")
+    tokens, roles, labels = prompt_of(request)
+    axes = {
+        **dict.fromkeys(("resid_pre", "resid_mid", "attn_out", "mlp_out"), ("layer", "position")),
+        **dict.fromkeys(("z", "q", "pattern"), ("layer", "head", "position")),
+        **dict.fromkeys(("k", "v"), ("layer", "kv_head", "position")),
+    }
+    sizes = {"layer": LAYERS, "head": HEADS, "kv_head": 2, "position": len(tokens)}
+    arrays = {name: (generator.normal(size=[sizes[axis] for axis in of]), of) for name, of in axes.items()}
+    scalars = {
+        "tokens": tokens,
+        "roles": roles,
+        "labels": labels,
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "corruption": "options 1 and 2 swapped",
+        "direction": request.params["direction"],
+        "first_difference": 7,
+    }
+    return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
+
+
+def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    norms = ("recomputed", "frozen")
+    arrays: dict[str, Any] = {}
+    for kind, shape, axes in (("heads", (LAYERS, HEADS), ("layer", "head")), ("mlps", (LAYERS,), ("layer",))):
+        total, direct, interaction = generator.normal(0, (0.2, 0.1, 0.02), (2, *shape, 3)).transpose(
+            -1, *range(len(shape) + 1)
+        )
+        if kind == "heads":
+            direct[:, *STAR], total[:, *STAR], total[:, *HELPER] = 2, 1.5, 3
+        indirect = total - direct - interaction
+        named = {"total": total, "direct": direct, "indirect": indirect, "interaction": interaction}
+        for effect, values in named.items():
+            arrays[f"{kind}_{effect}"] = (values, ("norm", *axes))
+            if request.question is None:
+                arrays[f"{kind}_{effect}_low"] = (values - 0.1, ("norm", *axes))
+                arrays[f"{kind}_{effect}_high"] = (values + 0.2, ("norm", *axes))
+    return arrays, {"norm": norms}, {**_runs(request), **_prompt_or_count(request)}
+
+
+def _paths(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    mode = "sender" if "sender" in request.params else "receiver"
+    node = request.params[mode]
+    layer, _ = node.get("head", (node.get("mlp", -1), 0))
+    inputs = ("mlp",) if mode == "receiver" and "mlp" in node else ("query", "key", "value")
+    layers = np.arange(LAYERS)
+    heads = generator.normal(0, 0.1, (len(inputs), LAYERS, HEADS))
+    mlps = generator.normal(0, 0.1, (len(inputs), LAYERS))
+    heads[0, 0, 1], mlps[0, 1] = 1, -0.5
+    within_layer = "mlp" in node
+    if mode == "receiver":
+        heads[:, (layers > layer) if within_layer else (layers >= layer)] = np.nan
+        mlps[:, layers >= layer] = np.nan
+        arrays = {
+            "heads": (heads, ("input", "layer", "head")),
+            "mlps": (mlps, ("input", "layer")),
+            "embedding": (generator.normal(0, 0.1, len(inputs)), ("input",)),
+            "whole": (generator.normal(size=len(inputs)), ("input",)),
+        }
+    else:
+        heads[:, layers <= layer] = np.nan
+        mlps[:, (layers <= layer) if within_layer else (layers < layer)] = np.nan
+        arrays = {"heads": (heads, ("input", "layer", "head")), "receiver_mlps": (mlps[0], ("layer",))}
+    name = str(HeadRef(*node["head"])) if "head" in node else f"MLP {layer}" if "mlp" in node else "embedding"
+    scalars = {**_runs(request), **_prompt_or_count(request), "node": name, "mode": mode}
+    return arrays, {"input": inputs}, scalars
+
+
+def _runs(request: Request) -> dict[str, Any]:
+    return {
+        "metric": request.params["metric"]["kind"],
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "corruption": "options 1 and 2 swapped",
+    }
+
+
+def _prompt_or_count(request: Request) -> dict[str, Any]:
+    if request.question is None:
+        return {"count": 5, "left_out": 2}
+    tokens, roles, labels = prompt_of(request)
+    return {"tokens": tokens, "roles": roles, "labels": labels, "text": "".join(tokens)}
 
 
 def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -273,6 +383,9 @@ MAKERS = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
+    "effects": _effects,
+    "paths": _paths,
+    "attribution_patching": _attribution_patching,
     "check-model": _check_model,
     "self-check": _self_check,
 }

@@ -20,6 +20,8 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(question=OWN, template="chat", labels="K P X Z", shots=5),
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
         Chosen(head=HeadRef(16, 7)),
+        Chosen(norm="frozen", mode="sender", node="mlp", mlp=12),
+        Chosen(corruption="question", draws=3, component="resid_pre", where="all", place=4),
     ],
 )
 def test_an_address_says_what_was_chosen(chosen: Chosen) -> None:
@@ -46,6 +48,10 @@ def test_only_the_model_is_in_the_address_when_it_is_the_default() -> None:
         ("question", "[" * 100_000),
         ("question", json.dumps({"stem": "", "options": ["a", "b"]})),
         ("question", json.dumps({"stem": "x", "options": ["a"]})),
+        ("norm", "none"),
+        ("mode", "both"),
+        ("node", "L1H1"),
+        ("mlp", "-1"),
         ("nonsense", "1"),
         ("labels", " "),
     ],

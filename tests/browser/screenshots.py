@@ -14,6 +14,8 @@ PICTURES = {
     "question": ("/", "light"),
     "attribution": ("/attribution?scope=bank&bank=copy-colors", "light"),
     "attention": ("/attention?scope=bank&bank=copy-colors", "dark"),
+    "effects": ("/effects", "light"),
+    "paths": ("/paths", "dark"),
     "head": ("/head", "light"),
     "model": ("/model", "dark"),
 }

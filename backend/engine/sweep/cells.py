@@ -7,6 +7,7 @@ from typing import Literal
 from backend.errors import RequestError, shown
 from backend.models.families import Shape
 
+BETWEEN = "resid_mid"
 Heads = Literal["none", "head", "kv_head"]
 
 
@@ -42,7 +43,7 @@ COMPONENTS: dict[str, Component] = {
     component.name: component
     for component in (
         Component("resid_pre", "the residual stream before a layer", later_rows=True),
-        Component("resid_mid", "the residual stream between attention and MLP"),
+        Component(BETWEEN, "the residual stream between attention and MLP"),
         Component("attn_out", "what attention writes"),
         Component("mlp_out", "what the MLP writes"),
         Component("z", "a head's output before the output projection", "head"),
@@ -74,9 +75,14 @@ def component_named(name: str) -> Component:
     return COMPONENTS[name]
 
 
+def components_of(shape: Shape) -> dict[str, Component]:
+    """The components that a model has: where attention and MLP are side by side nothing stands between them."""
+    return {name: one for name, one in COMPONENTS.items() if name != BETWEEN or not shape.parallel}
+
+
 def all_cells(component: str, shape: Shape, positions: Sequence[int]) -> list[Cell]:
     """Every cell of a component at some positions, in the order of its axes. Raises RequestError."""
-    heads = component_named(component).head_count(shape)
+    heads = _component_of(component, shape).head_count(shape)
     return [
         Cell(layer, position, head)
         for layer in range(shape.layers)
@@ -87,7 +93,7 @@ def all_cells(component: str, shape: Shape, positions: Sequence[int]) -> list[Ce
 
 def check_node(node: Node, shape: Shape, tokens: int) -> None:
     """Raise RequestError where a prompt of `tokens` tokens has no such node."""
-    component, cell = component_named(node[0]), node[1]
+    component, cell = _component_of(node[0], shape), node[1]
     heads = component.head_count(shape)
     _check_index("Layer", cell.layer, shape.layers)
     _check_index("Position", cell.position, tokens)
@@ -96,6 +102,16 @@ def check_node(node: Node, shape: Shape, tokens: int) -> None:
         raise RequestError(f"Component {shown(component.name)} {has}; the cell is {shown(cell)}.")
     if cell.head is not None and heads is not None:
         _check_index("Head" if component.heads == "head" else "Kv head", cell.head, heads)
+
+
+def _component_of(name: str, shape: Shape) -> Component:
+    component = component_named(name)
+    if name not in components_of(shape):
+        raise RequestError(
+            f"This {shape.model_type} model computes attention and MLP of a layer side by side: there is no {name}. "
+            f"Components: {', '.join(components_of(shape))}."
+        )
+    return component
 
 
 def _check_index(what: str, index: int, count: int) -> None:

@@ -7,18 +7,18 @@ patched at this layer joins. Nothing before p is computed again: its keys and va
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.base import BaseRun
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.layer_call import call_layer
 from backend.engine.sweep.put import Put, puts
 from backend.engine.sweep.rows import Block
+from backend.engine.sweep.source import Source
 from backend.engine.trace import Trace
 from backend.errors import ResourceError, shown
 
@@ -45,11 +45,15 @@ class RowLimit:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some of the experiments that begin at one position: numbers `first` to `last - 1` there."""
+    """Some of the experiments that begin at one position: numbers `first` to `last - 1` there.
+
+    With `one_row` they enter at this layer with their first row; the rows after it are still the base run's.
+    """
 
     position: int
     first: int
     last: int
+    one_row: bool = False
 
 
 class ConePass:
@@ -58,8 +62,8 @@ class ConePass:
     def __init__(
         self,
         instrument: Instrument,
-        base: BaseRun,
-        source: Trace,
+        base: Trace,
+        source: Source,
         experiments: Sequence[Experiment],
         limit: RowLimit,
         advanced: Callable[[int], None],
@@ -89,11 +93,9 @@ class ConePass:
         for layer in range(first, len(self._layers)):
             self._place(layer)
             for piece in self._joining(layer, one_row=False):
-                state = self._states[piece.position][piece.first : piece.last]
-                state.copy_(self._base.trace.resid_pre[layer, piece.position :])
+                self._state(piece).copy_(self._base.resid_pre[layer, piece.position :])
             under_way = [_Piece(position, 0, last) for position, last in self._under_way.items() if last]
-            self._in_batches(layer, under_way, one_row=False)
-            self._in_batches(layer, self._joining(layer, one_row=True), one_row=True)
+            self._in_batches(layer, [*under_way, *self._joining(layer, one_row=True)])
         final = torch.cat([state[:, -1] for state in self._states.values()])
         return final[torch.tensor(self._order, device=final.device).argsort()]
 
@@ -102,7 +104,7 @@ class ConePass:
         device = next(self._layers[layer].parameters()).device
         for position, experiments in self._experiments.items():
             if position not in self._states:
-                size = (len(experiments), self._base.tokens - position, self._instrument.shape.d_model)
+                size = (len(experiments), self._base.positions - position, self._instrument.shape.d_model)
                 self._states[position] = torch.empty(size, dtype=self._instrument.model.dtype, device=device)
             self._states[position] = self._states[position].to(device)
 
@@ -117,83 +119,86 @@ class ConePass:
             ):
                 last += 1
             if last > first:
-                pieces.append(_Piece(position, first, last))
+                pieces.append(_Piece(position, first, last, one_row))
                 self._under_way[position] = last
         return pieces
 
-    def _in_batches(self, layer: int, pieces: Sequence[_Piece], one_row: bool) -> None:
+    def _in_batches(self, layer: int, pieces: Sequence[_Piece]) -> None:
         """Take pieces through a layer, as many rows at a time as the limit says; a cell is never split."""
         waiting = list(reversed(pieces))
         while waiting:
-            rows_left = [block.rows for block in self._blocks(waiting, one_row)]
-            batch = _take(
-                waiting, lambda position: self._width(position, one_row), self._limit.share(sum(rows_left))
-            )
+            rows_left = sum(block.rows for block in self._blocks(waiting))
+            batch = _take(waiting, self._width, self._limit.share(rows_left))
+            blocks = self._blocks(batch)
+            rows = sum(block.rows for block in blocks)
             try:
-                rows = self._through(layer, batch, one_row)
+                self._through(layer, batch, blocks)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                blocks = self._blocks(batch, one_row)
-                self._limit.halve(sum(block.rows for block in blocks), sum(block.cells for block in blocks))
+                self._limit.halve(rows, sum(block.cells for block in blocks))
                 waiting.extend(reversed(batch))
             else:
                 self._advanced(rows)
 
-    def _through(self, layer: int, pieces: Sequence[_Piece], one_row: bool) -> int:
-        """One call of `layer`; returns how many rows it took."""
-        blocks = self._blocks(pieces, one_row)
-        last_only = layer + 1 == len(self._layers) and not one_row
-        hidden, puts = self._hidden(layer, pieces, one_row), self._puts(layer, pieces, blocks)
-        after = call_layer(self._instrument, self._base, layer, hidden, blocks, puts, last_only)
+    def _through(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> None:
+        """One call of `layer`."""
+        after = call_layer(
+            self._instrument,
+            self._base,
+            layer,
+            torch.cat([self._rows_before(layer, piece) for piece in pieces]),
+            blocks,
+            self._puts(layer, pieces, blocks),
+            last_only=layer + 1 == len(self._layers),
+        )
         for piece, part in zip(pieces, torch.split(after, [block.rows for block in blocks]), strict=True):
-            state = self._states[piece.position][piece.first : piece.last]
-            if one_row:
+            state = self._state(piece)
+            if piece.one_row:
                 state[:, 0] = part
                 state[:, 1:] = self._base.resid_after(layer)[piece.position + 1 :].to(state)
             else:
                 state.copy_(part.view_as(state))
-        return len(hidden)
 
-    def _width(self, position: int, one_row: bool) -> int:
-        return 1 if one_row else self._base.tokens - position
+    def _state(self, piece: _Piece) -> Float[Tensor, "cell row d_model"]:
+        return self._states[piece.position][piece.first : piece.last]
 
-    def _blocks(self, pieces: Sequence[_Piece], one_row: bool) -> list[Block]:
-        return [Block(p.position, self._width(p.position, one_row), p.last - p.first) for p in pieces]
+    def _width(self, piece: _Piece) -> int:
+        return 1 if piece.one_row else self._base.positions - piece.position
 
-    def _hidden(self, layer: int, pieces: Sequence[_Piece], one_row: bool) -> Float[Tensor, "row d_model"]:
-        states = [self._states[p.position][p.first : p.last] for p in pieces]
-        if one_row:
-            before = self._base.trace.resid_pre[layer].to(states[0])
-            states = [
-                before[p.position].expand(len(state), 1, -1) for p, state in zip(pieces, states, strict=True)
-            ]
-        return torch.cat([state.flatten(0, 1) for state in states])
+    def _blocks(self, pieces: Sequence[_Piece]) -> list[Block]:
+        return [Block(piece.position, self._width(piece), piece.last - piece.first) for piece in pieces]
+
+    def _rows_before(self, layer: int, piece: _Piece) -> Float[Tensor, "row d_model"]:
+        state = self._state(piece)
+        if not piece.one_row:
+            return state.flatten(0, 1)
+        return self._base.resid_pre[layer, piece.position].to(state).expand(len(state), -1)
 
     def _puts(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> dict[str, Put]:
         placed, row = [], 0
         for piece, block in zip(pieces, blocks, strict=True):
             for experiment in self._experiments[piece.position][piece.first : piece.last]:
                 for node in experiment.by_layer.get(layer, ()):
-                    placed.append((row + node[1].position - piece.position, node))
+                    placed.append((row + node[1].position - piece.position, experiment.number, node))
                 row += block.width
-        return puts(self._source, placed)
+        return puts(self._source, layer, placed)
 
 
-def _take(waiting: list[_Piece], width: Callable[[int], int], rows: int) -> list[_Piece]:
+def _take(waiting: list[_Piece], width: Callable[[_Piece], int], rows: int) -> list[_Piece]:
     """Take pieces of together about `rows` rows, at least one cell, off the end of `waiting`."""
     taken: list[_Piece] = []
     while waiting:
         piece = waiting[-1]
-        fits = rows // width(piece.position)
+        fits = rows // width(piece)
         if taken and fits < 1:
             break
         middle = min(piece.last, piece.first + max(1, fits))
-        taken.append(_Piece(piece.position, piece.first, middle))
-        rows -= width(piece.position) * (middle - piece.first)
+        taken.append(replace(piece, last=middle))
+        rows -= width(piece) * (middle - piece.first)
         waiting.pop()
         if middle < piece.last:
-            waiting.append(_Piece(piece.position, middle, piece.last))
+            waiting.append(replace(piece, first=middle))
             break
     return taken
 

@@ -1,15 +1,16 @@
 """The attention of many cells' rows: each cell's queries meet the base run's keys before its cone, then its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import Replacement, usual_attention
-from backend.engine.sweep.base import BaseRun
+from backend.engine.attention_hook import Replacement, usual_function
 from backend.engine.sweep.put import Put
 from backend.engine.sweep.rows import Block
+from backend.engine.trace import Trace
 
 
 class _OneHeadEach(nn.Module):
@@ -23,7 +24,7 @@ _ONE_HEAD_EACH = _OneHeadEach()
 
 
 def cone_attention(
-    base: BaseRun, layer: int, blocks: Sequence[Block], pattern: Put | None, last_only: bool
+    base: Trace, layer: int, blocks: Sequence[Block], pattern: Put | None, last_only: bool
 ) -> Replacement:
     """What answers the attention call of a layer whose batch consists of `blocks`.
 
@@ -31,10 +32,13 @@ def cone_attention(
     cell's last are left 0.
     """
 
-    def attend(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         output = query.new_zeros(1, query.shape[2], query.shape[1], value.shape[-1])
-        base_key = base.trace.k_rotated[layer].to(key)
-        base_value = base.trace.v[layer].transpose(0, 1).to(value)
+        cap = base.softcaps[layer]
+        settings = {"scaling": scaling} if cap is None else {"scaling": scaling, "softcap": cap}
+        usual = partial(usual_function(module), _ONE_HEAD_EACH, **settings)
+        base_key = base.k_rotated[layer].to(key)
+        base_value = base.v[layer].transpose(0, 1).to(value)
         first = 0
         for block in blocks:
             mine = slice(first, first + block.rows)
@@ -45,7 +49,7 @@ def cone_attention(
             if last_only:
                 queries = queries[:, :, -1:]
             rows = queries.shape[2]
-            written = _grouped(queries, keys, values, _mask(base, layer, block, rows).to(queries), scaling)
+            written = _grouped(usual, queries, keys, values, _mask(base, layer, block, rows).to(queries))
             if pattern is not None:
                 _put_pattern(pattern, written, values, block, first)
             output[0, mine].view(block.cells, block.width, *output.shape[2:])[:, -rows:] = written
@@ -68,28 +72,28 @@ def _after_base(
     return torch.cat([before, own], dim=2)
 
 
-def _mask(base: BaseRun, layer: int, block: Block, rows: int) -> Float[Tensor, "query key"]:
+def _mask(base: Trace, layer: int, block: Block, rows: int) -> Float[Tensor, "query key"]:
     """What the base run adds to the scores of the last `rows` rows of a cell."""
     end = block.start + block.width
-    mask = base.trace.masks[layer]
+    mask = base.masks[layer]
     if mask is not None:
         return mask[end - rows : end, :end]
     return torch.full((rows, end), float("-inf")).triu(end - rows + 1)
 
 
 def _grouped(
+    usual: Callable[..., tuple[Tensor, Tensor | None]],
     queries: Float[Tensor, "cell head width d_head"],
     keys: Float[Tensor, "cell kv_head key d_head"],
     values: Float[Tensor, "cell kv_head key d_head"],
     mask: Float[Tensor, "width key"],
-    scaling: float,
 ) -> Float[Tensor, "cell width head d_head"]:
     """The usual attention; heads that share a kv head are further rows of it, so that its keys are not copied."""
     cells, heads, width, d_head = queries.shape
     group = heads // keys.shape[1]
     packed = queries.reshape(cells, -1, group * width, d_head)
     mask = mask.repeat(group, 1)[None, None]
-    output, _ = usual_attention(_ONE_HEAD_EACH, packed, keys, values, mask, scaling=scaling)
+    output, _ = usual(packed, keys, values, mask)
     by_head = output.transpose(1, 2).reshape(cells, heads, width, -1)
     return by_head.transpose(1, 2)
 

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.experiment import Experiment
@@ -14,6 +16,8 @@ from backend.models.families import Shape
 ROW_FACTOR = 2.5
 """What a row takes while it goes through a layer, in multiples of what the layer's linear modules give: beside that
 there are norms, activations and copies for attention."""
+
+_SPEEDS: WeakKeyDictionary[Instrument, float] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,11 @@ class Estimate:
 
 def cost_of(instrument: Instrument) -> Cost:
     """A model's cost."""
-    linear = _linear(instrument)
+    matrices = _matrices(instrument)
     return Cost(
         shape=instrument.shape,
-        row=sum(module.in_features * module.out_features for module in linear),
-        widths=sum(module.out_features for module in linear),
+        row=sum(taken * given for taken, given in matrices),
+        widths=sum(given for _, given in matrices),
         itemsize=instrument.model.dtype.itemsize,
     )
 
@@ -101,12 +105,19 @@ def total_flops(instrument: Instrument, tokens: int, experiments: Iterable[Exper
     return sum(cost.flops(tokens, experiment) for experiment in experiments)
 
 
+def machine_speed(instrument: Instrument) -> float:
+    """`matrix_speed`, measured once for each instrument."""
+    if instrument not in _SPEEDS:
+        _SPEEDS[instrument] = matrix_speed(instrument)
+    return _SPEEDS[instrument]
+
+
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
     """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP."""
-    linear = max(_linear(instrument), key=lambda module: module.in_features)
+    taken, given = max(_matrices(instrument))
     like = {"dtype": instrument.model.dtype, "device": instrument.model.device}
-    weight = torch.randn(linear.out_features, linear.in_features, **like)
-    hidden = torch.randn(rows, linear.in_features, **like)
+    weight = torch.randn(given, taken, **like)
+    hidden = torch.randn(rows, taken, **like)
     best = float("inf")
     for _ in range(5):
         begun = time.perf_counter()
@@ -115,6 +126,16 @@ def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
     return 2 * rows * weight.numel() / best
 
 
-def _linear(instrument: Instrument) -> list[nn.Linear]:
+def _matrices(instrument: Instrument) -> list[tuple[int, int]]:
+    """How many numbers each matrix of the first layer takes and gives; of a layer's experts those that a row uses."""
     layer = instrument.family.layers(instrument.model)[0]
-    return [module for module in layer.modules() if isinstance(module, nn.Linear)]
+    sizes: list[tuple[int, int]] = []
+    for module in layer.modules():
+        if isinstance(module, nn.Linear):
+            sizes.append((module.in_features, module.out_features))
+        elif isinstance(module, Conv1D):
+            sizes.append((module.nx, module.nf))
+        experts = [own for own in module.parameters(recurse=False) if own.dim() == 3]
+        used = getattr(instrument.model.config, "num_experts_per_tok", 1)
+        sizes.extend((own.shape[2], own.shape[1]) for own in experts for _ in range(used))
+    return sizes

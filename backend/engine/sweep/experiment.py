@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from backend.engine.sweep.cells import COMPONENTS, Node
+from backend.engine.sweep.source import Source
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """At least one node. Its rows are those from `position` on, from `layer` up."""
+    """At least one node. Its rows are those from `position` on, from `layer` up.
 
+    `number` is its place among the experiments that were asked for.
+    """
+
+    number: int
     nodes: tuple[Node, ...]
 
     @cached_property
@@ -39,23 +44,17 @@ class Experiment:
         return {layer: tuple(node for node in self.nodes if node[1].layer == layer) for layer in layers}
 
 
-Numbered = list[tuple[int, Experiment]]
-"""Experiments with the numbers that they were asked for under."""
-
-
-def effective(sets: Sequence[Sequence[Node]], layers: int, tokens: int, first: int) -> Numbered:
+def effective(sets: Sequence[Sequence[Node]], layers: int, tokens: int, source: Source) -> list[Experiment]:
     """The experiments that can change the final logits, without the nodes that cannot.
 
-    Those are the nodes before position `first`, where base and source are the same, and in the last layer those
-    whose value no later row reads.
+    Those are the nodes whose value is the base run's own, and in the last layer those whose value no later row reads.
     """
-    numbered = ((number, _changing_nodes(nodes, layers, tokens, first)) for number, nodes in enumerate(sets))
-    return [(number, Experiment(nodes)) for number, nodes in numbered if nodes]
 
-
-def _changing_nodes(nodes: Sequence[Node], layers: int, tokens: int, first: int) -> tuple[Node, ...]:
-    def read_later(node: Node) -> bool:
+    def changes(node: Node) -> bool:
         component, cell = node
+        if source.unchanged(cell):
+            return False
         return COMPONENTS[component].later_rows or cell.layer < layers - 1 or cell.position == tokens - 1
 
-    return tuple(node for node in nodes if node[1].position >= first and read_later(node))
+    numbered = ((number, tuple(filter(changes, nodes))) for number, nodes in enumerate(sets))
+    return [Experiment(number, nodes) for number, nodes in numbered if nodes]

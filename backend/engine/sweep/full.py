@@ -1,70 +1,84 @@
 """The oracle: one plain forward pass of the whole model for each experiment, the patch put in by hooks.
 
-It shares nothing with the cone, so that the one can be checked against the other.
+Beside the values to be put it shares nothing with the cone, so that the one can be checked against the other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from backend.engine.instrument import Instrument
-from backend.engine.pattern import full_pattern
-from backend.engine.sweep.cells import Cell, Node
-from backend.engine.trace import Trace, _last_logits_only
+from backend.engine.sweep.cells import Cell
+from backend.engine.sweep.experiment import Experiment
+from backend.engine.sweep.source import Source
+from backend.engine.trace import last_logits_only
 
 
 @torch.no_grad()
-def patched_logits(
-    instrument: Instrument, base_ids: tuple[int, ...], source: Trace, nodes: Sequence[Node]
-) -> Tensor:
-    """Final logits over the vocabulary, `[vocabulary]` float32, of the base run with all of `nodes` patched."""
+def patched_run(
+    instrument: Instrument, base_ids: tuple[int, ...], source: Source, experiment: Experiment
+) -> tuple[Float[Tensor, " vocabulary"], Float[Tensor, " d_model"]]:
+    """Final logits and final residual stream of the base run with an experiment's nodes patched; float32, CPU."""
     model = instrument.model
     device = model.get_input_embeddings().weight.device
+    finals: list[Tensor] = []
+
+    def note(whole: Tensor) -> Tensor:
+        finals.append(whole[0, -1].float().cpu())
+        return whole
+
     with ExitStack() as stack:
-        for component, cell in nodes:
-            stack.enter_context(_patched(instrument, source, component, cell))
+        for component, cell in experiment.nodes:
+            value = source.values(component, cell.layer, [(experiment.number, cell)])[0]
+            for hook in HOOKS[component](_Place(instrument, cell, value)):
+                stack.callback(hook.remove)
+        stack.callback(_input(instrument.family.final_norm(model), note).remove)
         ids = torch.tensor([base_ids], device=device)
-        output = model(input_ids=ids, use_cache=False, **_last_logits_only(model))
-    logits: Tensor = output.logits[0, -1]
-    return logits.float().cpu()
-
-
-@contextmanager
-def _patched(instrument: Instrument, source: Trace, component: str, cell: Cell) -> Iterator[None]:
-    with ExitStack() as stack:
-        for hook in HOOKS[component](_Place(instrument, source, cell)):
-            stack.callback(hook.remove)
-        yield
+        output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
+    return output.logits[0, -1].float().cpu(), finals[-1]
 
 
 class _Place:
     """The modules of a cell's layer, and how to replace a row of what they take or give."""
 
-    def __init__(self, instrument: Instrument, source: Trace, cell: Cell) -> None:
+    def __init__(self, instrument: Instrument, cell: Cell, value: Tensor) -> None:
         family = instrument.family
-        self.source, self.cell = source, cell
+        self.cell, self.value = cell, value
+        self.group = instrument.shape.heads // instrument.shape.kv_heads
         self.layer = family.layers(instrument.model)[cell.layer]
         self.attention = family.attention(self.layer)
-        self.output = family.output(self.attention)
-        self.mlp = family.mlp(self.layer)
-        self.query, self.key = family.query(self.attention), family.key(self.attention)
-        self.value = family.value(self.attention)
-        self.d_head = instrument.shape.d_head
+        self.slots = {
+            "attn_out": family.attn_out(self.layer, instrument.shape),
+            "mlp_out": family.mlp_out(self.layer, instrument.shape),
+            "z": family.z(self.attention, instrument.shape),
+            "q": family.query(self.attention, instrument.shape),
+            "k": family.key(self.attention, instrument.shape),
+            "v": family.value(self.attention, instrument.shape),
+        }
 
-    def of_source(self, name: str) -> Tensor:
-        """The source's value of the cell: a row, or a head's part of it."""
-        value: Tensor = getattr(self.source, name)[self.cell.layer, self.cell.position]
-        return value if self.cell.head is None else value[self.cell.head]
+    def into_layer(self) -> Any:
+        """Hook that puts the cell's value into the layer's input."""
 
-    def put(self, whole: Tensor, value: Tensor) -> Tensor:
-        """A copy of `whole`, `[1, position, ...]`, with the cell's row, or its head's part, exchanged."""
+        def change(whole: Tensor) -> Tensor:
+            changed = whole.clone()
+            changed[0, self.cell.position] = self.value.to(whole)
+            return changed
+
+        return _input(self.layer, change)
+
+    def result(self, name: str) -> Any:
+        """Hook that puts the cell's value into what a module gives."""
+        return _result(self.slots[name].module, lambda whole: self.put(name, whole, self.value))
+
+    def put(self, name: str, whole: Tensor, value: Tensor) -> Tensor:
+        """A copy of `whole`, which holds a component, with the cell's part exchanged."""
         changed = whole.clone()
-        row = changed[0, self.cell.position]
-        part = row if self.cell.head is None else row.view(-1, self.d_head)[self.cell.head]
-        part.copy_(value)
+        at, head = torch.tensor([self.cell.position]), torch.tensor([self.cell.head or 0])
+        self.slots[name].write(changed, at, head, value[None])
         return changed
 
 
@@ -81,10 +95,6 @@ def _result(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
     return module.register_forward_hook(lambda _, args, output: change(output))
 
 
-def _resid_pre(place: _Place) -> list[Any]:
-    return [_input(place.layer, lambda whole: place.put(whole, place.of_source("resid_pre")))]
-
-
 def _resid_mid(place: _Place) -> list[Any]:
     # The model adds attention's output to its input itself; what has to be written is the difference.
     before: list[Tensor] = []
@@ -94,60 +104,38 @@ def _resid_mid(place: _Place) -> list[Any]:
         return whole
 
     def change(whole: Tensor) -> Tensor:
-        wanted = place.of_source("resid_mid").to(before[-1])
-        return place.put(whole, wanted - before[-1])
+        return place.put("attn_out", whole, place.value.to(before[-1]) - before[-1])
 
-    return [_input(place.layer, note), _result(place.output, change)]
-
-
-def _attn_out(place: _Place) -> list[Any]:
-    return [_result(place.output, lambda whole: place.put(whole, place.of_source("attn_out")))]
-
-
-def _mlp_out(place: _Place) -> list[Any]:
-    return [_result(place.mlp, lambda whole: place.put(whole, place.of_source("mlp_out")))]
-
-
-def _z(place: _Place) -> list[Any]:
-    return [_input(place.output, lambda whole: place.put(whole, place.of_source("z")))]
-
-
-def _q(place: _Place) -> list[Any]:
-    return [_result(place.query, lambda whole: place.put(whole, place.of_source("q")))]
-
-
-def _k(place: _Place) -> list[Any]:
-    return [_result(place.key, lambda whole: place.put(whole, place.of_source("k")))]
-
-
-def _v(place: _Place) -> list[Any]:
-    return [_result(place.value, lambda whole: place.put(whole, place.of_source("v")))]
+    return [_input(place.layer, note), _result(place.slots["attn_out"].module, change)]
 
 
 def _pattern(place: _Place) -> list[Any]:
-    cell, values = place.cell, []
-    assert cell.head is not None  # checked with the cells
-    row = full_pattern(place.source, cell.layer, cell.head)[cell.position]
-    kv_head = cell.head // (place.source.z.shape[2] // place.source.v.shape[2])
+    values: list[Tensor] = []
+    assert place.cell.head is not None  # checked with the cells
+    kv_head = place.cell.head // place.group
 
     def note(whole: Tensor) -> Tensor:
-        values.append(whole[0].view(len(row), -1, place.d_head)[:, kv_head])
+        values.append(place.slots["v"].read(whole)[:, kv_head])
         return whole
 
     def change(whole: Tensor) -> Tensor:
-        return place.put(whole, row.to(values[-1]) @ values[-1])
+        return place.put("z", whole, place.value.to(values[-1]) @ values[-1])
 
-    return [_result(place.value, note), _input(place.output, change)]
+    return [_result(place.slots["v"].module, note), _input(place.slots["z"].module, change)]
+
+
+def _z(place: _Place) -> list[Any]:
+    return [_input(place.slots["z"].module, lambda whole: place.put("z", whole, place.value))]
 
 
 HOOKS: dict[str, Callable[[_Place], list[Any]]] = {
-    "resid_pre": _resid_pre,
+    "resid_pre": lambda place: [place.into_layer()],
     "resid_mid": _resid_mid,
-    "attn_out": _attn_out,
-    "mlp_out": _mlp_out,
+    "attn_out": lambda place: [place.result("attn_out")],
+    "mlp_out": lambda place: [place.result("mlp_out")],
     "z": _z,
-    "q": _q,
-    "k": _k,
-    "v": _v,
+    "q": lambda place: [place.result("q")],
+    "k": lambda place: [place.result("k")],
+    "v": lambda place: [place.result("v")],
     "pattern": _pattern,
 }

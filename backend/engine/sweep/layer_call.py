@@ -8,20 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.base import BaseRun
 from backend.engine.sweep.cone_attention import cone_attention
 from backend.engine.sweep.put import Put
-from backend.engine.sweep.rows import Block, last_rows, positions
+from backend.engine.sweep.rows import Block, last_rows, positions, widths
+from backend.engine.trace import Trace
+from backend.models.families import Slot
+
+# What a layer is given once for each position, on axis 1.
+BY_POSITION = ("position_embeddings", "position_ids")
 
 
 def call_layer(
     instrument: Instrument,
-    base: BaseRun,
+    base: Trace,
     layer: int,
     hidden: Float[Tensor, "row d_model"],
     blocks: Sequence[Block],
@@ -40,56 +44,69 @@ def call_layer(
     puts = _residual(puts, hidden, blocks)
     attend = cone_attention(base, layer, blocks, puts.get("pattern"), last_only)
     with ExitStack() as stack:
-        stack.enter_context(replacing(instrument.model, attend))
+        stack.enter_context(replacing(instrument.model, family, attend))
         if "z" in puts:
-            stack.enter_context(
-                _put_before(family.output(family.attention(module)), puts["z"], instrument.shape.heads)
-            )
+            stack.enter_context(_put_before(family.z(family.attention(module), instrument.shape), puts["z"]))
         # Hooks run in this order: z is put before rows are left out, the others after all rows are there again.
         if last_only:
             rows = last_rows(blocks).to(hidden.device)
             for part in (family.output(family.attention(module)), family.mlp(module)):
                 stack.enter_context(_only(part, rows, len(hidden)))
-        for name, (part, heads) in _places(instrument, module).items():
+        for name, slot in _slots(instrument, module).items():
             if name in puts:
-                stack.enter_context(_put_after(part, puts[name], heads))
-        output = module(hidden[None], **base.call(layer, positions(blocks)))
+                stack.enter_context(_put_after(slot, puts[name]))
+        output = module(hidden[None], **arguments_at(base, layer, positions(blocks)))
     result: Tensor = output[0] if isinstance(output, tuple) else output
     return result[0]
 
 
-def _places(instrument: Instrument, layer: nn.Module) -> dict[str, tuple[nn.Module, int]]:
-    """The module that gives each component (for `resid_mid` see `_residual`), and its number of heads."""
+def arguments_at(base: Trace, layer: int, at: Int[Tensor, " row"]) -> dict[str, Any]:
+    """Keyword arguments for a call of `layer` whose rows stand at the positions `at`."""
+    return {
+        name: _gather(value, at) if name in BY_POSITION and value is not None else value
+        for name, value in base.calls[layer].items()
+    }
+
+
+def _gather(value: Tensor | tuple[Tensor, ...], at: Tensor) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_gather(part, at) for part in value)
+    return value[:, at.to(value.device)]
+
+
+def _slots(instrument: Instrument, layer: nn.Module) -> dict[str, Slot]:
+    """Where modules give each component (for `resid_mid` see `_residual`)."""
     family, shape = instrument.family, instrument.shape
     attention = family.attention(layer)
     return {
-        "q": (family.query(attention), shape.heads),
-        "k": (family.key(attention), shape.kv_heads),
-        "v": (family.value(attention), shape.kv_heads),
-        "attn_out": (family.output(attention), 1),
-        "resid_mid": (family.output(attention), 1),
-        "mlp_out": (family.mlp(layer), 1),
+        "q": family.query(attention, shape),
+        "k": family.key(attention, shape),
+        "v": family.value(attention, shape),
+        "attn_out": family.attn_out(layer, shape),
+        "resid_mid": family.attn_out(layer, shape),
+        "mlp_out": family.mlp_out(layer, shape),
     }
 
 
 def _residual(puts: Mapping[str, Put], hidden: Tensor, blocks: Sequence[Block]) -> Mapping[str, Put]:
     """Set patched rows of `hidden`; turn a patch between attention and MLP into one of what attention writes."""
     if "resid_pre" in puts:
-        puts["resid_pre"].into(hidden, 1)
+        before = puts["resid_pre"]
+        hidden[before.rows.to(hidden.device)] = before.values.to(hidden)
     if "resid_mid" not in puts:
         return puts
     middle = puts["resid_mid"]
     rows, wanted = middle.rows.to(hidden.device), middle.values.to(hidden)
-    if all(block.width == 1 for block in blocks):
-        # Nobody reads these rows' keys and values, so the wanted value may come in from below: what attention has
-        # to write is then 0, and the model's addition gives it to the last bit.
-        hidden[rows] = wanted
+    # Nobody else reads the keys and values of a cell's only row, so the wanted value may come in from below: what
+    # attention has to write is then 0, and the model's addition gives it to the last bit.
+    alone = widths(blocks)[middle.rows].to(hidden.device) == 1
+    hidden[rows[alone]] = wanted[alone]
     return {**puts, "resid_mid": Put(middle.rows, None, wanted - hidden[rows])}
 
 
 @contextmanager
-def _put_before(module: nn.Module, put: Put, heads: int) -> Iterator[None]:
-    hook = module.register_forward_pre_hook(lambda _, args: put.into(args[0], heads))
+def _put_before(slot: Slot, put: Put) -> Iterator[None]:
+    hook = slot.module.register_forward_pre_hook(lambda _, args: put.into(slot, args[0]))
     try:
         yield
     finally:
@@ -97,8 +114,8 @@ def _put_before(module: nn.Module, put: Put, heads: int) -> Iterator[None]:
 
 
 @contextmanager
-def _put_after(module: nn.Module, put: Put, heads: int) -> Iterator[None]:
-    hook = module.register_forward_hook(lambda _, args, output: put.into(output, heads))
+def _put_after(slot: Slot, put: Put) -> Iterator[None]:
+    hook = slot.module.register_forward_hook(lambda _, args, output: put.into(slot, output))
     try:
         yield
     finally:
@@ -110,11 +127,11 @@ def _only(module: nn.Module, rows: Tensor, whole: int) -> Iterator[None]:
     """While inside, `module` computes these rows only of its `whole` rows; the others' output is 0."""
 
     def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (args[0][:, rows], *args[1:])
+        return (args[0][..., rows, :], *args[1:])
 
     def scatter(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        room = output.new_zeros(1, whole, output.shape[-1])
-        room[:, rows] = output
+        room = output.new_zeros(*output.shape[:-2], whole, output.shape[-1])
+        room[..., rows, :] = output
         return room
 
     hooks = [module.register_forward_pre_hook(gather), module.register_forward_hook(scatter)]

@@ -2,14 +2,14 @@
 
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cost import cost_of
-from backend.engine.sweep.experiment import Numbered
+from backend.engine.sweep.experiment import Experiment
 from backend.errors import ResourceError
 from backend.models.memory import available_memory
 
 PASS_FLOPS = 1.2e12
 """About six seconds of a small machine. In the first layers of a pass few cells are under way and the matrices
 small, so that shorter passes are slower ones."""
-BATCH_ROWS = 768
+BATCH_ROWS = 896
 """Enough for the full speed of matrix products. More rows leave the caches and delay a cancel."""
 
 
@@ -23,15 +23,17 @@ def batch_rows(instrument: Instrument, tokens: int, budget: int) -> int:
     return max(1, min(BATCH_ROWS, budget // 2 // cost_of(instrument).row_bytes(tokens)))
 
 
-def passes(instrument: Instrument, tokens: int, numbered: Numbered, budget: int) -> list[Numbered]:
+def passes(
+    instrument: Instrument, tokens: int, experiments: list[Experiment], budget: int
+) -> list[list[Experiment]]:
     """Experiments split into passes, late positions first: they are cheap, and the most telling.
 
     Raises ResourceError where half of the budget has no room for the rows of one experiment.
     """
     cost, room = cost_of(instrument), budget // 2
-    split: list[Numbered] = []
+    split: list[list[Experiment]] = []
     used_flops, used_bytes = 0.0, 0
-    for number, experiment in sorted(numbered, key=lambda pair: -pair[1].position):
+    for experiment in sorted(experiments, key=lambda experiment: -experiment.position):
         need_flops, need_bytes = cost.flops(tokens, experiment), cost.state_bytes(tokens, experiment)
         if need_bytes > room:
             raise ResourceError(
@@ -41,6 +43,6 @@ def passes(instrument: Instrument, tokens: int, numbered: Numbered, budget: int)
         if not split or used_bytes + need_bytes > room or used_flops + need_flops > PASS_FLOPS:
             split.append([])
             used_flops, used_bytes = 0.0, 0
-        split[-1].append((number, experiment))
+        split[-1].append(experiment)
         used_flops, used_bytes = used_flops + need_flops, used_bytes + need_bytes
     return split

@@ -1,4 +1,4 @@
-"""What is put where while a layer is called: the source run's values, by row of the flat batch."""
+"""What is put where while a layer is called: a source's values, by row of the flat batch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from backend.engine.pattern import full_pattern
-from backend.engine.sweep.cells import Node
-from backend.engine.trace import Trace
+from backend.engine.sweep.cells import Cell, Node
+from backend.engine.sweep.source import Source
+from backend.models.families import Slot
 
 
 @dataclass(frozen=True)
@@ -24,41 +24,26 @@ class Put:
     heads: Int[Tensor, " put"] | None
     values: Float[Tensor, "put size"]
 
-    def into(self, whole: Float[Tensor, "*batch row size"], heads: int) -> None:
-        """Exchange the values in `whole`, whose last axes hold `heads` heads where the component has some."""
-        where = self.rows.to(whole.device)
-        if self.heads is None:
-            whole.view(-1, self.values.shape[1])[where] = self.values.to(whole)
-        else:
-            by_head = whole.view(-1, heads, self.values.shape[1])
-            by_head[where, self.heads.to(whole.device)] = self.values.to(whole)
+    def into(self, slot: Slot, whole: Tensor) -> None:
+        """Exchange the values in `whole`, what the slot's module gives or takes for all rows of the batch."""
+        heads = torch.zeros_like(self.rows) if self.heads is None else self.heads
+        slot.write(whole, self.rows, heads, self.values)
 
 
-def puts(source: Trace, placed: Iterable[tuple[int, Node]]) -> dict[str, Put]:
-    """The source's values of some nodes of one layer, each placed at a row, by component."""
-    by_component: dict[str, list[tuple[int, Node]]] = {}
-    for row, node in placed:
-        by_component.setdefault(node[0], []).append((row, node))
-    return {component: _put(source, component, some) for component, some in by_component.items()}
+Placed = tuple[int, int, Node]
+"""A row of the batch, the number of the experiment that it belongs to, and what is patched there."""
 
 
-def _put(source: Trace, component: str, placed: list[tuple[int, Node]]) -> Put:
-    rows = torch.tensor([row for row, _ in placed])
-    cells = [cell for _, (_, cell) in placed]
-    layer, at = cells[0].layer, torch.tensor([cell.position for cell in cells])
-    if cells[0].head is None:
-        return Put(rows, None, getattr(source, component)[layer, at])
-    heads = torch.tensor([cell.head for cell in cells])
-    if component == "pattern":
-        return Put(rows, heads, _patterns(source, layer, at, heads))
-    return Put(rows, heads, getattr(source, component)[layer, at, heads])
+def puts(source: Source, layer: int, placed: Iterable[Placed]) -> dict[str, Put]:
+    """A source's values of some nodes of one layer, each placed at a row, by component."""
+    by_component: dict[str, list[tuple[int, int, Cell]]] = {}
+    for row, number, (component, cell) in placed:
+        by_component.setdefault(component, []).append((row, number, cell))
+    return {component: _put(source, layer, component, some) for component, some in by_component.items()}
 
 
-def _patterns(
-    source: Trace, layer: int, at: Int[Tensor, " put"], heads: Int[Tensor, " put"]
-) -> Float[Tensor, "put key"]:
-    values = torch.empty(len(at), source.resid_final.shape[0])
-    for head in set(heads.tolist()):
-        mine = heads == head
-        values[mine] = full_pattern(source, layer, head)[at[mine]]
-    return values
+def _put(source: Source, layer: int, component: str, placed: list[tuple[int, int, Cell]]) -> Put:
+    rows = torch.tensor([row for row, _, _ in placed])
+    heads = [cell.head for _, _, cell in placed]
+    values = source.values(component, layer, [(number, cell) for _, number, cell in placed])
+    return Put(rows, None if heads[0] is None else torch.tensor(heads), values)

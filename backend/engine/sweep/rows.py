@@ -36,11 +36,20 @@ def positions(blocks: Sequence[Block]) -> Int[Tensor, " row"]:
     return torch.cat(parts)
 
 
+def widths(blocks: Sequence[Block]) -> Int[Tensor, " row"]:
+    """How many rows the cell has that each row belongs to.
+
+    >>> widths([Block(start=3, width=2, cells=1), Block(start=4, width=1, cells=1)])
+    tensor([2, 2, 1])
+    """
+    return torch.cat([torch.full((block.rows,), block.width) for block in blocks])
+
+
 def last_rows(blocks: Sequence[Block]) -> Int[Tensor, " cell"]:
     """The batch's row that is each cell's last.
 
     >>> last_rows([Block(start=3, width=2, cells=2), Block(start=4, width=1, cells=1)])
     tensor([1, 3, 4])
     """
-    widths = [torch.full((block.cells,), block.width) for block in blocks]
-    return torch.cat(widths).cumsum(0) - 1
+    each = [torch.full((block.cells,), block.width) for block in blocks]
+    return torch.cat(each).cumsum(0) - 1

@@ -2,13 +2,40 @@
 
 from transformers import PreTrainedModel
 
-from backend.errors import ModelError, shown
-from backend.models.families.family import Family, FrozenNorm, Shape
-from backend.models.families.llama import LlamaLike
+from backend.errors import ModelError
+from backend.models.families.by_structure import ByStructure
+from backend.models.families.falcon import Falcon
+from backend.models.families.family import Family, Shape
+from backend.models.families.gemma import Gemma2, Gemma3
+from backend.models.families.gpt2 import GPT2
+from backend.models.families.gpt_neox import GPTNeoX
+from backend.models.families.granite import Granite
+from backend.models.families.llama import LlamaLike, Qwen3
+from backend.models.families.norm import FrozenNorm, Norm
+from backend.models.families.olmo import Olmo, Olmo2
+from backend.models.families.opt import OPT
+from backend.models.families.phi import Phi, Phi3
+from backend.models.families.slot import Slot
+from backend.models.families.stablelm import StableLM
 
-FAMILIES: tuple[Family, ...] = (LlamaLike(),)
+FAMILIES: tuple[Family, ...] = (
+    LlamaLike(),
+    Qwen3(),
+    Gemma2(),
+    Gemma3(),
+    Granite(),
+    Phi(),
+    Phi3(),
+    Olmo(),
+    Olmo2(),
+    StableLM(),
+    GPT2(),
+    GPTNeoX(),
+    Falcon(),
+    OPT(),
+)
 
-__all__ = ["FAMILIES", "Family", "FrozenNorm", "Shape", "family_of", "known_types"]
+__all__ = ["FAMILIES", "Family", "FrozenNorm", "Norm", "Shape", "Slot", "family_of", "known_types"]
 
 
 def known_types() -> tuple[str, ...]:
@@ -17,11 +44,16 @@ def known_types() -> tuple[str, ...]:
 
 
 def family_of(model: PreTrainedModel) -> Family:
-    """The family of a model. Raises ModelError naming the model's type and the known ones."""
+    """The family of a model; one that is not listed is tried by structure (see `by_structure.py`).
+
+    Raises ModelError for what a listed family does not serve, or naming what was not found and the listed types.
+    """
     model_type = model.config.model_type
     for family in FAMILIES:
         if model_type in family.model_types:
+            family.check(model.config)
             return family
-    raise ModelError(
-        f"Models of type {shown(model_type)} are not supported. Supported: {', '.join(known_types())}."
-    )
+    try:
+        return ByStructure(model)
+    except ModelError as error:
+        raise ModelError(f"{error} Supported: {', '.join(known_types())}.") from error

@@ -1,22 +1,29 @@
-"""What the engine needs to know of an architecture: where its parts are, and how its norm folds into a line.
+"""What the engine needs to know of an architecture: where its parts are, and what happens between them.
 
-A family names modules of the unmodified transformers model; it computes nothing that the model computes itself.
+A family names modules of the unmodified transformers model and declares facts; it computes nothing that the model
+computes itself.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+from backend.errors import ModelError
+from backend.models.families.norm import FrozenNorm, Norm
+from backend.models.families.slot import Slot, whole
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A model's sizes. Grouped-query models have fewer `kv_heads` than `heads`."""
+    """A model's sizes. Grouped-query models have fewer `kv_heads` than `heads`.
 
+    `parallel` says that attention and MLP of a layer read the same residual stream: there is none between them.
+    """
+
+    model_type: str
     layers: int
     heads: int
     kv_heads: int
@@ -24,79 +31,172 @@ class Shape:
     d_head: int
     vocabulary: int
     max_positions: int
+    parallel: bool
 
 
-@dataclass(frozen=True)
-class FrozenNorm:
-    """The final norm at one position, with its scale fixed: `out = gain * (x - mean(x) if centred) + bias`.
+class Family:
+    """One kind of architecture; stateless. The defaults are Llama's; a family says what is different.
 
     Attributes:
-        gain: `[d_model]`, the norm's weight times its scale (for RMSNorm 1 / rms) at that position.
-        centred: whether the mean over d_model is taken off first (LayerNorm).
-        bias: `[d_model]`, or None.
+        model_types: the `model_type`s of the configs that it serves.
+        layers_at, final_norm_at: where the layers and the norm before the unembedding are in the model.
+        attention_at, mlp_at: where attention (the module that the attention function is called with) and MLP are in
+            a layer; the MLP may be given by its last module.
+        mid_at: where in a layer is the module whose input is the residual stream between attention and MLP.
+        attention_norm_at, mlp_norm_at: where in a layer are norms that come after attention and after the MLP,
+            before what they write is added to the residual stream.
+        query_at, key_at, value_at: the modules in attention that give queries and keys before the rotary embedding,
+            and values.
+        output_at: the output projection in attention; its input is `z`.
+        attention_interface: whether attention calls the function that transformers looks up by name; otherwise it
+            calls torch's `scaled_dot_product_attention`.
+        layer_by_layer: whether a layer can be called alone, on rows of many runs at once.
+        listed: whether it is known here; otherwise it was found by structure.
     """
 
-    gain: Tensor
-    centred: bool
-    bias: Tensor | None
+    model_types: tuple[str, ...] = ()
+    layers_at: str = "model.layers"
+    final_norm_at: str = "model.norm"
+    attention_at: str = "self_attn"
+    mlp_at: str = "mlp"
+    mid_at: str = "post_attention_layernorm"
+    attention_norm_at: str | None = None
+    mlp_norm_at: str | None = None
+    query_at: str = "q_proj"
+    key_at: str = "k_proj"
+    value_at: str = "v_proj"
+    output_at: str = "o_proj"
+    attention_interface: bool = True
+    layer_by_layer: bool = True
+    listed: bool = True
 
+    def check(self, config: Any) -> None:
+        """Raise ModelError where a config of this family asks for what is not served (see `refused`)."""
 
-class Family(ABC):
-    """One architecture family; stateless. `model_types` are the `model_type`s of the configs that it serves."""
-
-    model_types: ClassVar[tuple[str, ...]]
-
-    @abstractmethod
     def shape(self, model: PreTrainedModel) -> Shape:
         """The model's sizes."""
+        config = model.config
+        return Shape(
+            model_type=config.model_type,
+            layers=config.num_hidden_layers,
+            heads=config.num_attention_heads,
+            kv_heads=self.kv_heads(config),
+            d_model=config.hidden_size,
+            d_head=self.d_head(config),
+            vocabulary=config.vocab_size,
+            max_positions=config.max_position_embeddings,
+            parallel=self.parallel(config),
+        )
 
-    @abstractmethod
+    def kv_heads(self, config: Any) -> int:
+        """How many heads keys and values have."""
+        count: int = config.num_key_value_heads
+        return count
+
+    def d_head(self, config: Any) -> int:
+        """The width of a head."""
+        given: int | None = getattr(config, "head_dim", None)
+        return given or config.hidden_size // config.num_attention_heads
+
+    def parallel(self, config: Any) -> bool:
+        """Whether attention and MLP of a layer read the same residual stream."""
+        return False
+
     def layers(self, model: PreTrainedModel) -> Sequence[nn.Module]:
         """The decoder layers, first to last; each one's input is the residual stream."""
+        return list(model.get_submodule(self.layers_at).children())
 
-    @abstractmethod
     def attention(self, layer: nn.Module) -> nn.Module:
-        """The attention module, the one that the attention function is called with."""
+        """The attention module."""
+        return layer.get_submodule(self.attention_at)
 
-    @abstractmethod
     def mlp(self, layer: nn.Module) -> nn.Module:
-        """The module whose output is what the MLP writes."""
+        """The MLP, a mixture of experts being one; or its last module."""
+        return layer.get_submodule(self.mlp_at)
 
-    @abstractmethod
-    def mlp_norm(self, layer: nn.Module) -> nn.Module:
-        """The norm before the MLP; its input is the residual stream between attention and MLP."""
+    def mid(self, layer: nn.Module) -> nn.Module:
+        """The module whose input is the residual stream between attention and MLP, where there is one."""
+        return layer.get_submodule(self.mid_at)
 
-    @abstractmethod
-    def query(self, attention: nn.Module) -> nn.Module:
-        """The module whose output is the queries before the rotary embedding (any layout of head x d_head)."""
+    def attention_norm(self, layer: nn.Module) -> nn.Module | None:
+        """The norm that what attention writes goes through, if any."""
+        return None if self.attention_norm_at is None else layer.get_submodule(self.attention_norm_at)
 
-    @abstractmethod
-    def key(self, attention: nn.Module) -> nn.Module:
-        """The same for the keys."""
+    def multiplier(self, layer: nn.Module) -> float:
+        """What attention's and the MLP's outputs are multiplied with before they are added."""
+        return 1.0
 
-    @abstractmethod
-    def value(self, attention: nn.Module) -> nn.Module:
-        """The same for the values."""
+    def attn_out(self, layer: nn.Module, shape: Shape) -> Slot:
+        """What attention adds to the residual stream."""
+        module = self.attention_norm(layer) or self.output(self.attention(layer))
+        return whole(module, 1, shape.d_model, factor=self.multiplier(layer))
 
-    @abstractmethod
+    def mlp_out(self, layer: nn.Module, shape: Shape) -> Slot:
+        """What the MLP adds to the residual stream."""
+        module = self.mlp(layer) if self.mlp_norm_at is None else layer.get_submodule(self.mlp_norm_at)
+        return whole(module, 1, shape.d_model, factor=self.multiplier(layer))
+
+    def query(self, attention: nn.Module, shape: Shape) -> Slot:
+        """The queries as they go into the rotary embedding: after a norm of theirs, if there is one."""
+        return whole(attention.get_submodule(self.query_at), shape.heads, shape.d_head)
+
+    def key(self, attention: nn.Module, shape: Shape) -> Slot:
+        """The keys, likewise."""
+        return whole(attention.get_submodule(self.key_at), shape.kv_heads, shape.d_head)
+
+    def value(self, attention: nn.Module, shape: Shape) -> Slot:
+        """The values."""
+        return whole(attention.get_submodule(self.value_at), shape.kv_heads, shape.d_head)
+
     def output(self, attention: nn.Module) -> nn.Module:
-        """The output projection: its input is `z`, its output what attention writes."""
+        """The output projection."""
+        return attention.get_submodule(self.output_at)
 
-    @abstractmethod
+    def z(self, attention: nn.Module, shape: Shape) -> Slot:
+        """Each head's output, in the input of the output projection."""
+        return whole(self.output(attention), shape.heads, shape.d_head)
+
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """The norm before the unembedding."""
+        norm: nn.Module = model.get_submodule(self.final_norm_at)
+        return norm
 
-    @abstractmethod
+    def norm(self, module: nn.Module) -> Norm:
+        """The facts of one of the model's norms over d_model."""
+        return Norm(epsilon=module.variance_epsilon, weight=module.weight)  # type: ignore[arg-type]
+
     def frozen_norm(self, model: PreTrainedModel, residual: Tensor) -> FrozenNorm:
         """The final norm as a linear map, its scale taken at `residual`, `[d_model]` float32."""
+        return self.norm(self.final_norm(model)).frozen(residual)
 
     def unembedding(self, model: PreTrainedModel) -> nn.Module:
         """The module with the unembedding matrix, `weight [vocabulary, d_model]`."""
         head: nn.Module = model.get_output_embeddings()
         return head
 
+    def logit_divisor(self, config: Any) -> float:
+        """What the model divides the unembedding's output by."""
+        return 1.0
 
-def rms_norm(weight: Tensor, epsilon: float, residual: Tensor) -> FrozenNorm:
-    """RMSNorm with its scale taken at `residual`, `[d_model]` float32 (Zhang & Sennrich 2019, eq. 4)."""
-    scale = torch.rsqrt(residual.pow(2).mean() + epsilon)
-    return FrozenNorm(gain=weight.to(residual) * scale, centred=False, bias=None)
+    def logit_cap(self, config: Any) -> float | None:
+        """The soft cap on logits: the model gives `cap * tanh(logit / cap)`; None where it has none."""
+        return None
+
+
+def fused(module: nn.Module, shape: Shape, blocks: Sequence[int]) -> Slot:
+    """Some of the blocks, of a head's width each, that one projection gives for queries, keys and values together."""
+    return Slot(module, shape.d_head, shape.heads + 2 * shape.kv_heads, blocks)
+
+
+def normed_heads(attention: nn.Module, norm: str, plain: Slot) -> Slot:
+    """What the attention's norm of that name, if it has it, makes of queries or keys `[1, head, position, d_head]`."""
+    if not hasattr(attention, norm):
+        return plain
+    return replace(plain, module=attention.get_submodule(norm), heads_first=True)
+
+
+def refused(config: Any, what: str) -> ModelError:
+    """The error for a config that a family does not serve."""
+    return ModelError(
+        f"This {config.model_type} model {what}, which is not supported. Choose another model of the family."
+    )

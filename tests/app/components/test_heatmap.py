@@ -1,5 +1,6 @@
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,8 +33,24 @@ def test_intervals_follow_the_values() -> None:
         "t", "logits", values, diverging=True, interval=(values - 1, values + 1), marked=[(0, 1)]
     )
     header, numbers = unpacked(grid.packed(clickable=False))
+    assert header["arrays"] == ["values", "low", "high"]
     assert numbers.tolist() == [1, 2, 0, 1, 2, 3]
     assert header["marked"] == [[0, 1]]
+
+
+def test_estimates_and_spreads_are_named_in_the_header() -> None:
+    values = np.float32([[1, np.nan]])
+    grid = replace(
+        head_grid("t", "logits", np.float32([[1, 2]]), diverging=True),
+        values=values,
+        estimate=values + 2,
+        spread=values / 2,
+        missing="not patched",
+    )
+    header, numbers = unpacked(grid.packed(clickable=True))
+    assert header["arrays"] == ["values", "estimate", "spread"]
+    assert header["missing"] == "not patched"
+    assert np.array_equal(numbers, np.float32([1, np.nan, 3, np.nan, 0.5, np.nan]), equal_nan=True)
 
 
 def test_any_title_survives() -> None:

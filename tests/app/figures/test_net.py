@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.figures.net import net_effect, ranked, strongest_head
+from app.figures.net import Node, net_effect, ranked, strongest_head
 
 
 def test_net_effect_is_the_letter_less_the_mean_of_the_others() -> None:
@@ -21,6 +21,11 @@ def test_ranked_by_distance_from_zero() -> None:
     assert [(node.name, node.value) for node in nodes] == [("L0H1", -3), ("MLP 0", 2), ("embedding", -1)]
     assert (nodes[0].layer, nodes[0].head) == (0, 1)
     assert nodes[1].head is None
+
+
+@pytest.mark.parametrize("node", ranked(np.float32([[0.5, -3]]), np.float32([2]), 9, [("embedding", -1.0)]))
+def test_a_node_is_known_by_its_name(node: Node) -> None:
+    assert Node.named(node.name, node.value) == node
 
 
 def test_strongest_head_is_the_largest_not_the_furthest() -> None:

@@ -1,12 +1,21 @@
-"""Zero means no change in both directions, by hand."""
+"""Zero means no change in both directions, for exact values and estimates; by hand."""
 
 import numpy as np
 import pytest
 
-from app.figures.patched import effect, effect_name
+from app.figures.patched import Effects, effect, effect_name, effects_of, estimated
 from backend.results.result import Array, Result
 
 AXES = ("layer", "position")
+
+
+NAN = float("nan")
+
+
+def rough() -> Result:
+    change = np.array([[[0, 0.6, -0.3]]], np.float32)
+    scalars = {"clean": 0.8, "corrupted": -0.4, "tokens": ["a", "b", "c"]}
+    return Result({}, {"z": Array(change, ("layer", "head", "position"), "logits")}, {}, scalars)
 
 
 def result() -> Result:
@@ -34,3 +43,88 @@ def test_effects_by_hand(direction: str, shown: str, expected: list[list[float]]
 def test_names_tell_the_direction() -> None:
     assert effect_name("denoise", "recovered") == "Share recovered"
     assert effect_name("noise", "recovered") == "Share lost"
+
+
+@pytest.mark.parametrize(
+    ("direction", "shown", "expected"),
+    [
+        ("denoise", "values", [0, 0.6, -0.3]),
+        ("noise", "values", [0, 0.6, -0.3]),
+        ("denoise", "recovered", [0, 0.5, -0.25]),
+        ("noise", "recovered", [0, -0.5, 0.25]),
+    ],
+)
+def test_estimates_by_hand(direction: str, shown: str, expected: list[float]) -> None:
+    assert estimated(rough(), "z", direction, shown)[0, 0] == pytest.approx(expected)
+
+
+def test_an_estimate_means_what_the_exact_value_means() -> None:
+    """The estimated change of each of the values is the true one: the two must be the same effects."""
+    exact = result()
+    for direction, base in (("denoise", -0.4), ("noise", 0.8)):
+        change = exact["values"] - np.float32(base)
+        guess = Result({}, {"mlp_out": Array(change, AXES, "logits")}, {}, exact.scalars)
+        for shown in ("values", "recovered"):
+            found = estimated(guess, "mlp_out", direction, shown)
+            assert found == pytest.approx(effect(exact, direction, shown), abs=1e-6)
+
+
+def test_a_share_of_no_difference_is_unknown() -> None:
+    guess = rough()
+    same = Result({}, guess.arrays, {}, {"clean": 1.0, "corrupted": 1.0})
+    assert np.isnan(estimated(same, "z", "denoise", "recovered")).all()
+
+
+def test_before_the_first_exact_cell_there_are_estimates_alone() -> None:
+    assert effects_of(None, None, "z", "denoise", "all", "values", whole=False) is None
+    everywhere = effects_of(None, rough(), "z", "denoise", "all", "values", whole=False)
+    final = effects_of(None, rough(), "z", "denoise", "final", "values", whole=False)
+    assert everywhere is not None
+    assert final is not None
+    assert everywhere.positions == (0, 1, 2)
+    assert (final.positions, final.tokens) == ((2,), ("c",))
+    assert np.isnan(final.exact).all()
+    assert final.known == pytest.approx(np.float32([[[-0.3]]]))
+
+
+def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
+    values = Array(np.float32([[[NAN, 0.1]]]), ("layer", "head", "position"), "logits")
+    exact = Result(
+        {},
+        {"values": values, "values_spread": values},
+        {"position": ("c", "a")},
+        {"positions": [2, 0], "corrupted": 0.0},
+    )
+    effects = effects_of(exact, rough(), "z", "denoise", "all", "values", whole=False)
+    assert effects is not None
+    assert effects.estimate[0, 0] == pytest.approx([-0.3, 0])
+    assert effects.known[0, 0] == pytest.approx([-0.3, 0.1])
+    assert effects.largest == pytest.approx(0.3)
+    assert effects.spread is not None
+    assert effects.at(1).tokens == ("a",)
+    assert effects.at(1).exact.tolist() == [[np.float32(0.1)]]
+
+
+def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effects:
+    """Two heads of one layer at one position."""
+    of = np.float32([[[value] for value in exact]]), np.float32([[[value] for value in estimate]])
+    return Effects(*of, None, (0,), ("a",), whole=whole)
+
+
+@pytest.mark.parametrize(
+    ("exact", "estimate", "whole", "strongest", "known"),
+    [
+        ([-3, 2], [9, 9], False, -3, -3),
+        ([-3, NAN], [9, 1], False, NAN, -3),  # the other head is not run yet: it may do more
+        ([-3, NAN], [9, 5], False, NAN, 5),
+        ([-3, NAN], [9, 5], True, -3, -3),  # the other cannot be patched
+        ([NAN, NAN], [9, 5], True, NAN, NAN),
+        ([NAN, NAN], [NAN, NAN], False, NAN, NAN),
+    ],
+)
+def test_the_strongest_head_is_exact_only_when_all_are(
+    exact: list[float], estimate: list[float], *, whole: bool, strongest: float, known: float
+) -> None:
+    found = effects(exact, estimate, whole=whole).strongest()
+    assert found.exact.item() == pytest.approx(strongest, nan_ok=True)
+    assert found.known.item() == pytest.approx(known, nan_ok=True)

@@ -8,7 +8,16 @@ from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
 OWN = json.dumps({"stem": "What is <b>x</b>?", "options": ["*a*", "b"], "answer": None})
-PICTURES = {"question": 3, "attribution": 2, "attention": 2, "patching": 1, "head": 4, "model": 1}
+PICTURES = {
+    "question": 3,
+    "attribution": 2,
+    "attention": 2,
+    "patching": 2,
+    "effects": 1,
+    "paths": 4,
+    "head": 4,
+    "model": 1,
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -65,7 +74,7 @@ def test_long_work_shows_progress_and_can_be_cancelled(page: str) -> None:
     client = FakeClient(slow=True)
     at = opened(page, client)
     assert not at.exception
-    assert "Going through the questions · 3 of 10 · 2 s" in notices(at, "quiet")
+    assert "Going through the questions · 3 of 10 · about 41 s left" in notices(at, "quiet")
     next(button for button in at.button if button.label == "Cancel").click().run()
     assert client.cancelled
 

@@ -1,14 +1,23 @@
 """The patching page: what it asks for, and which pictures it draws of what comes back."""
 
+import json
+import struct
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app import patching_names
 from backend.analyses.corruptions import KINDS
 from backend.analyses.metrics import METRICS
 from backend.analyses.patching import DIRECTIONS
 from backend.engine.sweep import COMPONENTS
-from tests.app.fake_client import FakeClient
-from tests.app.opened import notices, opened, titles
+from backend.results.request import Request
+from backend.results.result import Result
+from tests.app.fake_client import HEADS, LAYERS, FakeClient, made_up
+from tests.app.opened import drawn, notices, opened, titles
 
 
 def test_the_page_offers_what_the_backend_has() -> None:
@@ -18,6 +27,8 @@ def test_the_page_offers_what_the_backend_has() -> None:
     assert tuple(patching_names.DIRECTIONS) == DIRECTIONS
     without = {name for name, component in COMPONENTS.items() if component.heads == "none"}
     assert set(patching_names.WITHOUT_HEADS) == without
+    shared = {name for name, component in COMPONENTS.items() if component.heads == "kv_head"}
+    assert set(patching_names.WITH_KV_HEADS) == shared
 
 
 @pytest.mark.parametrize("component", patching_names.COMPONENTS)
@@ -27,22 +38,112 @@ def test_every_component_has_its_pictures(component: str, where: str) -> None:
     assert not at.exception
     assert not notices(at, "error")
     both = where == "all" and component not in patching_names.WITHOUT_HEADS
-    assert len(titles(at)) == 1 + both
+    assert len(heatmaps(at)) == 1 + both
+    assert titles(at)[0].startswith("Estimate against exact value")
     if both:
         assert "at token 4" in titles(at)[-1]
+    assert "All cells are exact." in captions(at)
 
 
 @pytest.mark.parametrize("metric", patching_names.METRICS)
 def test_the_request_says_what_was_chosen(metric: str) -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("patching",))
     at = opened("patching", client, metric=metric, direction="noise", corruption="random_letters", other="C")
     assert not at.exception
-    (request,) = [request for request in client.submitted if request.analysis == "patching"]
+    (request,) = client.submitted
     assert request.params["direction"] == "noise"
     assert request.params["corruption"] == {"kind": "random_letters"}
     expected = {"kind": metric, "label": "A", "other": "C"}
     used = ("kind", *METRICS[metric].uses)
     assert request.params["metric"] == {name: expected[name] for name in used}
+
+
+def test_the_estimate_is_of_the_same_pair() -> None:
+    client = FakeClient(slow=True)
+    opened("patching", client, metric="loss", direction="noise", draws="3", component="q")
+    (estimate,) = client.submitted
+    client.slow = ("patching",)
+    opened("patching", client, metric="loss", direction="noise", draws="3", component="q")
+    exact = client.submitted[-1]
+    assert (estimate.analysis, exact.analysis) == ("attribution_patching", "patching")
+    assert estimate.params["corruption"] == {"kind": "swap_options", "draws": 3}
+    assert estimate.params == {name: exact.params[name] for name in ("corruption", "metric", "direction")}
+
+
+def test_the_spread_over_the_draws_is_in_the_picture() -> None:
+    assert "spread" not in heatmaps(opened("patching"))[0]["arrays"]
+    assert "spread" in heatmaps(opened("patching", draws="3"))[0]["arrays"]
+
+
+def test_estimates_stand_where_nothing_is_exact_yet() -> None:
+    client = FakeClient(slow=("patching",))
+    at = opened("patching", client)
+    (grid,) = heatmaps(at)
+    assert np.isnan(grid["values"]).all()
+    assert np.isfinite(grid["estimate"]).all()
+    assert "Small squares are estimates" in captions(at)
+    assert f"Exact so far: 0 of {LAYERS * HEADS} cells." in captions(at)
+    assert "Clean run: +0.800" in " ".join(notices(at, "plain"))
+
+
+def test_exact_cells_take_the_place_of_estimates() -> None:
+    client = FakeClient(slow=("patching",))
+    opened("patching", client)
+    client.shown["patching"] = partly(client.submitted[0], slice(0, 2))
+    at = opened("patching", client)
+    (grid,) = heatmaps(at)
+    assert np.isfinite(grid["values"][:2]).all()
+    assert np.isnan(grid["values"][2:]).all()
+    assert f"Exact so far: {2 * HEADS} of {LAYERS * HEADS} cells." in captions(at)
+    next(button for button in at.button if button.label == "Cancel").click().run()
+    assert client.cancelled == ["2"]
+    (kept,) = heatmaps(at)
+    assert np.isfinite(kept["values"][:2]).all()
+
+
+def test_a_stopped_sweep_goes_on() -> None:
+    client = FakeClient(slow=("patching",))
+    at = opened("patching", client)
+    next(button for button in at.button if button.label == "Cancel").click().run()
+    assert "Stopped. What was finished is kept." in notices(at, "quiet")
+    assert len(client.submitted) == 1
+    next(button for button in at.button if button.label == "Go on").click().run()
+    assert len(client.submitted) == 2
+    assert any("Going through" in text for text in notices(at, "quiet"))
+
+
+def test_what_cannot_be_patched_is_said_so_and_there_is_no_estimate() -> None:
+    at = opened("patching", where="all", component="resid_pre", corruption="question")
+    assert not notices(at, "error")
+    assert "Without estimates: The corrupted prompt has another length." in notices(at, "quiet")
+    (grid,) = heatmaps(at)
+    assert grid["missing"] == "not patched: no counterpart in the other prompt"
+    assert np.isnan(grid["values"][:, 2]).all()
+    assert np.isfinite(grid["values"][:, :2]).all()
+    assert "Hatched cells are not patched" in captions(at)
+    assert len(titles(at)) == 1
+
+
+def test_a_long_sweep_waits_for_its_button() -> None:
+    client = FakeClient(slow=("patching",))
+    at = opened("patching", client, where="all")
+    assert client.submitted == []
+    assert len(heatmaps(at)) == 2
+    at.button[-1].click().run()
+    assert [request.params["positions"] for request in client.submitted] == ["all"]
+    assert any("Going through" in text for text in notices(at, "quiet"))
+    # Another choice leaves that job, and waits for a click again.
+    at.selectbox(key="component").select("q").run()
+    assert client.cancelled == ["1"]
+    assert len(client.submitted) == 1
+    assert at.button[-1].label == "Run the exact sweep"
+
+
+@pytest.mark.parametrize("params", [{}, {"where": "all", "component": "mlp_out"}])
+def test_a_short_sweep_starts_by_itself(params: dict[str, str]) -> None:
+    client = FakeClient(slow=("patching",))
+    opened("patching", client, **params)
+    assert len(client.submitted) == 1
 
 
 def test_without_a_corrupted_text_nothing_is_asked() -> None:
@@ -53,6 +154,28 @@ def test_without_a_corrupted_text_nothing_is_asked() -> None:
     assert any("Write the corrupted prompt" in text for text in notices(at, "quiet"))
 
 
-def test_runs_that_score_the_same_are_said_to() -> None:
-    at = opened("patching", shown="values")
-    assert "Clean run: +0.800" in " ".join(notices(at, "plain"))
+def partly(request: Request, layers: slice) -> Result:
+    """The fake result with these layers alone; NaN elsewhere."""
+    whole = made_up(request)
+    arrays = {}
+    for name, array in whole.arrays.items():
+        values = np.full_like(array.values, np.nan)
+        values[layers] = array.values[layers]
+        arrays[name] = replace(array, values=values)
+    return replace(whole, arrays=arrays)
+
+
+def heatmaps(at: AppTest) -> list[dict[str, Any]]:
+    """Header and arrays of each heatmap."""
+    found = []
+    for data in drawn(at, "heatmap"):
+        (length,) = struct.unpack_from("<I", data)
+        header = json.loads(data[4 : 4 + length])
+        numbers = np.frombuffer(data, "<f4", offset=4 + length)
+        shape = (len(header["arrays"]), len(header["rows"]), len(header["columns"]))
+        found.append(header | dict(zip(header["arrays"], numbers.reshape(shape), strict=True)))
+    return found
+
+
+def captions(at: AppTest) -> str:
+    return " ".join(caption.value for caption in at.caption)

@@ -45,7 +45,8 @@ def test_value_weights_are_the_norms_of_what_is_read(family_instrument: Instrume
     recorded = family_instrument.trace(prompt.token_ids)
     layer, head, token = 2, 3, 4
     kv_head = head // (family_instrument.shape.heads // family_instrument.shape.kv_heads)
-    read = family_instrument.weights.output(layer)[:, head] @ recorded.v[layer, token, kv_head]
+    matrix, _ = family_instrument.weights.written(layer, recorded.z[layer, -1])
+    read = matrix[:, head] @ recorded.v[layer, token, kv_head]
     norms = value_norms(family_instrument, recorded, layer)
     assert float(norms[head, token]) == pytest.approx(float(read.norm()), rel=1e-5)
 

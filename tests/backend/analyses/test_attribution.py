@@ -25,8 +25,11 @@ def task(request: Request) -> Task:
 def test_parts_add_up_to_the_models_centred_logits(family_instrument: Instrument) -> None:
     prompt = family_instrument.prompt(QUESTION, PromptSpec())
     found = attribute(family_instrument, family_instrument.trace(prompt.token_ids), prompt.answer_ids)
+    # The logits before a soft cap or scaling, if there is one.
+    model = family_instrument.model
     with torch.no_grad():
-        logits = family_instrument.model(input_ids=torch.tensor([prompt.token_ids])).logits[0, -1]
+        states = model(input_ids=torch.tensor([prompt.token_ids]), output_hidden_states=True).hidden_states
+        logits = model.lm_head(states[-1][0, -1])
     own = logits[list(prompt.answer_ids)] - logits.mean()
     total = found.heads.sum((0, 1)) + found.mlps.sum(0) + found.embedding + found.bias
     torch.testing.assert_close(total, own, atol=1e-4, rtol=1e-4)
@@ -34,6 +37,13 @@ def test_parts_add_up_to_the_models_centred_logits(family_instrument: Instrument
     # The parts are not trivially small: leaving one out would show.
     for part in (found.heads.sum((0, 1)), found.mlps.sum(0), found.embedding):
         assert part.abs().max() > 1e-2
+
+
+def test_a_result_says_where_its_logits_come_before_a_cap(family_instrument: Instrument) -> None:
+    found = ATTRIBUTION.run(
+        family_instrument, task(Request.build("attribution", question=QUESTION, prompt=PromptSpec())), silent
+    )
+    assert found.scalars["before_cap"] == (family_instrument.shape.model_type in ("gemma2", "granite"))
 
 
 def test_source_tokens_add_up_to_the_head(family_instrument: Instrument) -> None:

@@ -1,5 +1,8 @@
 """Patching: the hand-wired head is found, bad requests are refused, a cancelled sweep goes on where it stopped."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import PATCHING, Task
+from backend.analyses import PATCHING, PATCHING_COST, Findings, Task, resumable
 from backend.analyses.corruptions import KINDS, Clean, corrupted, matched
 from backend.analyses.metrics import METRICS, Readings, chosen_metric
 from backend.engine.instrument import Instrument
-from backend.errors import Cancelled, RequestError
+from backend.errors import Cancelled, RequestError, ResourceError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
 from backend.results.checkpoint import Checkpoint
 from backend.results.request import Request
 from tests import hand_wired
 
+ROOT = Path(__file__).parents[3]
 QUESTION = hand_wired.question(1)
 TEXT = {"kind": "text", "prompt": "pick delta\n(A) red\n(B) blue\n(C) green\n(D) white\nAnswer: ("}
 METRIC = {"kind": "logit_difference", "label": "B", "other": "D"}
@@ -100,6 +104,9 @@ def test_each_component_has_its_axes(
         ({"direction": "sideways"}, "direction must be one of denoise, noise"),
         ({"positions": [32]}, "Position 32 is out of range: the prompt has 32 tokens"),
         ({"positions": "some"}, '"all", "final" or a list'),
+        ({"budget": 5}, "must be an object with seconds and megabytes"),
+        ({"budget": {"seconds": -1}}, "budget.seconds must be a positive number, not -1"),
+        ({"corruption": {"kind": "swap_options", "draws": 0}}, "draws must be a whole number from 1 to 20"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(
@@ -138,11 +145,118 @@ def test_what_a_checkpoint_holds_is_not_computed_again(
     checkpoint = Checkpoint(tmp_path / "sweep.npz")
     PATCHING.run(hand_wired_instrument, task(checkpoint), silent)
     cells = 2 * 4 * 32
-    checkpoint.save({"logits": np.full((cells, 4), 7, np.float32), "logsumexp": np.zeros(cells, np.float32)})
+    checkpoint.save(
+        {"logits": np.full((1, cells, 4), 7, np.float32), "logsumexp": np.zeros((1, cells), np.float32)}
+    )
     found = PATCHING.run(hand_wired_instrument, task(checkpoint), silent)
     assert (found.arrays["values"].values == 0).all()
     # ... and the oracle says so.
     assert found.checks["oracle_error"][0] > 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from backend.analyses import PATCHING, resumable
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import plan
+from backend.results.checkpoint import Checkpoint
+from tests import hand_wired
+from tests.backend.analyses.test_patching import task
+
+resumable.SAVE_SECONDS, plan.PASS_FLOPS = 0, 1
+
+def kill_half_way(message, done=0, total=0):
+    if message.startswith("Patching") and done > total / 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint = Checkpoint(Path(sys.argv[1]))
+PATCHING.run(Instrument(hand_wired.hand_wired()), task(checkpoint), kill_half_way)
+"""
+
+
+def test_a_killed_sweep_goes_on_where_it_stopped(hand_wired_instrument: Instrument, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.npz"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    known = ~np.isnan(Checkpoint(file).load()["logits"]).any(-1)
+    assert 0 < known.sum() < known.size
+    begun: list[int] = []
+
+    def note(message: str, done: int = 0, total: int = 0) -> None:
+        if message.startswith("Patching"):
+            begun.append(total)
+
+    again = PATCHING.run(hand_wired_instrument, task(Checkpoint(file)), note)
+    rows_left = begun[0]
+    whole = PATCHING.run(hand_wired_instrument, task(), note)
+    assert again.arrays["values"].values == pytest.approx(whole.arrays["values"].values, abs=1e-5)
+    assert rows_left < 0.6 * begun[-1]
+
+
+def test_unfinished_sweeps_can_be_looked_at(
+    hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "SHOW_SECONDS", 0)
+    monkeypatch.setattr("backend.engine.sweep.plan.PASS_FLOPS", 1)
+    seen: list[Findings] = []
+    found = PATCHING.run(hand_wired_instrument, replace(task(component="z"), show=seen.append), silent)
+    whole = found.arrays["values"].values
+    known = [int((~np.isnan(partial.arrays["values"].values)).sum()) for partial in seen]
+    assert len(known) > 5
+    assert known == sorted(known)
+    assert known[0] < whole.size == known[-1]
+    middle = seen[len(seen) // 2].arrays["values"].values
+    assert np.array_equal(middle[~np.isnan(middle)], whole[~np.isnan(middle)])
+
+
+def test_a_sweep_beyond_its_budget_is_refused_with_what_would_fit(hand_wired_instrument: Instrument) -> None:
+    cost = PATCHING_COST.run(hand_wired_instrument, task(component="resid_pre"), silent).scalars
+    assert cost["cells"] > 0
+    assert cost["bytes"] > 0
+    half = {"seconds": cost["seconds"] / 2}
+    with pytest.raises(ResourceError, match=r"Positions \d+ to 31 alone would fit"):
+        PATCHING.run(hand_wired_instrument, task(component="resid_pre", budget=half), silent)
+    with pytest.raises(ResourceError, match="component without heads"):
+        PATCHING.run(hand_wired_instrument, task(budget={"seconds": 1e-12}), silent)
+    with pytest.raises(ResourceError, match="and the budget is"):
+        PATCHING.run(hand_wired_instrument, task(budget={"megabytes": 1e-3}), silent)
+
+
+def test_several_corrupted_prompts_give_mean_and_spread(family_instrument: Instrument) -> None:
+    spec = PromptSpec(template="plain")
+
+    def patched(**corruption: object) -> Findings:
+        params = {"corruption": {"kind": "shuffle_labels", **corruption}, "positions": "final"}
+        request = Request.build("patching", question=QUESTION, prompt=spec, params=params)
+        return PATCHING.run(family_instrument, Task(request, (QUESTION,), ((),)), silent)
+
+    several = patched(draws=3, seed=5)
+    alone = [patched(seed=seed) for seed in (5, 6, 7)]
+    notes = [draw["note"] for draw in several.scalars["draws"]]
+    different = {one.scalars["corruption"]: one.arrays["values"].values for one in alone}
+    assert notes == list(different)
+    assert len(notes) > 1
+    stacked = np.stack(list(different.values()))
+    assert several.arrays["values"].values == pytest.approx(stacked.mean(0), abs=1e-5)
+    assert several.arrays["values_spread"].values == pytest.approx(stacked.std(0, ddof=1), abs=1e-5)
+
+
+def test_what_has_no_counterpart_in_a_longer_prompt_is_left_open(family_instrument: Instrument) -> None:
+    spec = PromptSpec(template="plain")
+    other = replace(QUESTION, stem="pick gamma", answer=2).to_json()
+    prompt = family_instrument.prompt(QUESTION, spec)
+    for direction in ("denoise", "noise"):
+        params = {"corruption": {"kind": "question", "question": other}, "direction": direction}
+        request = Request.build("patching", question=QUESTION, prompt=spec, params=params)
+        found = PATCHING.run(family_instrument, Task(request, (QUESTION,), ((),)), silent)
+        open_columns = np.isnan(found.arrays["values"].values).all((0, 1))
+        assert [prompt.roles[i] for i in np.flatnonzero(open_columns)] == ["stem"] * open_columns.sum()
+        assert 0 < open_columns.sum() < len(prompt.roles)
+        assert not np.isnan(found.arrays["values"].values[..., ~open_columns]).any()
+        shape = family_instrument.shape
+        assert found.scalars["cells_unmatched"] == open_columns.sum() * shape.layers * shape.heads
+        assert found.checks["oracle_error"][0] < 1e-5
 
 
 def test_a_damaged_checkpoint_is_nothing_yet(tmp_path: Path) -> None:

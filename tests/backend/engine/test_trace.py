@@ -46,27 +46,41 @@ def test_residual_stream_is_the_models_hidden_states(family_instrument: Instrume
 def test_sublayers_add_up_to_the_residual_stream(family_instrument: Instrument) -> None:
     recorded = record(family_instrument)
     after = torch.cat([recorded.resid_pre[1:], recorded.resid_final[None]])
-    torch.testing.assert_close(recorded.resid_pre + recorded.attn_out, recorded.resid_mid)
-    torch.testing.assert_close(recorded.resid_mid + recorded.mlp_out, after)
+    torch.testing.assert_close(recorded.resid_pre + recorded.attn_out + recorded.mlp_out, after)
+    assert (recorded.resid_mid is None) == family_instrument.shape.parallel
+    if recorded.resid_mid is not None:
+        torch.testing.assert_close(recorded.resid_pre + recorded.attn_out, recorded.resid_mid)
 
 
-def test_z_through_the_output_projection_is_what_attention_wrote(family_instrument: Instrument) -> None:
+def test_heads_add_up_to_what_attention_wrote(family_instrument: Instrument) -> None:
     recorded = record(family_instrument)
     for layer in range(family_instrument.shape.layers):
-        written = torch.einsum("phd,mhd->pm", recorded.z[layer], family_instrument.weights.output(layer))
-        bias = family_instrument.weights.output_bias(layer)
-        written = written if bias is None else written + bias
-        torch.testing.assert_close(written, recorded.attn_out[layer], atol=1e-5, rtol=1e-5)
+        for position in (0, 5, 11):
+            z = recorded.z[layer, position]
+            matrix, offset = family_instrument.weights.written(layer, z)
+            written = torch.einsum("hd,mhd->m", z, matrix)
+            written = written if offset is None else written + offset
+            torch.testing.assert_close(written, recorded.attn_out[layer, position], atol=1e-5, rtol=1e-5)
+
+
+def test_the_unembedding_gives_the_logits_but_for_caps_and_scalings(family_instrument: Instrument) -> None:
+    recorded = record(family_instrument)
+    weights, model = family_instrument.weights, family_instrument.model
+    assert torch.equal(recorded.unembedded, recorded.logits) == weights.logits_are_unembedded
+    normed = family_instrument.family.final_norm(model)(recorded.resid_final[-1:])
+    everything = torch.arange(family_instrument.shape.vocabulary)
+    torch.testing.assert_close(weights.unembed(normed, everything)[0], recorded.logits)
 
 
 def test_patterns_are_those_of_eager_attention(family_instrument: Instrument) -> None:
     recorded = record(family_instrument)
     model = family_instrument.model
-    model.set_attn_implementation("eager")
+    usual = model.config._attn_implementation
+    model.config._attn_implementation = "eager"
     try:
         patterns = plain(family_instrument, output_attentions=True).attentions
     finally:
-        model.set_attn_implementation("sdpa")
+        model.config._attn_implementation = usual
     for layer, own in enumerate(patterns):
         torch.testing.assert_close(final_rows(recorded, layer), own[0, :, -1], atol=1e-5, rtol=1e-4)
         for head in range(family_instrument.shape.heads):
@@ -75,20 +89,36 @@ def test_patterns_are_those_of_eager_attention(family_instrument: Instrument) ->
             )
 
 
+def rotated(instrument: Instrument, layer: int, value: torch.Tensor) -> torch.Tensor:
+    """Rotary embedding (Su et al. 2021, eq. 34, in two halves) of `[position, head, d_head]`, from the config alone."""
+    config = instrument.model.config
+    rope = getattr(config, "rope_parameters", None)
+    if rope is None:
+        return value
+    rope = rope if "rope_theta" in rope else rope[config.layer_types[layer]]
+    turning = int(value.shape[-1] * rope.get("partial_rotary_factor", 1))
+    speeds = rope["rope_theta"] ** -(torch.arange(0, turning, 2) / turning)
+    angles = torch.outer(torch.arange(len(value)), speeds)[:, None]
+    first, second, still = value.split([turning // 2, turning // 2, value.shape[-1] - turning], dim=-1)
+    return torch.cat(
+        [
+            first * angles.cos() - second * angles.sin(),
+            second * angles.cos() + first * angles.sin(),
+            still,
+        ],
+        dim=-1,
+    )
+
+
 def test_queries_and_keys_are_recorded_before_the_rotary_embedding(family_instrument: Instrument) -> None:
     recorded = record(family_instrument)
-    model = family_instrument.model
-    cos, sin = model.model.rotary_emb(recorded.resid_final[None], torch.arange(len(IDS))[None])
-
-    def rotate(value: torch.Tensor) -> torch.Tensor:
-        first, second = value.chunk(2, dim=-1)
-        return value * cos[0] + torch.cat([-second, first], dim=-1) * sin[0]
-
+    # OPT scales its queries, not the scores.
+    factor = family_instrument.shape.d_head**-0.5 if family_instrument.shape.model_type == "opt" else 1
     for layer in range(family_instrument.shape.layers):
-        queries = rotate(recorded.q[layer].transpose(0, 1))
-        keys = rotate(recorded.k[layer].transpose(0, 1))
-        torch.testing.assert_close(queries, recorded.q_rotated[layer])
-        torch.testing.assert_close(keys, recorded.k_rotated[layer])
+        queries = rotated(family_instrument, layer, recorded.q[layer]) * factor
+        keys = rotated(family_instrument, layer, recorded.k[layer])
+        torch.testing.assert_close(queries.transpose(0, 1), recorded.q_rotated[layer])
+        torch.testing.assert_close(keys.transpose(0, 1), recorded.k_rotated[layer])
 
 
 def test_nothing_is_larger_than_one_layer_of_heads(family_instrument: Instrument) -> None:
@@ -96,13 +126,14 @@ def test_nothing_is_larger_than_one_layer_of_heads(family_instrument: Instrument
     shape = family_instrument.shape
     bound = shape.layers * len(IDS) * max(shape.d_model, shape.heads * shape.d_head)
     tensors = [value for value in vars(recorded).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 12
+    assert len(tensors) == (12 if shape.parallel else 13)
     assert all(value.numel() <= max(bound, shape.vocabulary) for value in tensors)
 
 
 def test_the_model_is_as_before_after_a_cancelled_pass(family_instrument: Instrument) -> None:
     before = plain(family_instrument).logits
     hooks = count_hooks(family_instrument)
+    usual = family_instrument.model.config._attn_implementation
 
     def cancel_at_the_second_layer(message: str, done: int = 0, total: int = 0) -> None:
         if done == 1:
@@ -112,13 +143,12 @@ def test_the_model_is_as_before_after_a_cancelled_pass(family_instrument: Instru
         trace(family_instrument.model, family_instrument.family, IDS, cancel_at_the_second_layer)
     assert torch.equal(plain(family_instrument).logits, before)
     assert count_hooks(family_instrument) == hooks
-    assert family_instrument.model.config._attn_implementation == "sdpa"
+    assert family_instrument.model.config._attn_implementation == usual
 
 
-def test_a_bfloat16_model_is_recorded_in_float32() -> None:
-    instrument = Instrument(
-        tiny.loaded(tiny.tiny_model("qwen2").to(torch.bfloat16), tiny.tokenizer(), "bfloat")
-    )
+@pytest.mark.parametrize("name", tiny.FAMILY_CONFIGS)
+def test_a_bfloat16_model_is_recorded_in_float32(name: str) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model(name).to(torch.bfloat16), tiny.tokenizer(), name))
     recorded = record(instrument)
     assert recorded.z.dtype == recorded.logits.dtype == torch.float32
     own = plain(instrument, logits_to_keep=1).logits[0, -1].float()

@@ -2,16 +2,22 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from backend.errors import LetterheadsError, ModelError, QuestionError, RequestError
+from backend.analyses import ANALYSES, Analysis, Findings, Task
+from backend.analyses.analysis import array
+from backend.engine.instrument import Instrument
+from backend.errors import Cancelled, LetterheadsError, ModelError, QuestionError, RequestError
 from backend.models.load import LoadedModel
 from backend.progress import Progress
 from backend.questions.question import Question
 from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
+from backend.service import job
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker
 from tests import hand_wired, tiny
@@ -51,6 +57,44 @@ def loader() -> Loader:
 @pytest.fixture
 def client(tmp_path: Path, loader: Loader) -> InProcessClient:
     return InProcessClient(Worker(Store(tmp_path / "results"), loader))
+
+
+@pytest.fixture
+def showing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """An analysis of this name that shows each number put into the list, and ends at a negative one."""
+    numbers: list[float] = []
+
+    def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+        last = 0.0
+        while True:
+            progress("Showing")
+            if not numbers:
+                time.sleep(0.01)
+                continue
+            number = numbers.pop(0)
+            if number < 0:
+                return Findings({"values": array(np.array([last]), ("cell",), "logits")})
+            last = number
+            assert task.show is not None
+            task.show(Findings({"values": array(np.array([last]), ("cell",), "logits")}))
+
+    monkeypatch.setitem(ANALYSES, "showing", Analysis("showing", 7, "", ("question",), run))
+    return numbers
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def begun(client: InProcessClient, steps: int) -> str:
+    """The slow job, some steps under way."""
+    job = client.submit(SLOW)
+    wait_until(lambda: client.status(job).message == "Going through the questions")
+    wait_until(lambda: client.status(job).done >= steps)
+    return job
 
 
 def test_a_job_runs_and_its_result_is_found_again_after_a_restart(
@@ -100,31 +144,107 @@ def test_the_model_stays_between_jobs_and_goes_when_another_comes(
 
 def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: InProcessClient) -> None:
     client.wait(client.submit(REQUEST), 30)
-    job = client.submit(SLOW)
-    while client.status(job).done < 3:
-        time.sleep(0.01)
+    job = begun(client, 3)
     assert client.status(job).total == 2000
-    begun = time.monotonic()
+    start = time.monotonic()
     client.cancel(job)
     status = client.wait(job, 5)
     assert status.state == "cancelled"
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - start < 1
     with pytest.raises(LetterheadsError, match="Cancelled"):
         client.result(job)
     fresh = Request.build("prediction", model=MODEL, question=hand_wired.question(3), prompt=hand_wired.SPEC)
     assert client.wait(client.submit(fresh), 30).state == "done"
     # Asked for again after a cancel it is a new job, not the cancelled one.
-    assert client.submit(SLOW) == job
-    assert client.status(job).state in ("queued", "running")
-    client.cancel(job)
+    again = client.submit(SLOW)
+    assert client.status(again).state in ("queued", "running")
+    client.cancel(again)
 
 
-def test_a_waiting_job_can_be_cancelled_and_the_same_request_joins_it(client: InProcessClient) -> None:
+def test_a_waiting_job_can_be_cancelled(client: InProcessClient) -> None:
     slow, waiting = client.submit(SLOW), client.submit(REQUEST)
-    assert client.submit(REQUEST) == waiting
     client.cancel(waiting)
     client.cancel(slow)
     assert client.wait(waiting, 5).state == "cancelled"
+
+
+def test_a_job_that_two_wait_for_stops_when_both_have_left(client: InProcessClient, loader: Loader) -> None:
+    one = begun(client, 3)
+    other = client.submit(SLOW)
+    assert client.status(other).done >= 3
+    for _ in range(2):  # leaving twice is leaving once
+        client.cancel(one)
+        assert client.wait(one, 0.3).state == "cancelled"
+    with pytest.raises(Cancelled, match="somebody else"):
+        client.result(one)
+    far = client.status(other).done
+    wait_until(lambda: client.status(other).done > far + 3)
+    assert client.status(other).state == "running"
+    # Who left may come back to it.
+    back = client.submit(SLOW)
+    assert client.status(back).done > far
+    client.cancel(other)
+    client.cancel(back)
+    assert client.wait(other, 5).state == "cancelled"
+
+
+def test_who_no_longer_looks_does_not_keep_a_job_going(
+    client: InProcessClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "LOOKING_SECONDS", 0.3)
+    closed_tab = begun(client, 3)
+    fresh_tab = client.submit(SLOW)
+    time.sleep(0.5)
+    assert client.status(fresh_tab).state == "running"  # nobody has left: it goes on unwatched
+    time.sleep(0.5)
+    client.cancel(fresh_tab)
+    assert client.wait(fresh_tab, 5).state == "cancelled"
+    assert client.wait(closed_tab, 5).state == "cancelled"
+
+
+def test_the_time_left_is_told_from_this_stage_alone() -> None:
+    running = job.Job(Task(REQUEST, (), ()))
+    running.progress("Loading", 90, 100)
+    assert running.status("").left is None
+    running.progress("Loading", 99, 100)
+    time.sleep(0.05)
+    running.progress("Patching", 10, 40)
+    assert running.status("").left is None
+    time.sleep(0.1)
+    running.progress("Patching", 20, 40)
+    left = running.status("").left
+    assert left is not None
+    assert 0.2 <= left < 0.4  # ten steps in a tenth of a second, twenty more to go
+    running.finish("done")
+    assert running.status("").left is None
+
+
+def test_what_was_shown_stays_after_a_cancel_and_begins_the_next_run(
+    client: InProcessClient, showing: list[float]
+) -> None:
+    request = Request.build("showing", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
+    first = client.submit(request)
+    assert client.partial(first) is None
+    showing.append(1.0)
+    wait_until(lambda: client.partial(first) is not None)
+    partial = client.partial(first)
+    assert partial is not None
+    assert partial["values"].tolist() == [1.0]
+    assert partial.request == request.to_json()
+    assert partial.model["layers"] == 2
+    assert partial.versions["showing"] == 7
+    assert partial.seconds > 0
+    client.cancel(first)
+    assert client.wait(first, 5).state == "cancelled"
+    assert client.partial(first) is partial
+    second = client.submit(request)
+    assert client.partial(second) is partial
+    showing.extend((2.0, -1.0))
+    assert client.wait(second, 30).state == "done"
+    whole = client.result(second)
+    assert whole["values"].tolist() == [2.0]
+    assert client.partial(second) is whole
+    assert client.partial(first) is partial
 
 
 def test_many_threads_asking_are_all_answered(client: InProcessClient, loader: Loader) -> None:

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, all_cells, changing, estimate, matrix_speed
-from backend.engine.sweep.cost import cost_of
+from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_source
+from backend.engine.sweep import estimate as estimate_sets
+from backend.engine.sweep.cost import Estimate, cost_of
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.plan import BATCH_ROWS, batch_rows, passes
 from backend.errors import ResourceError
@@ -21,7 +22,15 @@ def instrument() -> Instrument:
 
 
 def one(component: str, layer: int, position: int, head: int | None = None) -> Experiment:
-    return Experiment(((component, Cell(layer, position, head)),))
+    return Experiment(0, ((component, Cell(layer, position, head)),))
+
+
+def estimate(
+    instrument: Instrument, source: tuple[int, ...], cells: list[Cell], budget: int | None = None
+) -> Estimate:
+    return estimate_sets(
+        instrument, BASE, run_source(instrument, BASE, source), each_alone("z", cells), budget
+    )
 
 
 def test_flops_by_hand(instrument: Instrument) -> None:
@@ -48,23 +57,23 @@ def test_rows_and_bytes(instrument: Instrument) -> None:
 
 def test_an_estimate_is_of_what_is_run(instrument: Instrument) -> None:
     cells = all_cells("z", instrument.shape, range(12))
-    found = estimate(instrument, BASE, SOURCE, "z", cells)
-    assert found.cells == len(changing(instrument, 12, "z", cells, first=9)) == 2 * 4 * 3 + 4
-    assert found.flops == estimate(instrument, BASE, SOURCE, "z", [c for c in cells if c.position >= 9]).flops
+    found = estimate(instrument, SOURCE, cells)
+    assert found.cells == 2 * 4 * 3 + 4
+    assert found.flops == estimate(instrument, SOURCE, [c for c in cells if c.position >= 9]).flops
     assert found.seconds(found.flops / 3) == pytest.approx(3)
-    assert estimate(instrument, BASE, BASE, "z", cells).flops == 0
-    cramped = estimate(instrument, BASE, SOURCE, "z", cells, budget_bytes=20_000)
+    assert estimate(instrument, BASE, cells).flops == 0
+    cramped = estimate(instrument, SOURCE, cells, 20_000)
     assert cramped.peak_bytes <= 20_000 < found.peak_bytes
     with pytest.raises(ResourceError, match=r"Patching at position 11 needs .* and the budget is"):
-        estimate(instrument, BASE, SOURCE, "z", cells, budget_bytes=100)
+        estimate(instrument, SOURCE, cells, 100)
 
 
 def test_late_positions_come_first(instrument: Instrument) -> None:
-    numbered = [(position, one("resid_pre", 0, position)) for position in range(12)]
-    split = passes(instrument, 12, numbered, budget=2 * 48 * 4 * 12)
-    assert [number for part in split for number, _ in part] == list(reversed(range(12)))
+    run = [one("resid_pre", 0, position) for position in range(12)]
+    split = passes(instrument, 12, run, budget=2 * 48 * 4 * 12)
+    assert [experiment.position for part in split for experiment in part] == list(reversed(range(12)))
     assert len(split) > 4
-    assert all(sum(cost_of(instrument).state_bytes(12, e) for _, e in part) <= 48 * 4 * 12 for part in split)
+    assert all(sum(cost_of(instrument).state_bytes(12, e) for e in part) <= 48 * 4 * 12 for part in split)
 
 
 def test_batches_follow_the_budget(instrument: Instrument) -> None:

@@ -1,0 +1,60 @@
+"""Which node the Paths page is about: a head, an MLP or the embedding, and whether it receives or sends."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.components.head_choice import choose_head, head_in_hand
+from app.components.notice import warning_box
+from app.figures.net import Node
+from app.patching_names import MODES, NODES
+from app.selection import Selection
+from app.state import bound, change
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+
+def choose_way(selection: Selection) -> None:
+    """Paths into a node or from it, and the kind of node: nothing leads into the embedding."""
+    chosen = selection.chosen
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row.segmented_control(
+        "Show", MODES, format_func=MODES.__getitem__, required=True, **bound("mode", chosen.mode)
+    )
+    offered = [kind for kind in NODES if kind != "embedding" or chosen.mode == "sender"]
+    kind = chosen.node if chosen.node in offered else "head"
+    row.segmented_control("Of", offered, format_func=NODES.__getitem__, required=True, **bound("node", kind))
+
+
+def choose_node(attribution: Result, selection: Selection) -> dict[str, Any]:
+    """Draw which one of its kind, of a model as large as the attribution's; the node as a request names it."""
+    chosen, shape = selection.chosen, attribution["heads"].shape
+    if chosen.node == "embedding" and chosen.mode == "sender":
+        return {"embedding": True}
+    if chosen.node == "mlp":
+        return {"mlp": choose_mlp(shape[0], selection)}
+    if chosen.node == "embedding":
+        warning_box(["Nothing feeds the embedding; a head is shown instead."], "node")
+    head = head_in_hand(attribution, selection)
+    choose_head(head, shape)
+    return {"head": [head.layer, head.head]}
+
+
+def choose_mlp(layers: int, selection: Selection) -> int:
+    layer = selection.chosen.mlp
+    if layer >= layers:
+        warning_box(
+            [f"This model has no MLP {layer}: its layers go from 0 to {layers - 1}. MLP 0 is shown instead."],
+            "mlp",
+        )
+        layer = 0
+    st.selectbox("Layer", range(layers), width=110, **bound("mlp", layer))
+    return layer
+
+
+def walk(node: Node) -> None:
+    """Go on to the node at the other end of a path, from a callback."""
+    if node.layer is not None and node.head is not None:
+        change(node="head", head=HeadRef(node.layer, node.head))
+    elif node.layer is not None:
+        change(node="mlp", mlp=node.layer)

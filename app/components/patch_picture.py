@@ -1,0 +1,129 @@
+"""The picture of patched activations: exact cells fill in where estimates stood, and a click looks closer."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app.components.heatmap import Heatmap, head_grid, show_heatmap
+from app.components.notice import quiet
+from app.figures.patched import Effects, effect_name
+from app.navigation import open_head
+from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
+from app.selection import Selection
+from app.state import change, current
+
+HOW_TO_READ = {
+    "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
+    "itself, 0 changes nothing. What is far from 0 suffices.",
+    "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
+    "0 changes nothing. What is far from 0 is necessary.",
+}
+NO_COUNTERPART = "not patched: no counterpart in the other prompt"
+
+
+def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
+    """The heatmaps of one component, and how to read them."""
+    if np.isnan(effects.known).all():
+        quiet(
+            "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
+            "nothing",
+        )
+    elif selection.chosen.component in WITHOUT_HEADS:
+        _positions(effects, unit, selection, "every layer and token")
+        st.caption(legend(effects))
+    else:
+        _heads(effects, unit, selection)
+    st.caption(HOW_TO_READ[selection.chosen.direction])
+
+
+def place_of(effects: Effects) -> int:
+    """Which place of the last axis is looked at: that of the chosen token, or the last."""
+    place = current()[0].place
+    return effects.positions.index(place) if place in effects.positions else len(effects.positions) - 1
+
+
+def legend(effects: Effects) -> str:
+    """What full cells, small squares and hatched cells are, as far as there are any."""
+    exact, cells = int(np.isfinite(effects.exact).sum()), effects.exact.size
+    if effects.whole and exact < cells:
+        return "Hatched cells are not patched: the other prompt has no counterpart of their token."
+    if effects.whole:
+        return "All cells are exact."
+    told = f"Exact so far: {exact:,} of {cells:,} cells."
+    if np.isnan(effects.estimate).all():
+        return told
+    return f"Small squares are estimates, to first order (attribution patching). {told}"
+
+
+def _heads(effects: Effects, unit: str, selection: Selection) -> None:
+    """Layer x head at one position; with several positions, above it layer x position of the strongest head."""
+    if len(effects.positions) > 1:
+        _positions(
+            effects.strongest(),
+            unit,
+            selection,
+            "the head that does most",
+            lambda _, column: change(place=effects.positions[column]),
+        )
+        st.caption(
+            f"{legend(effects)} Each cell holds its strongest head; click one to see the heads at its token below."
+        )
+    here = effects.at(place_of(effects))
+    token = f"at token {here.positions[0] + 1}, {here.tokens[0].strip()!r}"
+    grid = head_grid(f"{_name(selection)}, {token}", unit, np.nan_to_num(here.known), diverging=True)
+    has_kv_heads = selection.chosen.component in WITH_KV_HEADS
+    if has_kv_heads:
+        grid = replace(grid, heads=False, column_axis="kv head")
+    show_heatmap(
+        _filled(grid, here, effects.largest), "patched heads", on_pick=None if has_kv_heads else open_head
+    )
+    hint = (
+        "Columns are kv heads, which several heads share."
+        if has_kv_heads
+        else "Click a cell to open that head."
+    )
+    st.caption(hint if len(effects.positions) > 1 else f"{legend(effects)} {hint}")
+
+
+def _positions(
+    effects: Effects,
+    unit: str,
+    selection: Selection,
+    what: str,
+    on_pick: Callable[[int, int], None] | None = None,
+) -> None:
+    """Layer x position, tokens as ticks."""
+    heatmap = Heatmap(
+        title=f"{_name(selection)}, {what}",
+        unit=unit,
+        values=effects.exact,
+        rows=[str(layer) for layer in range(len(effects.exact))],
+        columns=[token.strip() or repr(token)[1:-1] for token in effects.tokens],
+        row_axis="layer",
+        column_axis="token",
+        range=(0.0, 1.0),
+        diverging=True,
+    )
+    show_heatmap(_filled(heatmap, effects, effects.largest), "patched positions", on_pick=on_pick)
+
+
+def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:
+    """With the exact values; in place of those that are not known the estimates, until none is to be expected."""
+    unknown = np.full_like(effects.exact, np.nan)
+    return replace(
+        heatmap,
+        values=effects.exact,
+        estimate=unknown if effects.whole else effects.estimate,
+        spread=effects.spread,
+        missing=NO_COUNTERPART if effects.whole else "",
+        range=(-largest, largest),
+    )
+
+
+def _name(selection: Selection) -> str:
+    chosen = selection.chosen
+    return (
+        f"{effect_name(chosen.direction, chosen.shown)}: {COMPONENTS[chosen.component]}, {chosen.direction}"
+    )

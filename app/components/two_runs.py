@@ -1,0 +1,34 @@
+"""What every result about two runs says of them."""
+
+from app.components.notice import sentence
+from backend.results.result import Result
+
+# Of these less is better, so what helps the clean answer is below zero.
+LESS_IS_BETTER = ("loss", "kl")
+
+
+def show_runs(result: Result, unit: str) -> None:
+    """The metric of the clean and of the corrupted run; over a bank their means."""
+    scalars = result.scalars
+    over, note = "", ""
+    if "count" in scalars:
+        left_out = (
+            f", {scalars['left_out']} left out that cannot be corrupted so" if scalars["left_out"] else ""
+        )
+        over = f"Means over {scalars['count']} questions{left_out}. "
+    else:
+        note = f" ({scalars['corruption']})"
+    sentence(
+        f"{over}Clean run: ",
+        f"{scalars['clean']:+.3f} {unit}",
+        f". Corrupted run{note}: ",
+        f"{scalars['corrupted']:+.3f} {unit}",
+        ".",
+        key="runs",
+    )
+
+
+def which_side_helps(metric: str) -> str:
+    """How the sign of an effect is read: m(clean) less m(patched), for the metric of this kind."""
+    side = "below" if metric in LESS_IS_BETTER else "above"
+    return f"{side.capitalize()} zero it helps the clean answer."

@@ -1,0 +1,125 @@
+"""Total beside direct effects: which nodes act by what they write themselves, and which through others."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.figures.style import COLOURS, OTHER, finish, plain
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+EFFECTS = ("total", "direct", "indirect", "interaction")
+# Marks are named where there is room: no two names closer than these shares of the picture's width and height.
+NAME_WIDTH, NAME_HEIGHT = 0.17, 0.05
+OPACITY = 0.9
+GUIDE = {"color": "#8C8C8C", "width": 1, "dash": "dash"}
+
+
+def effects_frame(result: Result, norm: str) -> pd.DataFrame:
+    """A row for each node, by its name, and a column for each effect in the metric's unit.
+
+    Over a bank there are also `total_low`, `total_high` and so on. `norm` says how the final norm was taken.
+    """
+    place = result.ticks["norm"].index(norm)
+    layers, heads = result["heads_total"].shape[1:]
+    names = [str(HeadRef(layer, head)) for layer, head in np.ndindex(layers, heads)]
+    columns = [name.removeprefix("heads_") for name in result.arrays if name.startswith("heads_")]
+    values = {
+        column: np.concatenate([result[f"heads_{column}"][place].ravel(), result[f"mlps_{column}"][place]])
+        for column in columns
+    }
+    return pd.DataFrame(values, index=[*names, *(f"MLP {layer}" for layer in range(layers))])
+
+
+def strongest_nodes(frame: pd.DataFrame, count: int) -> list[str]:
+    """The names of the `count` nodes of which any effect is furthest from zero."""
+    return list(frame[list(EFFECTS)].abs().max(axis=1).nlargest(count).index)
+
+
+def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collection[str]) -> go.Figure:
+    """A mark for each node of `effects_frame`: direct effect across, total effect up, on equal scales.
+
+    The first trace holds the heads in the frame's order. The `named` nodes carry their names, and over a bank their
+    95 % intervals.
+    """
+    figure = go.Figure()
+    shown = frame[["direct", "total"]]
+    low, high = float(shown.min(axis=None)), float(shown.max(axis=None))
+    room = 0.08 * (high - low or 1.0)
+    is_head = frame.index.str.startswith("L")
+    for rows, kind, symbol, colour in (
+        (frame[is_head], "head", "circle", COLOURS[0]),
+        (frame[~is_head], "MLP", "diamond", COLOURS[1]),
+    ):
+        figure.add_scatter(
+            x=rows["direct"],
+            y=rows["total"],
+            mode="markers",
+            name=kind,
+            text=rows.index,
+            customdata=rows[["indirect", "interaction"]],
+            marker={"symbol": symbol, "size": 8, "color": colour, "opacity": OPACITY},
+            # A click opens a page; it does not dim the rest.
+            unselected={"marker": {"opacity": OPACITY}},
+            hovertemplate=f"<b>%{{text}}</b><br>total %{{y:+.3f}} {unit}<br>direct %{{x:+.3f}}<br>"
+            "indirect %{customdata[0]:+.3f}<br>interaction %{customdata[1]:+.3f}<extra></extra>",
+        )
+    _add_names(figure, frame, named)
+    figure.add_shape(
+        type="line", x0=2 * low - high, y0=2 * low - high, x1=2 * high - low, y1=2 * high - low, layer="below",
+        line=GUIDE, name="total = direct", showlegend=True,
+    )  # fmt: skip
+    finish(figure, title=title, x=f"direct effect, {unit}", y=f"total effect, {unit}", height=560)
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
+        margin={"t": 64},
+        hovermode="closest",
+    )
+    figure.update_xaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
+    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room], scaleanchor="x")
+    return figure
+
+
+def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -> None:
+    rows = frame.loc[list(named)]
+    intervals = {}
+    if "total_low" in frame:
+        intervals = {
+            axis: {
+                "type": "data",
+                "array": rows[f"{effect}_high"] - rows[effect],
+                "arrayminus": rows[effect] - rows[f"{effect}_low"],
+                "thickness": 1,
+                "width": 0,
+                "color": OTHER,
+            }
+            for axis, effect in (("error_x", "direct"), ("error_y", "total"))
+        }
+    figure.add_scatter(
+        x=rows["direct"],
+        y=rows["total"],
+        mode="markers+text",
+        marker={"size": 12, "opacity": 0},  # keeps the name off the node's own mark
+        text=[plain(name) for name in rows.index],
+        textposition="top center",
+        textfont={"size": 11},
+        hoverinfo="skip",
+        showlegend=False,
+        **intervals,
+    )
+
+
+def with_room(frame: pd.DataFrame, names: Collection[str]) -> list[str]:
+    """Those of the `names`, the first first, whose marks are not so close to one taken that the names would overlap."""
+    span = float(np.ptp(frame[["direct", "total"]], axis=0).max()) or 1.0
+    taken: list[str] = []
+    places = frame.loc[list(names), ["direct", "total"]].to_numpy() / span
+    for name, place in zip(names, places, strict=True):
+        others = frame.loc[taken, ["direct", "total"]].to_numpy() / span
+        gap = np.abs(others - place) < (NAME_WIDTH, NAME_HEIGHT)
+        if not gap.all(axis=1).any():
+            taken.append(name)
+    return taken

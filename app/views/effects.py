@@ -1,0 +1,133 @@
+"""Which nodes act by what they write themselves, and which through others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.components.frame import open_page, show_question
+from app.components.job import result_of
+from app.components.node_table import node_table, open_node
+from app.components.notice import quiet, sentence
+from app.components.patch_choice import choose_corruption, choose_metric
+from app.components.provenance import show_provenance
+from app.components.scope import choose_scope
+from app.components.two_runs import show_runs, which_side_helps
+from app.figures.effects import EFFECTS, effects_frame, effects_scatter, strongest_nodes, with_room
+from app.figures.net import Node
+from app.patching_names import METRICS, NORMS
+from app.selection import Selection
+from app.state import bound
+from backend.results.request import Request
+from backend.results.result import Result
+from backend.service.client import Client
+
+TOP = 20
+NAMED = 10
+
+
+def controls(client: Client, selection: Selection) -> Request | None:
+    """Draw them; the request, or None while the corrupted prompt is still to be written."""
+    first = st.container(horizontal=True, vertical_alignment="bottom")
+    over_bank = choose_scope(client, selection, first)
+    second = st.container(horizontal=True, vertical_alignment="bottom")
+    corruption = choose_corruption(second, selection, over_bank=over_bank)
+    metric = choose_metric(second, selection, over_bank=over_bank)
+    second.segmented_control(
+        "Final norm",
+        NORMS,
+        format_func=NORMS.__getitem__,
+        required=True,
+        help="A changed write also changes the scale of the final norm: let it, or hold that scale fixed.",
+        **bound("norm", selection.chosen.norm),
+    )
+    if corruption is None:
+        return None
+    params: dict[str, Any] = {"corruption": corruption, "metric": metric}
+    ask = selection.ask_bank if over_bank else selection.ask
+    return ask("effects", **params)
+
+
+def show_strongest(frame: pd.DataFrame, unit: str) -> None:
+    """The head that does most by its own write, and the one of whose total effect most goes through others."""
+    heads = frame[frame.index.str.startswith("L")]
+    writer = heads.loc[heads["direct"].abs().idxmax()]
+    helper = heads.loc[(heads["indirect"] * np.sign(heads["total"])).idxmax()]
+    sentence(
+        "Of all heads ",
+        writer.name,
+        f" has the largest direct effect, {writer['direct']:+.2g} {unit} (total {writer['total']:+.2g}); ",
+        helper.name,
+        f" acts most through others, {helper['indirect']:+.2g} {unit} (total {helper['total']:+.2g}).",
+        key="lead",
+        lead=True,
+    )
+
+
+def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
+    named = with_room(frame, strongest_nodes(frame, 3 * NAMED))[:NAMED]
+
+    def picked() -> None:
+        for point in st.session_state["effects"]["selection"]["points"]:
+            open_node(Node.named(point["text"], point["y"]))
+
+    st.plotly_chart(
+        effects_scatter(frame, unit, title, named),
+        key="effects",
+        on_select=picked,
+        selection_mode="points",
+        alt="Scatter of the nodes' total effects against their direct effects",
+    )
+
+
+def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float] | list[str]]:
+    """The effects of these nodes, each over a bank with the ends of its 95 % interval."""
+    chosen = frame.loc[names]
+    columns: dict[str, list[float] | list[str]] = {}
+    for effect in EFFECTS:
+        columns[effect] = list(chosen[effect])
+        if f"{effect}_low" in chosen:
+            ends = zip(chosen[f"{effect}_low"], chosen[f"{effect}_high"], strict=True)
+            columns[f"{effect}, 95 %"] = [f"{low:+.2f} to {high:+.2f}" for low, high in ends]
+    return columns
+
+
+def show_table(frame: pd.DataFrame, unit: str) -> None:
+    names = strongest_nodes(frame, TOP)
+    st.markdown(f"**The {len(names)} nodes with the largest effects, in {unit}**")
+    node_table(
+        [Node.named(name, frame.loc[name, "total"]) for name in names], columns_of(frame, names), "nodes"
+    )
+    st.caption("Select a head's row to open it.")
+
+
+def show_effects(result: Result, norm: str) -> None:
+    frame, unit = effects_frame(result, norm), result.arrays["heads_total"].unit
+    show_strongest(frame, unit)
+    show_runs(result, unit)
+    show_scatter(frame, unit, f"{METRICS[result.scalars['metric']]}: total and direct effect of each node")
+    st.caption(
+        "On the dashed line a node acts only by what it writes itself. Nearer the vertical axis it acts through "
+        "others; nearer the horizontal one, later nodes make up for what it wrote. "
+        f"{which_side_helps(result.scalars['metric'])} Click a head to open it."
+    )
+    show_table(frame, unit)
+
+
+client, selection = open_page(
+    "Which heads act through others?",
+    "The output of a head or MLP at the final token is taken from the corrupted run. **Total effect**: what the "
+    "answer loses by that. **Direct effect**: what it loses if only the node's own write to the output changes and "
+    "all that comes later stays as it was. **Indirect effect**: if all but that write changes.",
+)
+show_question(selection)
+request = controls(client, selection)
+if request is None:
+    quiet("Write the corrupted prompt to begin.", "empty")
+    st.stop()
+result = result_of(client, request, "effects")
+if result:
+    show_effects(result, selection.chosen.norm)
+    show_provenance(result)

@@ -1,0 +1,160 @@
+"""Who feeds a node, and whom it feeds: path patching, one way at a time."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.components.frame import open_page, show_question
+from app.components.head_choice import head_link
+from app.components.heatmap import head_grid, show_heatmap
+from app.components.job import result_of
+from app.components.node_choice import choose_node, choose_way, walk
+from app.components.node_table import node_table
+from app.components.notice import quiet, sentence
+from app.components.patch_choice import choose_corruption, choose_metric
+from app.components.provenance import show_provenance
+from app.components.two_runs import show_runs, which_side_helps
+from app.figures.net import Node
+from app.figures.paths import path_bars, paths_frame, strongest_paths
+from app.selection import Selection
+from app.state import change
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+TOP = 20
+INTO_HEADS = {"query": "heads' queries", "key": "heads' keys", "value": "heads' values"}
+# How the lead sentence begins, and how it goes on for each input.
+LEADS = {
+    "receiver": {"": "is fed most ", "query": "in its query by ", "key": "in its key by ", "mlp": "by "},
+    "sender": {"": "matters most ", "query": "to the query of ", "key": "to the key of ", "mlp": "to "},
+}
+
+
+def controls(selection: Selection) -> dict[str, Any] | None:
+    """Draw them; the request's params but for the node, or None while the corrupted prompt is to be written."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    corruption = choose_corruption(row, selection)
+    metric = choose_metric(row, selection)
+    choose_way(selection)
+    return None if corruption is None else {"corruption": corruption, "metric": metric}
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What is drawn: the paths into the node of this name, or from it where `sends`."""
+
+    name: str
+    sends: bool
+    unit: str
+    frame: pd.DataFrame
+
+
+def show_strongest(paths: Paths) -> None:
+    """The path that carries most into a query, into a key, and into an MLP, of those there are."""
+    ways = LEADS["sender" if paths.sends else "receiver"]
+    parts, text = [], f"{paths.name} {ways['']}"
+    for at in ("query", "key", "mlp"):
+        if at in paths.frame and paths.frame[at].notna().any():
+            name = paths.frame[at].abs().idxmax()
+            parts += [text + ways[at], name]
+            text = f" ({paths.frame.loc[name, at]:+.2g} {paths.unit}), "
+    sentence(*parts, text.removesuffix(", ") + ".", key="strongest path", lead=True)
+
+
+def show_heads(result: Result, paths: Paths) -> None:
+    """A heatmap for each input, beside each other where there is room, all on one scale."""
+    way = "after" if paths.sends else "before"
+    if np.isnan(result["heads"]).all():
+        quiet(f"No head comes {way} {paths.name}.", "no heads")
+        return
+    largest = float(np.nanmax(np.abs(result["heads"]))) or 1.0
+    node = Node.named(paths.name, 0.0)
+    marked = [] if node.layer is None or node.head is None else [(node.layer, node.head)]
+    inputs = result.ticks["input"]
+    for place, column in enumerate(st.columns(len(inputs), gap="medium")):
+        at, values = inputs[place], result["heads"][place]
+        receiver = paths.name if at == "mlp" else f"{paths.name}'s {at}"
+        title = f"{paths.name} into {INTO_HEADS[at]}" if paths.sends else f"Heads into {receiver}"
+        grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked)
+        with column:
+            show_heatmap(
+                replace(grid, values=values, range=(-largest, largest), missing=f"not {way} {paths.name}"),
+                f"paths {at}",
+                on_pick=lambda layer, head: change(node="head", head=HeadRef(layer, head)),
+            )
+            if not paths.sends:
+                st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2g} {paths.unit}.")
+    st.caption(
+        f"Each cell is a head; hatched ones do not come {way} {paths.name}. Click one to go on from there."
+    )
+
+
+def show_others(paths: Paths) -> None:
+    title = f"{paths.name} into MLPs" if paths.sends else f"MLPs and the embedding into {paths.name}"
+    st.plotly_chart(path_bars(paths.frame, paths.unit, title), key="path bars", alt=f"Bars: {title}")
+    if not paths.sends and "query" in paths.frame:
+        st.caption("At each layer from left to right: query, key, value.")
+
+
+def show_table(paths: Paths) -> None:
+    """The keyboard's way along the paths."""
+    strongest = strongest_paths(paths.frame, TOP)
+    nodes, inputs = [node for node, _ in strongest], [at for _, at in strongest]
+    st.markdown(f"**The {len(nodes)} strongest paths {'from' if paths.sends else 'into'} {paths.name}**")
+    node_table(
+        nodes,
+        {"input": inputs, paths.unit: [node.value for node in nodes]},
+        f"paths of {paths.name}",
+        walk,
+    )
+    st.caption("Select a row to go on from its node.")
+
+
+def show_paths(result: Result) -> None:
+    paths = Paths(
+        name=result.scalars["node"],
+        sends=result.scalars["mode"] == "sender",
+        unit=result.arrays["heads"].unit,
+        frame=paths_frame(result),
+    )
+    if paths.frame.isna().all(axis=None):
+        quiet(f"Nothing reads what {paths.name} writes but the output itself.", "nothing")
+        return
+    show_strongest(paths)
+    show_runs(result, paths.unit)
+    st.caption(
+        "How much the metric falls when this path alone carries what it carries in the corrupted run. "
+        + which_side_helps(result.scalars["metric"])
+    )
+    show_heads(result, paths)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        show_others(paths)
+    with right:
+        show_table(paths)
+
+
+client, selection = open_page(
+    "Who feeds this head?",
+    "Path patching: what one node writes is taken from the corrupted run, but only where one other node reads it for "
+    "the final token: for its query, its keys or its values. Everything else stays clean. What the answer then loses "
+    "went along that path.",
+)
+show_question(selection)
+params = controls(selection)
+if params is None:
+    quiet("Write the corrupted prompt to begin.", "empty")
+    st.stop()
+attribution = result_of(client, selection.ask("attribution"), "attribution")
+if attribution:
+    node = choose_node(attribution, selection)
+    result = result_of(client, selection.ask("paths", **params, **{selection.chosen.mode: node}), "paths")
+    if result:
+        st.header(result.scalars["node"])
+        if "head" in node:
+            head_link(HeadRef(*node["head"]))
+        show_paths(result)
+        show_provenance(result)

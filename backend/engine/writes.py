@@ -1,0 +1,72 @@
+"""What heads and MLPs would write to the residual stream, by the model's own modules, if their input were another."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backend.engine.attention_hook import replacing
+from backend.engine.instrument import Instrument
+from backend.engine.sweep.layer_call import arguments_at
+from backend.engine.trace import Trace
+
+
+@torch.no_grad()
+def head_changes(
+    instrument: Instrument,
+    layer: int,
+    z: Float[Tensor, "position head d_head"],
+    other: Float[Tensor, "position head d_head"],
+) -> Float[Tensor, "head position d_model"]:
+    """How attention's write changes when one head's `z` is exchanged for `other`'s, for each head; float32, CPU.
+
+    A norm after attention is computed anew for each, so that the changes do not add up to that of all heads.
+    """
+    family = instrument.family
+    block = family.layers(instrument.model)[layer]
+    heads = z.shape[1]
+    rows = z.expand(1 + heads, *z.shape).clone()
+    each = torch.arange(heads)
+    rows[1 + each, :, each] = other.transpose(0, 1)
+    device = next(block.parameters()).device
+    written: Tensor = family.output(family.attention(block))(
+        rows.flatten(2).to(device, instrument.model.dtype)
+    )
+    norm = family.attention_norm(block)
+    written = (written if norm is None else norm(written)).float().cpu() * family.multiplier(block)
+    return written[1:] - written[0]
+
+
+@torch.no_grad()
+def mlp_writes(
+    instrument: Instrument, base: Trace, layer: int, before: Float[Tensor, "row d_model"]
+) -> Float[Tensor, "row d_model"]:
+    """What the MLP adds where the residual stream that it reads is `before`; float32, CPU.
+
+    The layer is called with it as input and with nothing from attention. `base` is any run that has the layer's
+    other arguments.
+    """
+    family, shape = instrument.family, instrument.shape
+    block = family.layers(instrument.model)[layer]
+    device = next(block.parameters()).device
+    slot = family.mlp_out(block, shape)
+    written: list[Tensor] = []
+
+    def silent(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        return query.new_zeros(1, query.shape[2], query.shape[1], query.shape[3])
+
+    def nothing(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        return torch.zeros_like(output)
+
+    def keep(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        written.append(slot.read(output)[:, 0].float().cpu())
+
+    with ExitStack() as stack:
+        stack.enter_context(replacing(instrument.model, family, silent))
+        stack.callback(family.attn_out(block, shape).module.register_forward_hook(nothing).remove)
+        stack.callback(slot.module.register_forward_hook(keep).remove)
+        at = torch.zeros(len(before), dtype=torch.long)
+        block(before[None].to(device, instrument.model.dtype), **arguments_at(base, layer, at))
+    return written[0]

@@ -1,0 +1,80 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.figures.effects import EFFECTS, effects_frame, effects_scatter, strongest_nodes, with_room
+from backend.results.result import Array, Result
+
+HEADS = {"total": [[0.1, 2.0]], "direct": [[0.0, 0.5]], "indirect": [[0.1, 1.4]], "interaction": [[0.0, 0.1]]}
+MLPS = {"total": [-1.0], "direct": [-3.0], "indirect": [2.0], "interaction": [0.0]}
+
+
+def result(*, bank: bool = False) -> Result:
+    """One layer of two heads; with the norm frozen all is doubled. Over a bank, from 0.1 below to 0.2 above."""
+    arrays = {}
+    for kind, effects, axes in (("heads", HEADS, ("layer", "head")), ("mlps", MLPS, ("layer",))):
+        for effect, listed in effects.items():
+            values = np.stack([np.float32(listed), 2 * np.float32(listed)])
+            named = {"": values, **({"_low": values - 0.1, "_high": values + 0.2} if bank else {})}
+            for end, shifted in named.items():
+                array = Array(np.asarray(shifted, np.float32), ("norm", *axes), "logits")
+                arrays[f"{kind}_{effect}{end}"] = array
+    return Result(request={}, arrays=arrays, ticks={"norm": ("recomputed", "frozen")}, scalars={})
+
+
+def test_a_row_for_each_node_at_the_chosen_norm() -> None:
+    frame = effects_frame(result(), "recomputed")
+    assert list(frame.index) == ["L0H0", "L0H1", "MLP 0"]
+    assert list(frame.columns) == list(EFFECTS)
+    assert frame.loc["L0H1"].to_list() == pytest.approx([2.0, 0.5, 1.4, 0.1])
+    assert frame.loc["MLP 0"].to_list() == pytest.approx([-1.0, -3.0, 2.0, 0.0])
+    assert np.allclose(effects_frame(result(), "frozen"), 2 * frame)
+
+
+def test_the_strongest_by_whichever_effect() -> None:
+    assert strongest_nodes(effects_frame(result(), "recomputed"), 2) == ["MLP 0", "L0H1"]
+
+
+def test_direct_across_and_total_up_on_equal_scales() -> None:
+    figure = effects_scatter(effects_frame(result(), "recomputed"), "nats", "<b>", ["MLP 0"])
+    heads, mlps, names = figure.data
+    assert (heads.name, mlps.name) == ("head", "MLP")
+    assert heads.marker.symbol != mlps.marker.symbol
+    assert np.allclose(heads.x, [0.0, 0.5])
+    assert np.allclose(heads.y, [0.1, 2.0])
+    assert list(heads.text) == ["L0H0", "L0H1"]
+    assert np.allclose(heads.customdata[1], [1.4, 0.1])
+    assert list(names.text) == ["MLP 0"]
+    assert names.error_x.array is None
+    assert figure.layout.yaxis.scaleanchor == "x"
+    assert figure.layout.xaxis.range == figure.layout.yaxis.range
+    assert figure.layout.xaxis.range[0] < -3 < 2 < figure.layout.xaxis.range[1]
+    assert figure.layout.yaxis.title.text == "total effect, nats"
+    assert figure.layout.title.text == "&lt;b&gt;"
+
+
+def test_the_line_has_total_equal_to_direct() -> None:
+    (line,) = effects_scatter(effects_frame(result(), "recomputed"), "logits", "", []).layout.shapes
+    assert (line.x0, line.x1) == (line.y0, line.y1)
+    assert line.x0 < -3 < 2 < line.x1
+
+
+def test_named_nodes_carry_their_intervals() -> None:
+    names = effects_scatter(effects_frame(result(bank=True), "recomputed"), "logits", "", ["L0H1"]).data[2]
+    for error in (names.error_x, names.error_y):
+        assert np.allclose(error.array, 0.2, atol=1e-6)
+        assert np.allclose(error.arrayminus, 0.1, atol=1e-6)
+
+
+def test_names_that_would_overlap_give_way_to_the_first() -> None:
+    frame = pd.DataFrame(
+        {"direct": [0.0, 0.05, 0.05, 1.0], "total": [0.0, 0.01, 0.5, 1.0]}, index=["a", "b", "c", "d"]
+    )
+    assert with_room(frame, ["a", "b", "c", "d"]) == ["a", "c", "d"]
+    assert with_room(frame, ["b", "a"]) == ["b"]
+
+
+def test_nodes_without_any_effect_are_drawn() -> None:
+    frame = 0 * effects_frame(result(), "recomputed")
+    figure = effects_scatter(frame, "logits", "", with_room(frame, list(frame.index)))
+    assert figure.layout.xaxis.range[0] < 0 < figure.layout.xaxis.range[1]
