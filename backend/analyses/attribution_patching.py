@@ -211,7 +211,6 @@ def _from_base(
     GradDrop's mean of |I| is over the layers but one: with its own layer dropped, a node inside it has no way to the
     metric.
     """
-<<<<<<< HEAD
     pair, layers, share = chosen.pairs[0], instrument.shape.layers, 1 / len(chosen.pairs)
     sources = [source for base, source in chosen.runs if base == base_ids]
     base = instrument.trace(base_ids, progress)
@@ -223,37 +222,13 @@ def _from_base(
         for source_ids in sources:
             source = instrument.trace(source_ids, progress)
             estimate = changes(base, source, gradients, qk_fix=chosen.qk_fix)
-            first = first_difference(base_ids, source_ids)
+            first = Pairing(base_ids, source_ids).first
             if dropped is None:
                 _add(found, estimate, first, share)
             else:
                 sizes = {name: values.abs() for name, values in estimate.items()}
                 _add(magnitudes, sizes, first, share / max(1, layers - 1))
     return float((labels.detach() - base.logits[list(pair.token_ids)]).abs().max())
-=======
-    layers, count = instrument.shape.layers, len(chosen.pairs)
-    found: dict[str, Tensor] = {}
-    magnitudes: dict[str, Tensor] = {}
-    errors = []
-    for base_ids in dict.fromkeys(base for base, _ in chosen.runs):
-        sources = [source for base, source in chosen.runs if base == base_ids]
-        base = instrument.trace(base_ids, progress)
-        graph = forward(instrument, base_ids, progress)
-        errors.append(float((graph.logits.detach() - base.logits).abs().max()))
-        value = _value(instrument, chosen.pairs[0], graph.logits)
-        for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
-            gradients = graph.gradients(value, progress, dropped)
-            for source_ids in sources:
-                source = instrument.trace(source_ids, progress)
-                estimate = changes(base, source, gradients, qk_fix=chosen.qk_fix)
-                first = Pairing(base_ids, source_ids).first
-                if dropped is None:
-                    _add(found, estimate, first, 1 / count)
-                else:
-                    sizes = {name: values.abs() for name, values in estimate.items()}
-                    _add(magnitudes, sizes, first, 1 / count / max(1, layers - 1))
-    return Estimates(found, magnitudes, max(errors))
->>>>>>> main
 
 
 def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, share: float) -> None:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import for_heads, patterns
-<<<<<<< HEAD
-from backend.engine.sweep import COMPONENTS
-from backend.engine.trace import Trace, _kept, _last_logits_only, at_components, between_layers
+from backend.engine.sweep import COMPONENTS, components_of
+from backend.engine.trace import Trace, at_components, between_layers, last_logits_only, on_cpu
 from backend.errors import ModelError, ResourceError
 from backend.models.families import Shape
+from backend.models.families.slot import Slot
 from backend.models.memory import available_memory
 from backend.progress import Progress, silent
 
@@ -24,18 +24,8 @@ WRITES = ("attn_out", "mlp_out")
 PER_TRACE, PER_PATTERN = 7, 4
 """Memory of a graph and its gradients, in sizes of a trace and of all patterns: as measured with 500 and 1,000 tokens
 of a 0.5B model."""
-=======
-from backend.engine.sweep import COMPONENTS, components_of
-from backend.engine.trace import at_components, between_layers, last_logits_only, on_cpu
-from backend.errors import ModelError
-from backend.models.families import Shape
-from backend.models.families.slot import Slot
-from backend.progress import Progress, silent
-
-WRITES = ("attn_out", "mlp_out")
 Held = tuple[Tensor, Slot | None]
 """A tensor of the pass, and where in it an activation is; None: the tensor is the activation."""
->>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -138,15 +128,9 @@ def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progre
 
     def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         looked = patterns(recorded, places[module], query[0].float(), key[0].float())
-<<<<<<< HEAD
-        tensors["pattern"].append(looked)
+        held["pattern"].append((looked, None))
         values = for_heads(value[0].float(), len(looked))
         return (looked @ values).to(value.dtype).transpose(0, 1)[None]
-=======
-        held["pattern"].append((looked, None))
-        values = for_heads(value[0], len(looked))
-        return (looked.to(values) @ values).transpose(0, 1)[None]
->>>>>>> main
 
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
