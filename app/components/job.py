@@ -1,6 +1,7 @@
 """From a request to its result: at once where it is saved, otherwise a job with progress and cancel."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,7 +15,7 @@ from backend.service.client import Client, JobStatus
 # A short job is waited for, so that its result appears without the flicker of a progress bar.
 PATIENCE = 0.4
 POLL = 0.3
-# Room for a button beside two short lines: the picture below stays where it is when one of them changes.
+# Room for a button beside two short lines.
 ROW_HEIGHT = 58
 
 Draw = Callable[[Result | None, bool], None]
@@ -31,8 +32,9 @@ def result_of(
     """
     if start and _under_way(client, request, place) is None and client.find(request) is None:
         with st.container():
-            _row().button(start, type="primary", on_click=_begin, args=(client, request, place))
-            _draw(draw, None, whole=False)
+            _row(draw).button(start, type="primary", on_click=_begin, args=(client, request, place))
+            if draw is not None:
+                draw(None, False)
         return None
     answer = answer_of(client, request, place, draw)
     if answer is None:
@@ -41,11 +43,11 @@ def result_of(
     with st.container():
         if isinstance(answer, Result):
             if draw is not None:
-                with _row():
+                with _row(draw):
                     quiet(f"Complete. Computed in {duration(answer.seconds)}.", f"complete {place}")
-            _draw(draw, answer, whole=True)
+                draw(answer, True)
             return answer
-        _show_end(answer, client, request, place)
+        _show_end(answer, client, request, place, draw)
         if draw is not None:
             job = _under_way(client, request, place)
             draw(None if job is None else client.partial(job), False)
@@ -57,10 +59,11 @@ def answer_of(
 ) -> Result | LetterheadsError | None:
     """As `result_of`, for what a page can do without: an error is returned and not shown."""
     try:
+        started = _under_way(client, request, place)
         saved = client.find(request)
         if saved is not None:
             return saved
-        if _under_way(client, request, place) is None:
+        if started is None:
             _begin(client, request, place)
         _, job = st.session_state["jobs"][place]
         if client.wait(job, PATIENCE).finished:
@@ -78,8 +81,8 @@ def _under_way(client: Client, request: Request, place: str) -> str | None:
     if asked == request.canonical():
         return job
     if asked:
-        client.cancel(job)
         del jobs[place]
+        client.cancel(job)
     return None
 
 
@@ -97,7 +100,7 @@ def _follow(client: Client, job: str, place: str, draw: Draw | None, address: di
     # A click in the picture may have changed the address, which the whole page is about.
     if status.finished or dict(st.query_params) != address:
         st.rerun()
-    with _row():
+    with _row(draw):
         with st.container():
             st.progress(min(1.0, status.done / status.total) if status.total else 0.0)
             quiet(_how_far(status), f"progress {place}")
@@ -106,10 +109,12 @@ def _follow(client: Client, job: str, place: str, draw: Draw | None, address: di
         draw(client.partial(job), False)
 
 
-def _show_end(error: LetterheadsError, client: Client, request: Request, place: str) -> None:
+def _show_end(
+    error: LetterheadsError, client: Client, request: Request, place: str, draw: Draw | None
+) -> None:
     """What ended a job without a result, and a way on. A long job goes on where it stopped."""
     if isinstance(error, Cancelled):
-        with _row():
+        with _row(draw):
             st.button("Go on", key=f"again {place}", on_click=_begin, args=(client, request, place))
             quiet("Stopped. What was finished is kept.", f"stopped {place}")
         return
@@ -117,20 +122,19 @@ def _show_end(error: LetterheadsError, client: Client, request: Request, place: 
     st.button("Try again", key=f"again {place}", on_click=_forget, args=(place,))
 
 
-def _row() -> DeltaGenerator:
-    return st.container(
-        horizontal=True, vertical_alignment="center", wrap=False, height=ROW_HEIGHT, border=False
-    )
-
-
-def _draw(draw: Draw | None, known: Result | None, *, whole: bool) -> None:
-    if draw is not None:
-        draw(known, whole)
+def _row(draw: Draw | None) -> DeltaGenerator:
+    """Where it says how far the job is; always as high where there is a picture below, which should stay in place."""
+    height: Literal["content"] | int = "content" if draw is None else ROW_HEIGHT
+    return st.container(horizontal=True, vertical_alignment="center", wrap=False, height=height, border=False)
 
 
 def _how_far(status: JobStatus) -> str:
     message = status.message or ("Waiting for the job before it" if status.state == "queued" else "Working")
-    left = f"about {duration(status.left)} left" if status.left is not None else duration(status.seconds)
+    left = (
+        f"about {duration(max(1.0, status.left))} left"
+        if status.left is not None
+        else duration(status.seconds)
+    )
     return " · ".join([message, *_steps(status.done, status.total), left])
 
 

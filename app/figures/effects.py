@@ -38,6 +38,16 @@ def strongest_nodes(frame: pd.DataFrame, count: int) -> list[str]:
     return list(frame[list(EFFECTS)].abs().max(axis=1).nlargest(count).index)
 
 
+def writer_and_helper(frame: pd.DataFrame) -> tuple[str, str]:
+    """The head that does most by its own write, and the one of whose total effect most goes through others.
+
+    An indirect effect against the total one is not help: there others make up for what the head does.
+    """
+    heads = frame[frame.index.str.startswith("L")]
+    with_total = heads["indirect"] * np.sign(heads["total"])
+    return str(heads["direct"].abs().idxmax()), str(with_total.idxmax())
+
+
 def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collection[str]) -> go.Figure:
     """A mark for each node of `effects_frame`: direct effect across, total effect up, on equal scales.
 
@@ -45,8 +55,7 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
     95 % intervals.
     """
     figure = go.Figure()
-    shown = frame[["direct", "total"]]
-    low, high = float(shown.min(axis=None)), float(shown.max(axis=None))
+    low, high = _range(frame)
     room = 0.08 * (high - low or 1.0)
     is_head = frame.index.str.startswith("L")
     for rows, kind, symbol, colour in (
@@ -114,7 +123,8 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -
 
 def with_room(frame: pd.DataFrame, names: Collection[str]) -> list[str]:
     """Those of the `names`, the first first, whose marks are not so close to one taken that the names would overlap."""
-    span = float(np.ptp(frame[["direct", "total"]], axis=0).max()) or 1.0
+    low, high = _range(frame)
+    span = high - low or 1.0
     taken: list[str] = []
     places = frame.loc[list(names), ["direct", "total"]].to_numpy() / span
     for name, place in zip(names, places, strict=True):
@@ -123,3 +133,9 @@ def with_room(frame: pd.DataFrame, names: Collection[str]) -> list[str]:
         if not gap.all(axis=1).any():
             taken.append(name)
     return taken
+
+
+def _range(frame: pd.DataFrame) -> tuple[float, float]:
+    """The ends of all that is drawn, intervals too; both axes have the same."""
+    drawn = frame.filter(regex="^(direct|total)")
+    return float(drawn.min(axis=None)), float(drawn.max(axis=None))

@@ -1,9 +1,9 @@
 """Which nodes act by what they write themselves, and which through others."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -15,7 +15,14 @@ from app.components.patch_choice import choose_corruption, choose_metric
 from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
 from app.components.two_runs import show_runs, which_side_helps
-from app.figures.effects import EFFECTS, effects_frame, effects_scatter, strongest_nodes, with_room
+from app.figures.effects import (
+    EFFECTS,
+    effects_frame,
+    effects_scatter,
+    strongest_nodes,
+    with_room,
+    writer_and_helper,
+)
 from app.figures.net import Node
 from app.patching_names import METRICS, NORMS
 from app.selection import Selection
@@ -51,23 +58,22 @@ def controls(client: Client, selection: Selection) -> Request | None:
 
 
 def show_strongest(frame: pd.DataFrame, unit: str) -> None:
-    """The head that does most by its own write, and the one of whose total effect most goes through others."""
-    heads = frame[frame.index.str.startswith("L")]
-    writer = heads.loc[heads["direct"].abs().idxmax()]
-    helper = heads.loc[(heads["indirect"] * np.sign(heads["total"])).idxmax()]
+    writer, helper = writer_and_helper(frame)
+    direct, indirect = frame.loc[writer, "direct"], frame.loc[helper, "indirect"]
     sentence(
         "Of all heads ",
-        writer.name,
-        f" has the largest direct effect, {writer['direct']:+.2g} {unit} (total {writer['total']:+.2g}); ",
-        helper.name,
-        f" acts most through others, {helper['indirect']:+.2g} {unit} (total {helper['total']:+.2g}).",
+        writer,
+        f" has the largest direct effect, {direct:+.2g} {unit} (total {frame.loc[writer, 'total']:+.2g}); ",
+        helper,
+        f" acts most through others, {indirect:+.2g} {unit} (total {frame.loc[helper, 'total']:+.2g}).",
         key="lead",
         lead=True,
     )
 
 
 def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
-    named = with_room(frame, strongest_nodes(frame, 3 * NAMED))[:NAMED]
+    first = dict.fromkeys([*writer_and_helper(frame), *strongest_nodes(frame, TOP)])
+    named = with_room(frame, list(first))[:NAMED]
 
     def picked() -> None:
         for point in st.session_state["effects"]["selection"]["points"]:
@@ -83,14 +89,16 @@ def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
 
 
 def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float] | list[str]]:
-    """The effects of these nodes, each over a bank with the ends of its 95 % interval."""
+    """The effects of these nodes, each over a bank with the ends of its 95 % interval; one question has none."""
     chosen = frame.loc[names]
     columns: dict[str, list[float] | list[str]] = {}
     for effect in EFFECTS:
         columns[effect] = list(chosen[effect])
         if f"{effect}_low" in chosen:
             ends = zip(chosen[f"{effect}_low"], chosen[f"{effect}_high"], strict=True)
-            columns[f"{effect}, 95 %"] = [f"{low:+.2f} to {high:+.2f}" for low, high in ends]
+            columns[f"{effect}, 95 %"] = [
+                "none" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}" for low, high in ends
+            ]
     return columns
 
 

@@ -69,7 +69,8 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
         by_norm.append(torch.stack([*found.values(), interaction]))
     effects = torch.stack(by_norm, 1)
     heads = shape.layers * shape.heads
-    linear = pair.metric.metric.kind in LINEAR
+    capped = instrument.family.logit_cap(instrument.model.config) is not None
+    linear = pair.metric.metric.kind in LINEAR and not capped
     return Effects(
         heads=effects[..., :heads].reshape(len(KINDS), len(NORMS), shape.layers, shape.heads),
         mlps=effects[..., heads:],

@@ -25,7 +25,7 @@ def changes(base: Trace, source: Trace, gradients: Gradients, *, qk_fix: bool) -
     Returns:
         One estimate a cell, with the component's axes: `[layer, position]` or `[layer, head, position]`.
     """
-    names = [name for name in COMPONENTS if name != "pattern" and getattr(gradients, name) is not None]
+    names = [name for name in COMPONENTS if getattr(gradients, name) is not None and name != "pattern"]
     found = {name: _linear(base, source, gradients, name) for name in names}
     by_layer = range(len(base.resid_pre))
     found["pattern"] = torch.stack([_pattern(base, source, gradients, layer) for layer in by_layer])

@@ -15,8 +15,7 @@ from backend.engine.pattern import for_heads, patterns
 from backend.engine.sweep import COMPONENTS, components_of
 from backend.engine.trace import Trace, at_components, between_layers, last_logits_only, on_cpu
 from backend.errors import ModelError, ResourceError
-from backend.models.families import Shape
-from backend.models.families.slot import Slot
+from backend.models.families import Shape, Slot
 from backend.models.memory import available_memory
 from backend.progress import Progress, silent
 
@@ -25,7 +24,7 @@ PER_TRACE, PER_PATTERN = 7, 4
 """Memory of a graph and its gradients, in sizes of a trace and of all patterns: as measured with 500 and 1,000 tokens
 of a 0.5B model."""
 Held = tuple[Tensor, Slot | None]
-"""A tensor of the pass, and where in it an activation is; None: the tensor is the activation."""
+"""A tensor of the pass and where a component stands in it; None where it is all of it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Gradients:
     """
 
     resid_pre: Float[Tensor, "layer position d_model"]
+    resid_mid: Float[Tensor, "layer position d_model"] | None
     attn_out: Float[Tensor, "layer position d_model"]
     mlp_out: Float[Tensor, "layer position d_model"]
     z: Float[Tensor, "layer position head d_head"]
@@ -43,7 +43,6 @@ class Gradients:
     k: Float[Tensor, "layer position kv_head d_head"]
     v: Float[Tensor, "layer position kv_head d_head"]
     pattern: Float[Tensor, "layer head query key"]
-    resid_mid: Float[Tensor, "layer position d_model"] | None = None
 
 
 class Graph:
@@ -82,7 +81,8 @@ class Graph:
         if dropped is not None:
             for name in WRITES:
                 by_name[name][dropped] = 0  # torch reads a tensor's gradient before its hook changes it
-        return Gradients(**by_name)
+        between = by_name.pop("resid_mid", None)
+        return Gradients(resid_mid=between, **by_name)
 
     @contextmanager
     def _hooked(self, progress: Progress, dropped: int | None) -> Iterator[None]:
@@ -100,13 +100,8 @@ class Graph:
             yield
 
     def _like_trace(self, name: str, gradient: Tensor, slot: Slot | None) -> Tensor:
-        if name == "pattern":
-            return on_cpu(gradient)
-        heads = COMPONENTS[name].head_count(self._shape)
-        if slot is not None:
-            own = on_cpu(slot.read_gradient(gradient))
-            return own[:, 0] if heads is None else own
-        return on_cpu(gradient[0] if heads is None else gradient.view(-1, heads, self._shape.d_head))
+        kept = on_cpu(gradient if slot is None else slot.gradient(gradient))
+        return kept if COMPONENTS[name].heads != "none" else kept.reshape(-1, self._shape.d_model)
 
 
 def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress = silent) -> Graph:
@@ -136,13 +131,13 @@ def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progre
         stack.enter_context(torch.enable_grad())
         stack.callback(layers[0].register_forward_pre_hook(_begin, with_kwargs=True).remove)
         stack.enter_context(between_layers(model, family, progress))
-        stack.enter_context(at_components(model, family, lambda name, _, *found: held[name].append(found)))
+        stack.enter_context(at_components(model, family, lambda name, _, *place: held[name].append(place)))
         stack.enter_context(replacing(model, family, attend))
         ids = torch.tensor([token_ids], device=model.get_input_embeddings().weight.device)
         output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
         logits = output.logits[0, -1].to("cpu", torch.float32)
-    for name, values in held.items():
-        if not all(value.requires_grad for value, _ in values):
+    for name, parts in held.items():
+        if not all(tensor.requires_grad for tensor, _ in parts):
             raise _impassable(instrument.resolved.name, f"they are lost before {name}")
     return Graph(instrument.resolved.name, instrument.shape, logits, held)
 

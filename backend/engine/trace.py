@@ -17,7 +17,7 @@ from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
 Keep = Callable[[str, int, Tensor, Slot | None], object]
-"""Called with (component, layer, the module's tensor that holds it, how to read it there; None: it is the whole)."""
+"""Called with (component, layer, tensor as the model has it, the slot in it or None for all of it)."""
 
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
@@ -141,9 +141,8 @@ class _Record:
         self.calls: list[dict[str, Any]] = [{}] * shape.layers
         self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def put(self, name: str, layer: int, tensor: Tensor, slot: Slot | None = None) -> None:
+    def put(self, name: str, layer: int, value: Tensor) -> None:
         room = self.tensors[name][layer]
-        value = tensor if slot is None else slot.read(tensor)
         room.copy_(value.reshape(room.shape))
 
     def mask(self, layer: int, mask: Tensor | None) -> None:
@@ -174,27 +173,28 @@ class _Record:
 
 @contextmanager
 def at_components(model: PreTrainedModel, family: Family, keep: Keep) -> Iterator[None]:
-    """While inside, each pass shows `keep` its components, layer by layer, as the model makes them."""
+    """While inside, each pass shows `keep` the tensors that hold its components, layer by layer, as it makes them."""
     shape = family.shape(model)
     with ExitStack() as stack:
         for index, layer in enumerate(family.layers(model)):
             attention = family.attention(layer)
 
-            def whole(name: str, index: int = index) -> Callable[[Tensor], object]:
-                return lambda tensor: keep(name, index, tensor, None)
+            def kept(name: str, slot: Slot | None = None, index: int = index) -> Callable[[Tensor], object]:
+                return lambda whole: keep(name, index, whole, slot)
 
-            def held(name: str, slot: Slot, index: int = index) -> None:
-                _after(stack, slot.module, lambda tensor: keep(name, index, tensor, slot))
-
-            _before(stack, layer, whole("resid_pre"))
+            _before(stack, layer, kept("resid_pre"))
             if not shape.parallel:
-                _before(stack, family.mid(layer), whole("resid_mid"))
-            _before(stack, family.output(attention), whole("z"))
-            held("attn_out", family.attn_out(layer, shape))
-            held("mlp_out", family.mlp_out(layer, shape))
-            held("q", family.query(attention, shape))
-            held("k", family.key(attention, shape))
-            held("v", family.value(attention, shape))
+                _before(stack, family.mid(layer), kept("resid_mid"))
+            z = family.z(attention, shape)
+            _before(stack, z.module, kept("z", z))
+            for name, slot in (
+                ("attn_out", family.attn_out(layer, shape)),
+                ("mlp_out", family.mlp_out(layer, shape)),
+                ("q", family.query(attention, shape)),
+                ("k", family.key(attention, shape)),
+                ("v", family.value(attention, shape)),
+            ):
+                _after(stack, slot.module, kept(name, slot))
         yield
 
 
@@ -220,8 +220,11 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
     def called(index: int) -> Callable[..., None]:
         return lambda _, args, kwargs: record.call(index, kwargs)
 
+    def keep(name: str, layer: int, whole: Tensor, slot: Slot | None) -> None:
+        record.put(name, layer, whole if slot is None else slot.read(whole))
+
     with ExitStack() as stack:
-        stack.enter_context(at_components(model, family, record.put))
+        stack.enter_context(at_components(model, family, keep))
         _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
         stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
         layers = family.layers(model)

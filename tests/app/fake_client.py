@@ -287,6 +287,7 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> t
         "corruption": "options 1 and 2 swapped",
         "direction": request.params["direction"],
         "first_difference": 7,
+        "sweep_seconds": {"z": 130.0},
     }
     return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
 
@@ -305,8 +306,9 @@ def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any
         for effect, values in named.items():
             arrays[f"{kind}_{effect}"] = (values, ("norm", *axes))
             if request.question is None:
-                arrays[f"{kind}_{effect}_low"] = (values - 0.1, ("norm", *axes))
-                arrays[f"{kind}_{effect}_high"] = (values + 0.2, ("norm", *axes))
+                alone = np.nan if request.to_json()["questions"]["limit"] == 1 else 0
+                arrays[f"{kind}_{effect}_low"] = (values - 0.1 + alone, ("norm", *axes))
+                arrays[f"{kind}_{effect}_high"] = (values + 0.2 + alone, ("norm", *axes))
     return arrays, {"norm": norms}, {**_runs(request), **_prompt_or_count(request)}
 
 

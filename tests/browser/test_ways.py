@@ -114,7 +114,7 @@ def test_dark_colours(app: str, browser: Browser) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("path", ["", "attribution", "attention", "head", "model"])
+@pytest.mark.parametrize("path", ["", "attribution", "attention", "patching", "head", "model"])
 def test_a_narrow_screen(app: str, browser: Browser, path: str) -> None:
     context = browser.new_context(viewport={"width": 480, "height": 900})
     page = visit(context, f"{app}/{path}?bank=copy-colors&limit=10")

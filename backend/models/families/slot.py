@@ -37,10 +37,9 @@ class Slot:
             value = value.clamp(-self.limit, self.limit)
         return value if self.factor == 1 else value * self.factor
 
-    def read_gradient(self, gradient: Tensor) -> Float[Tensor, "position head size"]:
-        """The derivative by the activation, of one by the output."""
-        value = self._by_block(gradient)[:, list(self.blocks)]
-        return value if self.factor == 1 else value / self.factor
+    def gradient(self, whole: Tensor) -> Float[Tensor, "position head size"]:
+        """The derivative by the activation, from that by the module's output."""
+        return self._by_block(whole)[:, list(self.blocks)] / self.factor
 
     def write(
         self,

@@ -2,7 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.figures.effects import EFFECTS, effects_frame, effects_scatter, strongest_nodes, with_room
+from app.figures.effects import (
+    EFFECTS,
+    effects_frame,
+    effects_scatter,
+    strongest_nodes,
+    with_room,
+    writer_and_helper,
+)
 from backend.results.result import Array, Result
 
 HEADS = {"total": [[0.1, 2.0]], "direct": [[0.0, 0.5]], "indirect": [[0.1, 1.4]], "interaction": [[0.0, 0.1]]}
@@ -35,6 +42,17 @@ def test_the_strongest_by_whichever_effect() -> None:
     assert strongest_nodes(effects_frame(result(), "recomputed"), 2) == ["MLP 0", "L0H1"]
 
 
+def test_who_writes_and_who_acts_through_others() -> None:
+    effects = [
+        {"total": 0.1, "direct": 0.9, "indirect": -0.8, "interaction": 0.0},
+        {"total": -0.6, "direct": -0.1, "indirect": -0.5, "interaction": 0.0},
+        {"total": 0.7, "direct": 0.4, "indirect": 0.3, "interaction": 0.0},
+    ]
+    frame = pd.DataFrame(effects, index=["L1H0", "L0H1", "L0H0"])
+    frame.loc["MLP 0"] = [9.0, 5.0, 4.0, 0.0]
+    assert writer_and_helper(frame) == ("L1H0", "L0H1")
+
+
 def test_direct_across_and_total_up_on_equal_scales() -> None:
     figure = effects_scatter(effects_frame(result(), "recomputed"), "nats", "<b>", ["MLP 0"])
     heads, mlps, names = figure.data
@@ -60,7 +78,11 @@ def test_the_line_has_total_equal_to_direct() -> None:
 
 
 def test_named_nodes_carry_their_intervals() -> None:
-    names = effects_scatter(effects_frame(result(bank=True), "recomputed"), "logits", "", ["L0H1"]).data[2]
+    figure = effects_scatter(effects_frame(result(bank=True), "recomputed"), "logits", "", ["L0H1"])
+    names = figure.data[2]
+    low, high = figure.layout.xaxis.range
+    assert low < -3.1
+    assert high > 2.2
     for error in (names.error_x, names.error_y):
         assert np.allclose(error.array, 0.2, atol=1e-6)
         assert np.allclose(error.arrayminus, 0.1, atol=1e-6)

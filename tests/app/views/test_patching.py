@@ -129,6 +129,7 @@ def test_a_long_sweep_waits_for_its_button() -> None:
     at = opened("patching", client, where="all")
     assert client.submitted == []
     assert len(heatmaps(at)) == 2
+    assert at.button[-1].label == "Run the exact sweep (about 2 min)"
     at.button[-1].click().run()
     assert [request.params["positions"] for request in client.submitted] == ["all"]
     assert any("Going through" in text for text in notices(at, "quiet"))
