@@ -88,6 +88,7 @@ def precise(family_instrument: Instrument) -> Instrument:
     """The family's model in double precision, so that a small step is not lost in rounding."""
     name = family_instrument.resolved.name
     model = tiny.tiny_model(name).double()
+    model.set_experts_implementation("eager")  # the usual one has no double precision
     if hasattr(model.config, "clip_qkv"):
         model.config.clip_qkv = None  # what is clamped has no central difference
     return Instrument(tiny.loaded(model, tiny.tokenizer(), name))
