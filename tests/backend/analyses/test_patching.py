@@ -101,6 +101,7 @@ def test_each_component_has_its_axes(
         ({"metric": {"kind": "logit_difference", "label": "D", "other": "D"}}, "two different labels"),
         ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
         ({"component": "zz"}, "component must be one of"),
+        ({"component": ["z"]}, "component must be one of"),
         ({"direction": "sideways"}, "direction must be one of denoise, noise"),
         ({"positions": [32]}, "Position 32 is out of range: the prompt has 32 tokens"),
         ({"positions": "some"}, '"all", "final" or a list'),
