@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.budget import expected_seconds
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
@@ -25,7 +26,9 @@ from backend.engine.sweep import (
     Cell,
     Pairing,
     all_cells,
+    components_of,
     each_alone,
+    estimate,
     experiments,
     run_source,
     sweep,
@@ -145,6 +148,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         **pair_scalars(list(chosen.pairs), ends),
         "direction": chosen.direction,
         "first_difference": chosen.first,
+        "sweep_seconds": _sweep_seconds(instrument, chosen),
     }
     if chosen.verify is not None:
         nominated = _nominated(instrument, chosen, chosen.verify, estimates)
@@ -167,6 +171,23 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
         checks={"logits_error": (estimates.logits_error, tolerance(instrument).identity)},
     )
+
+
+def _sweep_seconds(instrument: Instrument, chosen: Plan) -> dict[str, float]:
+    """About how long the exact sweep of each component over all positions takes on this machine."""
+    found = {}
+    for name, component in components_of(instrument.shape).items():
+        # All heads of a place cost the same: one stands for them.
+        heads = component.head_count(instrument.shape)
+        flops = 0.0
+        for base, source in chosen.runs:
+            cells = [
+                cell for cell in all_cells(name, instrument.shape, range(len(base))) if cell.head in (None, 0)
+            ]
+            sets = each_alone(name, cells)
+            flops += estimate(instrument, base, run_source(instrument, base, source), sets).flops
+        found[name] = expected_seconds(instrument, flops * (heads or 1))
+    return found
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
@@ -221,12 +242,12 @@ def _from_base(
         gradients = graph.gradients(value, progress, dropped)
         for source_ids in sources:
             source = instrument.trace(source_ids, progress)
-            estimate = changes(base, source, gradients, qk_fix=chosen.qk_fix)
+            first_order = changes(base, source, gradients, qk_fix=chosen.qk_fix)
             first = Pairing(base_ids, source_ids).first
             if dropped is None:
-                _add(found, estimate, first, share)
+                _add(found, first_order, first, share)
             else:
-                sizes = {name: values.abs() for name, values in estimate.items()}
+                sizes = {name: values.abs() for name, values in first_order.items()}
                 _add(magnitudes, sizes, first, share / max(1, layers - 1))
     return float((labels.detach() - base.logits[list(pair.token_ids)]).abs().max())
 

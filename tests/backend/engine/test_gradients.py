@@ -91,6 +91,7 @@ def precise(family_instrument: Instrument) -> Instrument:
     model.set_experts_implementation("eager")  # the usual one has no double precision
     if hasattr(model.config, "clip_qkv"):
         model.config.clip_qkv = None  # what is clamped has no central difference
+    model.config._experts_implementation = "eager"  # the usual one has no double precision
     return Instrument(tiny.loaded(model, tiny.tokenizer(), name))
 
 
