@@ -338,7 +338,7 @@ def _verify(data: object, shape: Shape, tokens: int) -> Verify:
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
-    version=1,
+    version=2,
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=run,
