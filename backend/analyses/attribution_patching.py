@@ -34,6 +34,7 @@ from backend.engine.sweep import (
     sweep,
 )
 from backend.errors import RequestError, shown
+from backend.models.families import Shape
 from backend.progress import Progress
 
 PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify")
@@ -124,7 +125,9 @@ def plan(instrument: Instrument, task: Task) -> Plan:
         direction=direction,
         qk_fix=_flag(params, "qk_fix", default=True),
         grad_drop=_flag(params, "grad_drop", default=False),
-        verify=_verify(params["verify"], len(prompt.token_ids)) if "verify" in params else None,
+        verify=_verify(params["verify"], instrument.shape, len(prompt.token_ids))
+        if "verify" in params
+        else None,
     )
 
 
@@ -306,16 +309,17 @@ def _flag(params: Mapping[str, Any], name: str, *, default: bool) -> bool:
     return value
 
 
-def _verify(data: object, tokens: int) -> Verify:
+def _verify(data: object, shape: Shape, tokens: int) -> Verify:
     if not isinstance(data, Mapping):
         raise RequestError(f"params.verify must be an object, not {shown(data)}.")
     for name in data:
         if name not in VERIFY:
             raise RequestError(f"params.verify has no field {shown(name)}. Fields: {', '.join(VERIFY)}.")
     given = {**VERIFY, **data}
-    if given["component"] not in list(COMPONENTS):
+    components = list(components_of(shape))
+    if given["component"] not in components:
         raise RequestError(
-            f"params.verify.component must be one of {', '.join(COMPONENTS)}, not {shown(given['component'])}."
+            f"params.verify.component must be one of {', '.join(components)}, not {shown(given['component'])}."
         )
     for name in ("top", "random", "seed"):
         if type(given[name]) is not int or given[name] < 0:
@@ -334,7 +338,7 @@ def _verify(data: object, tokens: int) -> Verify:
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
-    version=1,
+    version=2,
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=run,

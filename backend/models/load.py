@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ModelError, ResourceError, shown
+from backend.models.catalogue import SMALL_MODEL, catalogue
 from backend.models.config import path_shown
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
-from backend.models.memory import available_memory, return_freed
+from backend.models.memory import available_memory, is_out_of_memory, return_freed
 from backend.models.resolve import GIGABYTE, Resolved, resolve
-from backend.models.weights import weight_files
+from backend.models.weights import read_weights, weight_files
 from backend.progress import Progress, silent
 from backend.results.request import ModelSpec
 
@@ -62,7 +63,7 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
                 output_loading_info=True,
                 **_placement(resolved),
             )
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except MemoryError as error:
         raise _too_large(resolved, available_memory(resolved.device)) from error
     # What transformers raises where config, tokenizer and weights do not fit, or need more packages.
     except (
@@ -74,7 +75,7 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
         RuntimeError,
         SafetensorError,
     ) as error:
-        if "not enough memory" in str(error):  # the processor's allocator raises no class of its own
+        if is_out_of_memory(error):
             raise _too_large(resolved, available_memory(resolved.device)) from error
         raise _unusable(resolved, str(error)) from error
     if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
@@ -115,17 +116,28 @@ def _unusable(resolved: Resolved, reason: str) -> ModelError:
 
 
 def _too_large(resolved: Resolved, available: int) -> ResourceError:
-    advice = []
-    if resolved.dtype == "float32" and resolved.quantization == "none":
-        advice.append(f"dtype bfloat16 ({resolved.weight_bytes / 2 / GIGABYTE:.1f} GB)")
-    if resolved.quantization == "none":
-        advice.append("quantization 8bit or 4bit")
-    needed = (resolved.weight_bytes + WORKING_BYTES) / GIGABYTE
+    needed = resolved.weight_bytes + WORKING_BYTES
+    fits = [f"{how} ({size / GIGABYTE:.1f} GB)" for how, size in _smaller(resolved) if size <= available]
+    advice = f"try {', '.join(fits)}" if fits else "add memory: nothing smaller would fit either"
     return ResourceError(
-        f"{shown(resolved.name)} as {resolved.dtype} needs {needed:.1f} GB "
-        f"of memory, and {available / GIGABYTE:.1f} GB are free on {resolved.device}. "
-        f"Close other programs, or try {', '.join([*advice, 'the small model (--small)'])}."
+        f"{shown(resolved.name)} as {resolved.dtype} needs "
+        f"{needed / GIGABYTE:.1f} GB of memory, and {available / GIGABYTE:.1f} GB are free on {resolved.device}. "
+        f"Close other programs, or {advice}."
     )
+
+
+def _smaller(resolved: Resolved) -> list[tuple[str, int]]:
+    """What takes less, in words, and the bytes that it needs."""
+    if resolved.folder is None:
+        return []
+    weights = read_weights(resolved.folder)
+    ways = [("dtype bfloat16", "bfloat16", "none")] if resolved.quantization == "none" else []
+    if resolved.device != "mps":  # bitsandbytes has nothing for it
+        ways += [(f"quantization {bits}", resolved.dtype, bits) for bits in ("8bit", "4bit")]
+    found = [(how, weights.bytes_as(dtype, quantization)) for how, dtype, quantization in ways]
+    small = 2 * catalogue()[SMALL_MODEL].parameters
+    found.append(("the small model (--small) as bfloat16", small))
+    return [(how, size + WORKING_BYTES) for how, size in found if size < resolved.weight_bytes]
 
 
 def _placement(resolved: Resolved) -> dict[str, Any]:

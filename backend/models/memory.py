@@ -42,6 +42,16 @@ def return_freed(device: str) -> None:
         torch.cuda.empty_cache()
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed. On the processor torch raises a plain RuntimeError."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
 @cache
 def keep_freed() -> None:
     """Let glibc keep freed blocks for the next of their size, up to half a gigabyte, until `return_freed`.

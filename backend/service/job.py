@@ -79,7 +79,9 @@ class Job:
         self, state: State, *, result: Result | None = None, error: LetterheadsError | None = None
     ) -> None:
         """The last thing that happens to a job."""
-        self.result, self.error, self.state = result, error, state
+        # As it was raised an error holds on to the frames it went through, and so to activations and weights.
+        self.error = None if error is None else type(error)(str(error))
+        self.result, self.state = result, state
         self.ended = time.monotonic()
         self.finished.set()
 

@@ -20,6 +20,8 @@ from backend.analyses.self_check import Checks, refuse_failed, self_check
 from backend.engine.instrument import Instrument
 from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
 from backend.models import LoadedModel, load, release, resolve
+from backend.models.memory import is_out_of_memory, return_freed
+from backend.models.resolve import GIGABYTE
 from backend.progress import Progress
 from backend.results.request import ModelSpec, Request
 from backend.results.result import Result
@@ -99,18 +101,22 @@ class Worker:
             self._run(self._queue.get())
 
     def _run(self, job: Job) -> None:
-        job.state = "running"
+        job.state, short = "running", False
         try:
             job.finish("done", result=self._result(job))
         except Cancelled as error:
             job.finish("cancelled", error=error)
         except LetterheadsError as error:
             job.finish("failed", error=error)
-        except torch.OutOfMemoryError:
-            job.finish("failed", error=self._out_of_memory())
         except Exception as error:  # the border: whatever went wrong, the worker lives and the user is told
-            log.exception("A job failed: %s", job.task.request.canonical()[:500])
-            job.finish("failed", error=_unexpected(error))
+            short = is_out_of_memory(error)
+            if short:
+                job.finish("failed", error=self._out_of_memory(job.task.request))
+            else:
+                log.exception("A job failed: %s", job.task.request.canonical()[:500])
+                job.finish("failed", error=_unexpected(error))
+        if short and self._instrument is not None:  # not earlier: the error held what had been taken
+            return_freed(self._instrument.resolved.device)
 
     def _result(self, job: Job) -> Result:
         request = job.task.request
@@ -176,11 +182,24 @@ class Worker:
             del instrument
             release(loaded)
 
-    def _out_of_memory(self) -> ResourceError:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def _out_of_memory(self, request: Request) -> ResourceError:
+        """What did not fit, and what takes less."""
+        instrument = self._instrument
+        if instrument is None:
+            return ResourceError(
+                f"The memory ran out while {shown(request.model.name)} was made ready. Close other programs, or try "
+                "dtype bfloat16, quantization 8bit, or a smaller model."
+            )
+        resolved = instrument.resolved
+        advice = ["a shorter prompt or fewer shots"]
+        if resolved.dtype == "float32":
+            advice.append("dtype bfloat16")
+        if resolved.quantization == "none":
+            advice.append("quantization 8bit or 4bit")
         return ResourceError(
-            "The device ran out of memory. Try a shorter prompt, dtype bfloat16, quantization 8bit, or a smaller model."
+            f"The memory of {resolved.device} ran out in {request.analysis}, beside the "
+            f"{resolved.weight_bytes / GIGABYTE:.1f} GB of {shown(resolved.name)}. The model is still there. "
+            f"Try {', '.join(advice)}, or a smaller model."
         )
 
 
@@ -207,10 +226,6 @@ def _describe(instrument: Instrument) -> dict[str, Any]:
 def _unexpected(error: Exception) -> LetterheadsError:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ResourceError("The disk is full. Free some space, or set LETTERHEADS_HOME to another disk.")
-    if isinstance(error, MemoryError):
-        return ResourceError(
-            "The machine ran out of memory. Try dtype bfloat16, quantization 8bit, or a smaller model."
-        )
     return LetterheadsError(
         f"Something went wrong inside Letterheads ({type(error).__name__}: {shown(str(error), 200)}). "
         "The terminal that runs it shows where; nothing that was saved is lost."

@@ -105,6 +105,36 @@ def found(precise: Instrument) -> Gradients:
 def test_gradients_are_central_differences(precise: Instrument, found: Gradients, component: str) -> None:
     if component not in components_of(precise.shape):
         pytest.skip(f"{precise.resolved.name} has no {component}")
+    check_by_differences(precise, found, component)
+
+
+@pytest.mark.parametrize("component", ["q", "k", "v"])
+def test_what_is_clamped_is_differentiated_by_after_its_clamp(component: str) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("olmo").double(), tiny.tokenizer(), "olmo"))
+    limit = instrument.model.config.clip_qkv
+    assert (getattr(instrument.trace(IDS), component).abs() == limit).float().mean() > 0.2
+    graph = forward(instrument, IDS)
+    gradients = graph.gradients(loss(graph.logits))
+    with clamping(instrument, limit):
+        check_by_differences(instrument, gradients, component)
+
+
+@contextmanager
+def clamping(instrument: Instrument, limit: float) -> Iterator[None]:
+    """While inside, hooks clamp in the model's place, so that a value can be moved after its clamp."""
+    family, config = instrument.family, instrument.model.config
+    attentions = [family.attention(layer) for layer in family.layers(instrument.model)]
+    with ExitStack() as stack:
+        for part in (family.query, family.key, family.value):
+            for attention in attentions:
+                module = part(attention, instrument.shape).module
+                hook = module.register_forward_hook(lambda _, args, output: output.clamp(-limit, limit))
+                stack.callback(hook.remove)
+        config.clip_qkv = None
+        yield
+
+
+def check_by_differences(precise: Instrument, found: Gradients, component: str) -> None:
     gradient = getattr(found, component)
     for layer in range(precise.shape.layers):
         for seed in range(4):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from backend.models import memory
-from backend.models.memory import available_memory, return_freed, total_memory
+from backend.models.memory import available_memory, is_out_of_memory, return_freed, total_memory
 
 
 def test_figures_are_plausible() -> None:
@@ -24,3 +25,13 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_return_freed_can_be_called_any_time() -> None:
     return_freed("cpu")
+
+
+def test_a_failed_allocation_is_told_from_other_errors() -> None:
+    with pytest.raises(RuntimeError) as failed:
+        torch.empty(2**60)
+    assert is_out_of_memory(failed.value)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not is_out_of_memory(ValueError("out of memory"))

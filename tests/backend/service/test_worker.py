@@ -2,11 +2,13 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from backend.analyses import ANALYSES, Analysis, Findings, Task
 from backend.analyses.analysis import array
@@ -324,3 +326,38 @@ def test_an_unexpected_error_does_not_end_the_worker(tmp_path: Path, loader: Loa
     assert status.state == "failed"
     assert "ZeroDivisionError: 'surprise'" in status.error
     assert client.wait(client.submit(REQUEST), 30).state == "done"
+
+
+def test_after_memory_ran_out_the_next_request_is_answered(
+    client: InProcessClient, loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+        torch.empty(2**60)
+        raise AssertionError
+
+    monkeypatch.setitem(ANALYSES, "greedy", Analysis("greedy", 1, "", ("question",), greedy))
+    request = Request.build("greedy", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
+    status = client.wait(client.submit(request), 30)
+    assert status.state == "failed"
+    assert "memory of cpu ran out in greedy" in status.error
+    assert "Try a shorter prompt or fewer shots, dtype bfloat16, quantization 8bit or 4bit" in status.error
+    assert client.wait(client.submit(REQUEST), 30).state == "done"
+    assert loader.calls == 1
+
+
+@pytest.mark.parametrize("error", [Cancelled("stopped"), torch.OutOfMemoryError("out of memory")])
+def test_a_job_that_stopped_holds_nothing_that_it_had(
+    client: InProcessClient, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Otherwise a cancelled sweep would keep its activations, and the layers it was in, as long as its job is known."""
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def stopping(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+        activations = torch.zeros(10)
+        held.append(weakref.ref(activations))
+        raise type(error)(*error.args)
+
+    monkeypatch.setitem(ANALYSES, "stopping", Analysis("stopping", 1, "", ("question",), stopping))
+    request = Request.build("stopping", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
+    client.wait(client.submit(request), 30)
+    wait_until(lambda: held[0]() is None, 5)
