@@ -1,5 +1,7 @@
 """The self-check passes on every family, fails on wrong facts, and decides over a family that is not listed."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -23,6 +25,15 @@ def test_every_family_passes(family_instrument: Instrument) -> None:
     refuse_failed("a model", checks)
     assert len(checks) == 7
     assert all(value < 2e-5 for value, _ in checks.values())
+
+
+@pytest.mark.parametrize("name", tiny.FAMILY_CONFIGS)
+def test_half_precision_is_within_its_own_limits(name: str) -> None:
+    loaded = tiny.loaded(tiny.tiny_model(name).to(torch.bfloat16), tiny.tokenizer(), name)
+    resolved = dataclasses.replace(loaded.resolved, dtype="bfloat16")
+    checks = self_check(Instrument(dataclasses.replace(loaded, resolved=resolved)))
+    refuse_failed(name, checks)
+    assert checks["heads_error"][0] > 1e-5
 
 
 class NoMultiplier(Granite):
