@@ -1,5 +1,6 @@
 """Which nodes act by what they write themselves, and which through others."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,14 +89,16 @@ def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
 
 
 def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float] | list[str]]:
-    """The effects of these nodes, each over a bank with the ends of its 95 % interval."""
+    """The effects of these nodes, each over a bank with the ends of its 95 % interval; one question has none."""
     chosen = frame.loc[names]
     columns: dict[str, list[float] | list[str]] = {}
     for effect in EFFECTS:
         columns[effect] = list(chosen[effect])
         if f"{effect}_low" in chosen:
             ends = zip(chosen[f"{effect}_low"], chosen[f"{effect}_high"], strict=True)
-            columns[f"{effect}, 95 %"] = [f"{low:+.2f} to {high:+.2f}" for low, high in ends]
+            columns[f"{effect}, 95 %"] = [
+                "none" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}" for low, high in ends
+            ]
     return columns
 
 

@@ -185,9 +185,9 @@ def _attribution(request: Request, generator: np.random.Generator) -> tuple[Any,
         arrays = {"net": (net, ("layer", "head")), "mlp_net": (mlp, ("layer",))}
         for name, values, axes in (("net", net, ("layer", "head")), ("mlp_net", mlp, ("layer",))):
             arrays |= {f"{name}_low": (values - 0.1, axes), f"{name}_high": (values + 0.1, axes)}
-        return arrays, {}, {"count": 5}
+        return arrays, {}, {"count": 5, "before_cap": True}
     tokens, roles, labels = prompt_of(request)
-    prompt = {"tokens": tokens, "roles": roles, "text": "".join(tokens)}
+    prompt = {"tokens": tokens, "roles": roles, "text": "".join(tokens), "before_cap": False}
     heads = generator.normal(0, 0.3, (LAYERS, HEADS, len(labels)))
     answer = request.question.answer or 0
     heads[*STAR, answer] = 5
@@ -306,8 +306,9 @@ def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any
         for effect, values in named.items():
             arrays[f"{kind}_{effect}"] = (values, ("norm", *axes))
             if request.question is None:
-                arrays[f"{kind}_{effect}_low"] = (values - 0.1, ("norm", *axes))
-                arrays[f"{kind}_{effect}_high"] = (values + 0.2, ("norm", *axes))
+                alone = np.nan if request.to_json()["questions"]["limit"] == 1 else 0
+                arrays[f"{kind}_{effect}_low"] = (values - 0.1 + alone, ("norm", *axes))
+                arrays[f"{kind}_{effect}_high"] = (values + 0.2 + alone, ("norm", *axes))
     return arrays, {"norm": norms}, {**_runs(request), **_prompt_or_count(request)}
 
 
@@ -376,7 +377,7 @@ def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any,
 
 def _self_check(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
     sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
-    return {}, {}, {**sizes, "family": "qwen2"}
+    return {}, {}, {**sizes, "family": "qwen2", "by_structure": False}
 
 
 MAKERS = {

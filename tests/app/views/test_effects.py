@@ -39,6 +39,12 @@ def test_a_bank_brings_intervals() -> None:
     assert table.loc["L1H3", "total, 95 %"] == "+2.90 to +3.20"
 
 
+def test_of_one_question_of_a_bank_there_is_no_interval() -> None:
+    at = opened("effects", scope="bank", limit="1")
+    assert not at.exception
+    assert set(at.dataframe[0].value["total, 95 %"]) == {"none"}
+
+
 def test_the_other_norm_needs_no_other_request() -> None:
     client = FakeClient(slow=True)
     at = opened("effects", client)

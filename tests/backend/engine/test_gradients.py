@@ -12,7 +12,7 @@ from backend.engine.attention_hook import replacing
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS, components_of
-from backend.errors import Cancelled, ModelError
+from backend.errors import Cancelled, ModelError, ResourceError
 from tests import tiny
 from tests.slots import moved_by, set_to
 
@@ -88,8 +88,10 @@ def precise(family_instrument: Instrument) -> Instrument:
     """The family's model in double precision, so that a small step is not lost in rounding."""
     name = family_instrument.resolved.name
     model = tiny.tiny_model(name).double()
+    model.set_experts_implementation("eager")  # the usual one has no double precision
     if hasattr(model.config, "clip_qkv"):
         model.config.clip_qkv = None  # what is clamped has no central difference
+    model.config._experts_implementation = "eager"  # the usual one has no double precision
     return Instrument(tiny.loaded(model, tiny.tokenizer(), name))
 
 
@@ -231,6 +233,14 @@ def test_a_part_that_lets_no_gradient_through_is_refused() -> None:
         ModelError, match="Gradients of opaque could not be taken: they are lost before mlp_out"
     ):
         forward(instrument, IDS)
+
+
+def test_a_prompt_too_long_for_the_memory_is_refused(
+    hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engine.gradients.available_memory", lambda device: 1000)
+    with pytest.raises(ResourceError, match="12 tokens need about"):
+        forward(hand_wired_instrument, tuple(range(12)))
 
 
 def test_a_failing_backward_pass_is_a_model_error() -> None:

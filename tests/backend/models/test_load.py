@@ -19,6 +19,7 @@ from backend.models.load import LoadedModel, check_memory, load, release
 from backend.models.quantization import QUANTIZED_BYTES
 from backend.models.resolve import resolve
 from backend.results.request import ModelSpec
+from tests import tiny
 
 IDS = torch.tensor([[5, 9, 200, 31, 7]])
 
@@ -44,6 +45,13 @@ def test_logits_equal_plain_transformers(converted: Path) -> None:
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
     assert loaded.model.config._attn_implementation == "sdpa"
     assert loaded.tokenizer.is_fast
+
+
+def test_attention_is_the_one_that_the_family_needs(tmp_path: Path) -> None:
+    """The fused kernel has no soft cap on scores."""
+    tiny.tiny_model("gemma2").save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    assert load(cpu(tmp_path)).model.config._attn_implementation == "eager"
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
