@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import BitsAndBytesConfig
 
-# Bytes per weight of a linear layer: its bits, and a float32 scale for each row (8bit, a few thousandths) or for each 64
-# weights (4 bits); double quantization keeps these scales in 8 bits, and a float32 for each 256 of them.
+# Bytes per weight of a linear layer: its bits, and a float32 scale for each row (8bit, a few thousandths) or for each
+# 64 weights (4 bits); double quantization keeps these scales in 8 bits, and a float32 for each 256 of them.
 QUANTIZED_BYTES = {
     "8bit": 1.0,
     "4bit": 0.5 + 4 / 64,
