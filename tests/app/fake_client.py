@@ -134,7 +134,12 @@ def made_up(request: Request) -> Result:
         ticks=ticks,
         scalars=scalars,
         checks={"identity_error": (3e-6, 1e-3)},
-        model={"name": request.model.name, "dtype": "float32", "fingerprint": "0123456789abcdef"},
+        model={
+            "name": request.model.name,
+            "dtype": "float32",
+            "quantization": request.model.quantization,
+            "fingerprint": "0123456789abcdef",
+        },
         seconds=0.25,
     )
 
@@ -375,6 +380,31 @@ def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any,
     )
 
 
+def _readings(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    """The same for every model, but that quantization makes the strongest head weaker and moves the rest a little."""
+    exact, count = np.random.default_rng(0), 5
+    net, patched = exact.normal(0, 0.1, (count, LAYERS, HEADS)), exact.normal(size=(3, LAYERS, HEADS))
+    net[:, *STAR] = 2
+    logits = exact.normal(size=(count, 4))
+    if request.model.quantization != "none":
+        net, patched = (values + generator.normal(0, 0.05, values.shape) for values in (net, patched))
+        logits = logits + generator.normal(0, 0.05, logits.shape)
+    arrays = {
+        "label_logits": (logits, ("question", "label")),
+        "predicted": (np.zeros(count), ("question",)),
+        "net": (net, ("question", "layer", "head")),
+        "patched": (patched, ("patched", "layer", "head")),
+    }
+    scalars = {
+        "count": count,
+        "accuracy": {"value": 0.8, "low": 0.4, "high": 0.9},
+        "loss": {"value": 0.5, "low": None, "high": None},
+        "weight_bytes": 2_520_000_000,
+        "prompts": "the same",
+    }
+    return arrays, {"label": request.prompt.labels[:4]}, scalars
+
+
 def _self_check(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
     sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
     return {}, {}, {**sizes, "family": "qwen2", "by_structure": False}
@@ -389,5 +419,6 @@ MAKERS = {
     "paths": _paths,
     "attribution_patching": _attribution_patching,
     "check-model": _check_model,
+    "readings": _readings,
     "self-check": _self_check,
 }
