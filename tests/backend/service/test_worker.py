@@ -29,7 +29,7 @@ REQUEST = Request.build("attribution", model=MODEL, question=hand_wired.question
 SLOW = Request.build(
     "attention",
     model=MODEL,
-    questions=tuple(hand_wired.question(n % 4) for n in range(2000)),
+    questions=tuple(hand_wired.question(n % 4) for n in range(6000)),
     prompt=hand_wired.SPEC,
 )
 
