@@ -37,4 +37,7 @@ def test_the_same_request_gives_the_same_bytes(analysis: str, params: dict[str, 
     assert first.arrays.keys() == second.arrays.keys()
     for name, part in first.arrays.items():
         assert part.values.tobytes() == second.arrays[name].values.tobytes(), name
-    assert first.scalars == second.scalars
+    # What a sweep would take is measured anew for each loaded model.
+    same = first.scalars.keys() - {"sweep_seconds"}
+    assert first.scalars.keys() == second.scalars.keys()
+    assert {name: first.scalars[name] for name in same} == {name: second.scalars[name] for name in same}
