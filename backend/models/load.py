@@ -3,22 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ModelError, ResourceError, shown
+from backend.errors import ModelError, shown
 from backend.models.config import path_shown
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
-from backend.models.memory import available_memory, return_freed
+from backend.models.memory import return_freed
 from backend.models.quantization import bitsandbytes_config
-from backend.models.resolve import GIGABYTE, Resolved, resolve
+from backend.models.resolve import Resolved, resolve
+from backend.models.room import check_memory, room_for, too_large
 from backend.models.weights import weight_files
 from backend.progress import Progress, silent
 from backend.results.request import ModelSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-# Python, torch and the activations of one forward pass.
-WORKING_BYTES = 600_000_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
                 **_placement(resolved),
             )
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _too_large(resolved, available_memory(resolved.device)) from error
+        raise too_large(resolved, room_for(resolved)) from error
     # What transformers raises where config, tokenizer and weights do not fit, or need more packages.
     except (
         ValueError,
@@ -75,7 +73,7 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
         SafetensorError,
     ) as error:
         if "not enough memory" in str(error):  # the processor's allocator raises no class of its own
-            raise _too_large(resolved, available_memory(resolved.device)) from error
+            raise too_large(resolved, room_for(resolved)) from error
         raise _unusable(resolved, str(error)) from error
     if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
         raise _unusable(resolved, f"{len(missing)} weights are missing, the first {missing[0]}")
@@ -100,31 +98,10 @@ def release(loaded: LoadedModel) -> None:
     return_freed(loaded.resolved.device)
 
 
-def check_memory(resolved: Resolved) -> None:
-    """Raise ResourceError where the weights do not fit in the memory that is free now."""
-    available = available_memory(resolved.device)
-    if resolved.weight_bytes + WORKING_BYTES > available:
-        raise _too_large(resolved, available)
-
-
 def _unusable(resolved: Resolved, reason: str) -> ModelError:
     return ModelError(
         f"{shown(resolved.name)} cannot be loaded from {path_shown(resolved.folder)}: {shown(reason, 300)}. "
         "Fetch the model again, or choose another."
-    )
-
-
-def _too_large(resolved: Resolved, available: int) -> ResourceError:
-    advice = []
-    if resolved.dtype == "float32" and resolved.quantization == "none":
-        advice.append(f"dtype bfloat16 ({resolved.weight_bytes / 2 / GIGABYTE:.1f} GB)")
-    if resolved.quantization == "none":
-        advice.append("quantization 8bit or 4bit")
-    needed = (resolved.weight_bytes + WORKING_BYTES) / GIGABYTE
-    return ResourceError(
-        f"{shown(resolved.name)} as {resolved.dtype} needs {needed:.1f} GB "
-        f"of memory, and {available / GIGABYTE:.1f} GB are free on {resolved.device}. "
-        f"Close other programs, or try {', '.join([*advice, 'the small model (--small)'])}."
     )
 
 

@@ -1,6 +1,5 @@
 """A loaded model is the published one, held as asked; what does not fit or is damaged is refused first."""
 
-import dataclasses
 import importlib
 import json
 import os
@@ -14,10 +13,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from backend.engine.weights import dense
-from backend.errors import ModelError, ResourceError
-from backend.models.load import LoadedModel, check_memory, load, release
+from backend.errors import ModelError
+from backend.models.load import LoadedModel, load, release
 from backend.models.quantization import QUANTIZED_BYTES
-from backend.models.resolve import resolve
 from backend.results.request import ModelSpec
 from tests import tiny
 
@@ -154,16 +152,3 @@ def test_config_that_does_not_fit_is_refused(
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(ModelError, match="cannot be loaded"):
         load(cpu(folder))
-
-
-def test_too_little_memory_is_told_with_what_would_fit(
-    converted: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "available_memory", lambda device: 2_000_000_000)
-    large = dataclasses.replace(resolve(cpu(converted)), weight_bytes=7_108_352_000)
-    with pytest.raises(
-        ResourceError,
-        match=r"needs 7\.7 GB of memory, and 2\.0 GB are free.*bfloat16 \(3\.6 GB\).*8bit or 4bit.*--small",
-    ):
-        check_memory(large)
-    check_memory(resolve(cpu(converted)))
