@@ -16,7 +16,7 @@ module = importlib.import_module("backend.models.room")
 
 @pytest.fixture
 def large(converted: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
-    """A folder's model as if each of its weights were twelve thousand, and 2 GB free."""
+    """A folder's model as if each of its weights were twelve thousand, and 4 GB free."""
     factor = 12_000
 
     def enlarged(spec: ModelSpec) -> Resolved:
