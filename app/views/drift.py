@@ -110,12 +110,12 @@ def show_heads(found: Drift) -> None:
             list(found.patched_heads),
             "drift patched",
             "Patching each head at the final token, in both models",
-            "net logit of the right letter",
+            "net logit, less the question's median",
         )
         st.caption(
-            "A mark for each head and question: the net logit when the head's clean output is put into the run with "
-            f"two options swapped. Correlation {found.patched_correlation:.3f}; the largest difference is "
-            f"{found.patched_largest:.2g} logits."
+            "A mark for each head and question: the right letter's net logit when the head's clean output is put into "
+            f"the run with two options swapped, less the median of that question's heads. Correlation "
+            f"{found.patched_correlation:.3f}; the largest difference is {found.patched_largest:.2g} logits."
         )
 
 

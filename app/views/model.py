@@ -1,5 +1,8 @@
 """Which model, whether our figures agree with it, and whether it answers by letter at all."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -39,7 +42,12 @@ def choose_model(client: Client, selection: Selection) -> None:
     )
     columns = st.columns(3)
     columns[0].selectbox("dtype", DTYPES, **bound("dtype", chosen.dtype))
-    columns[1].selectbox("Quantization", QUANTIZATIONS, **bound("quantization", chosen.quantization))
+    columns[1].selectbox(
+        "Quantization",
+        QUANTIZATIONS,
+        help="By bitsandbytes. 4bit is nf4; 4bit-double quantizes its scales too; fp4 is a 4-bit float.",
+        **bound("quantization", chosen.quantization),
+    )
     columns[2].selectbox("Device", DEVICES, **bound("device", chosen.device))
     resolved = client.resolve(selection.model)
     sentence(
@@ -48,6 +56,26 @@ def choose_model(client: Client, selection: Selection) -> None:
         f". {resolved['reason']}",
         key="resolved",
     )
+    quiet(memory_text(resolved), "memory")
+
+
+def memory_text(resolved: Mapping[str, Any]) -> str:
+    """What it takes beside what is free, and what else would fit where it does not."""
+    if resolved["resident"]:
+        return "It is in memory."
+    if not resolved["needed_bytes"]:
+        return "How much memory it takes is known once it is fetched."
+    needed, free = resolved["needed_bytes"] / 1e9, resolved["free_bytes"] / 1e9
+    text = f"It will need about {needed:.1f} GB of memory; {free:.1f} GB are free now."
+    if resolved["fits"]:
+        return text
+    return f"✗ {text} {what_would_fit(resolved['others'])}"
+
+
+def what_would_fit(others: Sequence[str]) -> str:
+    if others:
+        return f"This would fit: {', '.join(others)}."
+    return "No other dtype or quantization would fit: close other programs, or choose a smaller model."
 
 
 def card_text(card: ModelCard) -> str:

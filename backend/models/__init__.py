@@ -4,6 +4,7 @@ from backend.models.catalogue import SMALL_MODEL, CatalogueModel, catalogue
 from backend.models.fetch import fetch
 from backend.models.load import LoadedModel, load, release
 from backend.models.resolve import Resolved, resolve
+from backend.models.room import room_for
 
 __all__ = [
     "SMALL_MODEL",
@@ -15,4 +16,5 @@ __all__ = [
     "load",
     "release",
     "resolve",
+    "room_for",
 ]

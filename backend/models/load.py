@@ -3,23 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ModelError, ResourceError, shown
-from backend.models.catalogue import SMALL_MODEL, catalogue
+from backend.errors import ModelError, shown
 from backend.models.config import path_shown
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
-from backend.models.memory import available_memory, is_out_of_memory, return_freed
+from backend.models.memory import is_out_of_memory, return_freed
 from backend.models.quantization import bitsandbytes_config
-from backend.models.resolve import GIGABYTE, Resolved, resolve
-from backend.models.weights import read_weights, weight_files
+from backend.models.resolve import Resolved, resolve
+from backend.models.room import check_memory, room_for, too_large
+from backend.models.weights import weight_files
 from backend.progress import Progress, silent
 from backend.results.request import ModelSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-# Python, torch and the activations of one forward pass.
-WORKING_BYTES = 600_000_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
                 **_placement(resolved),
             )
     except MemoryError as error:
-        raise _too_large(resolved, available_memory(resolved.device)) from error
+        raise too_large(resolved, room_for(resolved)) from error
     # What transformers raises where config, tokenizer and weights do not fit, or need more packages.
     except (
         ValueError,
@@ -76,7 +73,7 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
         SafetensorError,
     ) as error:
         if is_out_of_memory(error):
-            raise _too_large(resolved, available_memory(resolved.device)) from error
+            raise too_large(resolved, room_for(resolved)) from error
         raise _unusable(resolved, str(error)) from error
     if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
         raise _unusable(resolved, f"{len(missing)} weights are missing, the first {missing[0]}")
@@ -101,43 +98,11 @@ def release(loaded: LoadedModel) -> None:
     return_freed(loaded.resolved.device)
 
 
-def check_memory(resolved: Resolved) -> None:
-    """Raise ResourceError where the weights do not fit in the memory that is free now."""
-    available = available_memory(resolved.device)
-    if resolved.weight_bytes + WORKING_BYTES > available:
-        raise _too_large(resolved, available)
-
-
 def _unusable(resolved: Resolved, reason: str) -> ModelError:
     return ModelError(
         f"{shown(resolved.name)} cannot be loaded from {path_shown(resolved.folder)}: {shown(reason, 300)}. "
         "Fetch the model again, or choose another."
     )
-
-
-def _too_large(resolved: Resolved, available: int) -> ResourceError:
-    needed = resolved.weight_bytes + WORKING_BYTES
-    fits = [f"{how} ({size / GIGABYTE:.1f} GB)" for how, size in _smaller(resolved) if size <= available]
-    advice = f"try {', '.join(fits)}" if fits else "add memory: nothing smaller would fit either"
-    return ResourceError(
-        f"{shown(resolved.name)} as {resolved.dtype} needs "
-        f"{needed / GIGABYTE:.1f} GB of memory, and {available / GIGABYTE:.1f} GB are free on {resolved.device}. "
-        f"Close other programs, or {advice}."
-    )
-
-
-def _smaller(resolved: Resolved) -> list[tuple[str, int]]:
-    """What takes less, in words, and the bytes that it needs."""
-    if resolved.folder is None:
-        return []
-    weights = read_weights(resolved.folder)
-    ways = [("dtype bfloat16", "bfloat16", "none")] if resolved.quantization == "none" else []
-    if resolved.device != "mps":  # bitsandbytes has nothing for it
-        ways += [(f"quantization {bits}", resolved.dtype, bits) for bits in ("8bit", "4bit")]
-    found = [(how, weights.bytes_as(dtype, quantization)) for how, dtype, quantization in ways]
-    small = 2 * catalogue()[SMALL_MODEL].parameters
-    found.append(("the small model (--small) as bfloat16", small))
-    return [(how, size + WORKING_BYTES) for how, size in found if size < resolved.weight_bytes]
 
 
 def _placement(resolved: Resolved) -> dict[str, Any]:

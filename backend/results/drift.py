@@ -47,7 +47,8 @@ class Drift:
         strongest: the first model's 20 strongest heads, with their places in both.
         rank_correlation: Spearman's over these; NaN where nothing varies.
         left, entered: heads that leave the ten strongest, and those that come in.
-        patched: patching values of both, for each cell that both have, in logits.
+        patched: patching values of both, for each cell that both have, in logits, less the median of their question:
+            most heads change nothing, and the questions' own levels would pass for agreement or hide it.
         patched_heads: the heads of these cells.
         patched_correlation, patched_largest: as for `net`; None where nothing was patched in both.
         size, verdict: how large the drift is, and that in words.
@@ -163,8 +164,13 @@ def _patched(one: Values, other: Values) -> tuple[tuple[Values, Values], tuple[H
             "Compare them with the same params.patched."
         )
     both = np.isfinite(one) & np.isfinite(other)
-    heads = tuple(HeadRef(int(layer), int(head)) for _, layer, head in np.argwhere(both))
-    return (one[both], other[both]), heads
+    cells = np.argwhere(both)
+    heads = tuple(HeadRef(int(layer), int(head)) for _, layer, head in cells)
+    levelled = [
+        series - series.groupby(cells[:, 0]).transform("median")
+        for series in (pd.Series(values[both]) for values in (one, other))
+    ]
+    return (levelled[0].to_numpy(np.float32), levelled[1].to_numpy(np.float32)), heads
 
 
 def _correlation(one: Values, other: Values) -> float:

@@ -103,4 +103,8 @@ class Client(Protocol):
         """The resident model: its `ModelSpec` fields resolved, fingerprint, shape, self-check; None when none is."""
 
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
-        """What `auto` means here for this model: dtype, device, and the reason in words."""
+        """What `auto` means here for this model: dtype, device, the reason in words, and the memory for it.
+
+        `needed_bytes` (0: not known yet), `free_bytes` and whether it `fits`; where it does not, `others` says in words
+        how else it could be held; `resident` whether it is in memory already.
+        """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError
-from backend.models import catalogue, resolve
+from backend.models import catalogue, resolve, room_for
 from backend.questions import banks, uploads
 from backend.questions.question import Question
 from backend.results.request import ModelSpec, Request
@@ -90,6 +90,7 @@ class InProcessClient:
 
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
         resolved = resolve(spec)
+        room, resident = room_for(resolved), self._worker.loaded()
         return {
             "dtype": resolved.dtype,
             "quantization": resolved.quantization,
@@ -97,6 +98,11 @@ class InProcessClient:
             "reason": resolved.reason,
             "parameters": resolved.parameters,
             "fingerprint": resolved.fingerprint,
+            "needed_bytes": room.needed,
+            "free_bytes": room.free,
+            "fits": room.fits,
+            "others": list(room.others),
+            "resident": resident is not None and resident["fingerprint"] == resolved.fingerprint,
         }
 
 

@@ -47,6 +47,13 @@ class FakeClient:
     ) -> None:
         self.slow = slow
         self.error = error
+        self.room: dict[str, Any] = {
+            "needed_bytes": 7_700_000_000,
+            "free_bytes": 20_000_000_000,
+            "fits": True,
+            "others": [],
+            "resident": False,
+        }
         self.shown: dict[str, Result] = {}
         self.submitted: list[Request] = []
         self.cancelled: list[str] = []
@@ -117,7 +124,7 @@ class FakeClient:
         return None
 
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
-        return {"dtype": "float32", "device": "cpu", "reason": "It fits comfortably in memory."}
+        return {"dtype": "float32", "device": "cpu", "reason": "It fits comfortably in memory.", **self.room}
 
 
 def made_up(request: Request) -> Result:

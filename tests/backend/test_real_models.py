@@ -1,5 +1,6 @@
 """The real models: their numbers are plain transformers', and the head we know of is found."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend.cli import main
 from backend.models import load, resolve
+from backend.results.drift import drift
 from backend.results.request import DEFAULT_MODEL, HeadRef, ModelSpec, QuestionSet, Request
 from backend.results.result import Result
 from backend.results.store import Store
@@ -102,3 +104,26 @@ def test_the_default_model_answers_knowledge_questions(client: InProcessClient) 
     found = answer(client, Request.build("check-model", model=ModelSpec(DEFAULT_MODEL), questions=questions))
     assert found.scalars["label_accuracy"]["value"] >= 0.75
     assert found.scalars["go"] is True
+
+
+@pytest.mark.small_model
+def test_four_bits_answer_nearly_as_full_precision_does(client: InProcessClient) -> None:
+    questions = QuestionSet("copy-colors", limit=3)
+    exact, four = (
+        answer(
+            client,
+            Request.build(
+                "readings",
+                model=dataclasses.replace(SMALL, quantization=quantization),
+                questions=questions,
+                params={"patched": 0},
+            ),
+        )
+        for quantization in ("none", "4bit")
+    )
+    assert all(value <= limit for value, limit in four.checks.values())
+    found = drift(exact, four)
+    # Over twenty questions the largest difference seen is 0.85 logits, the correlation 0.956.
+    assert 0 < found.logits_largest < 1.5
+    assert found.net_correlation > 0.9
+    assert four.scalars["weight_bytes"] < 0.6 * exact.scalars["weight_bytes"]

@@ -170,3 +170,16 @@ def test_the_usual_default_can_be_chosen_where_another_is(monkeypatch: pytest.Mo
     at = opened("question", client, model=DEFAULT_MODEL)
     at.selectbox(key="template").select("plain").run()
     assert {request.model.name for request in client.submitted} == {DEFAULT_MODEL}
+
+
+def test_the_model_page_says_what_memory_it_needs_and_what_would_fit() -> None:
+    assert any(
+        "need about 7.7 GB of memory; 20.0 GB are free" in text for text in notices(opened("model"), "quiet")
+    )
+    client = FakeClient()
+    client.room |= {"free_bytes": 4 * 10**9, "fits": False, "others": ["bfloat16 (4.2 GB)"]}
+    (told,) = (text for text in notices(opened("model", client), "quiet") if "GB are free" in text)
+    assert told.startswith("✗")
+    assert told.endswith("This would fit: bfloat16 (4.2 GB).")
+    client.room |= {"resident": True}
+    assert "It is in memory." in notices(opened("model", client), "quiet")

@@ -1,6 +1,5 @@
 """A loaded model is the published one, held as asked; what does not fit or is damaged is refused first."""
 
-import dataclasses
 import importlib
 import json
 import os
@@ -14,11 +13,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from backend.engine.weights import dense
-from backend.errors import ModelError, ResourceError
-from backend.models.load import LoadedModel, check_memory, load, release
+from backend.errors import ModelError
+from backend.models.load import LoadedModel, load, release
 from backend.models.quantization import QUANTIZED_BYTES
-from backend.models.resolve import resolve
-from backend.models.weights import Weights
 from backend.results.request import ModelSpec
 from tests import tiny
 
@@ -155,30 +152,3 @@ def test_config_that_does_not_fit_is_refused(
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(ModelError, match="cannot be loaded"):
         load(cpu(folder))
-
-
-@pytest.mark.parametrize(
-    ("free", "advice"),
-    [
-        (
-            5.0,
-            r"try dtype bfloat16 \(4\.2 GB\), quantization 8bit \(3\.1 GB\), quantization 4bit \(2\.4 GB\), the small",
-        ),
-        (
-            2.0,
-            r"needs 7\.7 GB of memory, and 2\.0 GB are free.*try the small model \(--small\) as bfloat16 \(1\.9 GB\)\.",
-        ),
-        (1.0, "add memory: nothing smaller would fit either"),
-    ],
-)
-def test_too_little_memory_is_told_with_what_would_fit(
-    converted: Path, monkeypatch: pytest.MonkeyPatch, free: float, advice: str
-) -> None:
-    weights = Weights(files=(), parameters=1_777_088_000, linear=1_543_000_000)
-    resolved = resolve(cpu(converted))
-    large = dataclasses.replace(resolved, weight_bytes=weights.bytes_as("float32", "none"))
-    monkeypatch.setattr(module, "read_weights", lambda folder: weights)
-    monkeypatch.setattr(module, "available_memory", lambda device: int(free * 1e9))
-    with pytest.raises(ResourceError, match=advice):
-        check_memory(large)
-    check_memory(resolved)

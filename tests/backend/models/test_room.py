@@ -1,0 +1,64 @@
+"""What does not fit is refused with what would."""
+
+import dataclasses
+import importlib
+from pathlib import Path
+
+import pytest
+
+from backend.errors import ResourceError
+from backend.models.resolve import Resolved, resolve
+from backend.models.room import WORKING_BYTES, check_memory, room_for
+from backend.results.request import ModelSpec
+
+module = importlib.import_module("backend.models.room")
+
+
+@pytest.fixture
+def large(converted: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+    """A folder's model as if each of its weights were twelve thousand, and 4 GB free."""
+    factor = 12_000
+
+    def enlarged(spec: ModelSpec) -> Resolved:
+        found = resolve(spec)
+        return dataclasses.replace(found, weight_bytes=factor * found.weight_bytes)
+
+    monkeypatch.setattr(module, "resolve", enlarged)
+    monkeypatch.setattr(module, "available_memory", lambda device: 4_000_000_000)
+    return enlarged(ModelSpec(str(converted), "float32", "none", "cpu"))
+
+
+def test_too_little_memory_is_told_with_what_would_fit(large: Resolved) -> None:
+    needed = (large.weight_bytes + WORKING_BYTES) / 1e9
+    assert needed > 4
+    with pytest.raises(ResourceError) as error:
+        check_memory(large)
+    told = str(error.value)
+    assert f"needs {needed:.1f} GB of memory, and 4.0 GB are free" in told
+    assert f"bfloat16 ({large.weight_bytes / 2e9 + 0.6:.1f} GB)" in told
+    assert "bfloat16 with quantization 4bit" in told
+    assert told.endswith("the small model (--small).")
+
+
+def test_only_what_fits_is_offered(large: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        module, "available_memory", lambda device: large.weight_bytes // 2 + WORKING_BYTES - 1
+    )
+    others = room_for(large).others
+    assert others
+    assert not any(other.startswith("bfloat16 (") for other in others)
+    monkeypatch.setattr(module, "available_memory", lambda device: 0)
+    assert room_for(large).others == ()
+
+
+def test_what_fits_is_let_through(converted: Path) -> None:
+    resolved = resolve(ModelSpec(str(converted), "float32", "none", "cpu"))
+    check_memory(resolved)
+    room = room_for(resolved)
+    assert room.fits
+    assert room.needed == resolved.weight_bytes + WORKING_BYTES
+    assert room.others == ()
+
+
+def test_a_hub_model_not_fetched_yet_has_no_size() -> None:
+    assert room_for(resolve(ModelSpec("nobody/nothing", "float32", "none", "cpu"))).needed == 0
