@@ -60,6 +60,12 @@ PAGES: tuple[dict[str, Any], ...] = (
         "icon": ":material/memory:",
         "help": "Which model, whether our figures agree with it, and whether it answers by letter at all.",
     },
+    {
+        "page": "app/views/drift.py",
+        "title": "Drift",
+        "icon": ":material/compare_arrows:",
+        "help": "How far a quantized model is from itself in full precision.",
+    },
 )
 
 

@@ -37,6 +37,7 @@ class Chosen:
     `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
     `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
     `node` says which kind of node is looked at; `head` or `mlp` then says which one.
+    `against` is the model that the chosen one is compared with, the same one where it is empty.
     """
 
     model: str = DEFAULT_MODEL
@@ -72,6 +73,9 @@ class Chosen:
     mode: str = "receiver"
     node: str = "head"
     mlp: int = 0
+    against: str = ""
+    against_dtype: str = "float32"
+    against_quantization: str = "none"
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -212,4 +216,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "mode": _one_of(MODES),
     "node": _one_of(NODES),
     "mlp": _whole(0, 9999),
+    "against": _free,
+    "against_dtype": _one_of(DTYPES),
+    "against_quantization": _one_of(QUANTIZATIONS),
 }

@@ -1,4 +1,7 @@
-"""The command line: `run REQUEST.json --out DIR`, `models`, `banks`, `analyses`. Errors: one line, exit status 2."""
+"""The command line: `run REQUEST.json --out DIR`, `drift DIR DIR`, `models`, `banks`, `analyses`.
+
+Errors: one line, exit status 2.
+"""
 
 import argparse
 import json
@@ -7,11 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.errors import LetterheadsError, RequestError
-from backend.results.files import write
+from backend.results.drift import drift
+from backend.results.files import read, write
 from backend.results.request import Request
 from backend.service import connect
 
 POLL_SECONDS = 0.5
+FIGURES = (
+    "questions",
+    "same_answers",
+    "logits_largest",
+    "logits_mean",
+    "net_correlation",
+    "net_largest",
+    "rank_correlation",
+    "patched_correlation",
+    "patched_largest",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("request", help="a request as JSON: a file, or - for standard input")
     run.add_argument("--out", required=True, type=Path, help="folder for the two files; made if need be")
     run.set_defaults(command=_run)
+    compare = commands.add_parser("drift", help="compare two models by their results of readings")
+    compare.add_argument("one", type=Path, help="folder of the first's result.json and arrays.npz")
+    compare.add_argument("other", type=Path, help="folder of the second's")
+    compare.set_defaults(command=_drift)
     for name, command in (("models", _models), ("banks", _banks), ("analyses", _analyses)):
         commands.add_parser(name, help=f"list the {name}").set_defaults(command=command)
     return parser
@@ -64,6 +83,18 @@ def _run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise RequestError(f"The result cannot be written to {options.out}: {error.strerror}.") from error
     print(options.out / "result.json")
+
+
+def _drift(options: argparse.Namespace) -> None:
+    found = drift(read(options.one), read(options.other))
+    print(found.verdict)
+    for name in FIGURES:
+        print(f"{name}\t{getattr(found, name)}")
+    for name in ("accuracy", "loss"):
+        one, other = getattr(found, name)
+        print(f"{name}\t{one['value']} -> {other['value']}")
+    for name in ("left", "entered"):
+        print(f"{name}\t{' '.join(str(head) for head in getattr(found, name)) or 'none'}")
 
 
 def _read(path: str) -> object:

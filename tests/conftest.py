@@ -27,6 +27,13 @@ def family_instrument(request: pytest.FixtureRequest) -> Instrument:
     return Instrument(tiny.loaded(model, tiny.tokenizer(), request.param))
 
 
+@pytest.fixture(scope="session", params=["llama", "mistral", "qwen2", "qwen3"])
+def plain_instrument(request: pytest.FixtureRequest) -> Instrument:
+    """The plainest of them, for what does not hang on the family."""
+    model = tiny.tiny_model(request.param)
+    return Instrument(tiny.loaded(model, tiny.tokenizer(), request.param))
+
+
 @pytest.fixture(scope="session")
 def hand_wired_instrument() -> Instrument:
     """The model whose circuit is known."""

@@ -106,6 +106,7 @@ class Heatmap {
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     this.drawCells(context, box);
+    this.drawRoles(context, box);
     this.drawTicks(context, box);
     for (const [row, column] of this.data.marked) this.frame(context, row, column, 1.5);
     if (this.focus && this.plot.matches(":focus")) this.frame(context, ...this.focus, 3);
@@ -154,6 +155,30 @@ class Heatmap {
     }
     brush.stroke();
     return context.createPattern(tile, "repeat");
+  }
+
+  // The ticks of tokens stand on their roles' colours, those of the token strips.
+  drawRoles(context, box) {
+    const colours = getComputedStyle(this.root.querySelector(".heatmap"))
+      .getPropertyValue("--st-chart-categorical-colors").split(",");
+    const tint = (kind) => (kind ? [colours[kind[1]], kind[2] / 100] : ["transparent", 0]);
+    const { roles, kinds } = this.data;
+    const known = new Map(kinds.map((kind) => [kind[0], kind]));
+    for (const [column, role] of roles.entries()) {
+      [context.fillStyle, context.globalAlpha] = tint(known.get(role));
+      context.fillRect(box.left + column * box.cellWidth, box.top + box.height + 1, box.cellWidth, box.bottom - 20);
+    }
+    context.globalAlpha = 1;
+    this.root.querySelector(".legend").replaceChildren(
+      ...kinds.filter(([name]) => roles.includes(name)).map((kind) => {
+        const item = document.createElement("li");
+        const swatch = document.createElement("span");
+        [swatch.style.backgroundColor] = tint(kind);
+        swatch.style.opacity = kind[2] / 100;
+        item.append(swatch, kind[0]);
+        return item;
+      }),
+    );
   }
 
   drawTicks(context, box) {
@@ -252,8 +277,9 @@ class Heatmap {
   }
 
   describe(row, column) {
-    const { rows, columns, rowAxis, columnAxis, values, low, high, estimate, spread, missing, unit, heads } = this.data;
-    const name = heads ? `L${row}H${column}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}`;
+    const { rows, columns, rowAxis, columnAxis, values, low, high, estimate, spread, missing, unit, heads, roles } = this.data;
+    const role = roles.length ? ` (${roles[column]})` : "";
+    const name = heads ? `L${row}H${column}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
     const index = row * columns.length + column;
     if (!Number.isNaN(values[index])) {
       const interval = low && high ? ` (95 % ${number(low[index])} to ${number(high[index])})` : "";

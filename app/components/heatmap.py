@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from app.components.roles import TINTS, kind_of
+
 _HERE = Path(__file__).parent
 _MOUNT = st.components.v2.component(
     "letterheads_heatmap",
@@ -29,7 +31,7 @@ class Heatmap:
 
     With `estimate` the values are exact ones: where one is missing, the estimate is a small square in its place.
     `spread` is the standard deviation of each value. With `missing`, the reason why a cell has no value at all, such
-    cells are hatched.
+    cells are hatched. With `roles`, one a column, the columns' texts are tokens on their roles' colours.
     """
 
     title: str
@@ -46,6 +48,7 @@ class Heatmap:
     estimate: NDArray[np.float32] | None = None
     spread: NDArray[np.float32] | None = None
     missing: str = ""
+    roles: Sequence[str] = ()
     marked: Sequence[tuple[int, int]] = ()
     heads: bool = False
     square: bool = False
@@ -77,6 +80,8 @@ class Heatmap:
             "square": self.square,
             "clickable": clickable,
             "missing": self.missing,
+            "roles": [kind_of(role) for role in self.roles],
+            "kinds": TINTS,
             "arrays": list(arrays),
         }
         text = json.dumps(header, ensure_ascii=True).encode("ascii")

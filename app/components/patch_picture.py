@@ -103,6 +103,7 @@ def _positions(
         columns=[token.strip() or repr(token)[1:-1] for token in effects.tokens],
         row_axis="layer",
         column_axis="token",
+        roles=effects.roles,
         range=(0.0, 1.0),
         diverging=True,
     )

@@ -8,25 +8,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from app.components.roles import TINTS, kind_of
+
 _HERE = Path(__file__).parent
 _MOUNT = st.components.v2.component(
     "letterheads_tokens",
     html=(_HERE / "tokens.html").read_text("utf-8"),
     css=(_HERE / "tokens.css").read_text("utf-8"),
     js=(_HERE / "tokens.js").read_text("utf-8"),
-)
-
-# Roles in the legend's order, each with its place among the theme's colours and how much of it, in %.
-_KINDS = (
-    ("prelude", 0, 0),
-    ("shot", 5, 18),
-    ("stem", 4, 30),
-    ("bracket", 1, 14),
-    ("label", 1, 45),
-    ("option", 0, 30),
-    ("newline", 3, 35),
-    ("suffix", 2, 18),
-    ("final", 2, 60),
 )
 
 
@@ -54,8 +43,8 @@ def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
     data = {
         "title": title,
         "tokens": pieces(prompt["tokens"], prompt["text"]),
-        "roles": [role.split(" ")[0] for role in roles],
-        "kinds": _KINDS,
+        "roles": [kind_of(role) for role in roles],
+        "kinds": TINTS,
         "hover": [f"{place}: {role}" for place, role in enumerate(roles)],
     }
     _MOUNT(key=key, data=data)

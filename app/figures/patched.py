@@ -18,7 +18,7 @@ class Effects:
         exact: NaN where a cell has not been run, or cannot be.
         estimate: to first order, from gradients; all NaN where there is none.
         spread: the standard deviation of `exact` over the corrupted prompts, where several were drawn.
-        positions, tokens: which of the prompt's tokens the last axis is.
+        positions, tokens, roles: which of the prompt's tokens the last axis is, and what they are there for.
         whole: whether nothing more will become known, so that NaN in `exact` means that it cannot be patched.
     """
 
@@ -27,6 +27,7 @@ class Effects:
     spread: Values | None
     positions: tuple[int, ...]
     tokens: tuple[str, ...]
+    roles: tuple[str, ...]
     whole: bool
 
     @property
@@ -48,6 +49,7 @@ class Effects:
             spread=None if self.spread is None else self.spread[..., place],
             positions=(self.positions[place],),
             tokens=(self.tokens[place],),
+            roles=(self.roles[place],),
         )
 
     def strongest(self) -> "Effects":
@@ -88,12 +90,17 @@ def effects_of(
         if estimate is None:
             return None
         guess = estimated(estimate, component, direction, shown)
-        tokens = estimate.scalars["tokens"]
+        tokens, roles = estimate.scalars["tokens"], estimate.scalars["roles"]
         positions = tuple(range(len(tokens)))[-1 if where == "final" else 0 :]
         guess = guess[..., list(positions)]
-        blank = np.full_like(guess, np.nan)
         return Effects(
-            blank, guess, None, positions, tuple(tokens[place] for place in positions), whole=False
+            exact=np.full_like(guess, np.nan),
+            estimate=guess,
+            spread=None,
+            positions=positions,
+            tokens=tuple(tokens[place] for place in positions),
+            roles=tuple(roles[place] for place in positions),
+            whole=False,
         )
     exact = effect(result, direction, shown)
     positions = tuple(result.scalars["positions"])
@@ -107,6 +114,7 @@ def effects_of(
         spread=result[spread] if spread in result.arrays else None,
         positions=positions,
         tokens=result.ticks["position"],
+        roles=tuple(result.scalars["roles"][place] for place in positions),
         whole=whole,
     )
 

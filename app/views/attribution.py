@@ -124,4 +124,6 @@ if result:
         mlp_bars(shown.mlps, f"{shown.what}: MLPs", shown.mlps_interval), key="mlps", alt="MLP bars"
     )
     st.caption("One bar for each layer's MLP; above zero it writes for the letter.")
+    if result.scalars["before_cap"]:
+        st.caption("This model caps or scales its logits at the end; these are the logits before that.")
     show_provenance(result)

@@ -17,9 +17,12 @@ from backend.service.client import Client, ModelCard
 
 FIGURES = {
     "logits_error": "Recorded logits equal the model's own (largest difference, logits)",
+    "readout_error": "The last residual stream gives the logits (largest difference, logits)",
     "identity_error": "Attributions sum to the logits (largest difference, logits)",
+    "residual_error": "What sublayers add makes the residual stream (share of the largest value)",
     "heads_error": "Heads sum to what attention wrote (share of the largest value)",
     "pattern_error": "Patterns times values give each head's output (share of the largest value)",
+    "rotary_error": "Queries and keys at the first token are those that attention used (direction)",
 }
 
 
@@ -65,7 +68,8 @@ def show_self_check(result: Result) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Self-check figures with their limits")
     sizes = result.scalars
     quiet(
-        f"{sizes['family']} · {sizes['layers']} layers · {sizes['heads']} heads ({sizes['kv_heads']} for "
+        f"{sizes['family']}{' (not listed, known by its structure)' if sizes['by_structure'] else ''} · "
+        f"{sizes['layers']} layers · {sizes['heads']} heads ({sizes['kv_heads']} for "
         f"keys and values) of {sizes['d_head']} · width {sizes['d_model']} · "
         f"vocabulary {sizes['vocabulary']:,}",
         "sizes",

@@ -10,6 +10,7 @@ from backend.analyses.effects import EFFECTS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
+from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK
 from backend.errors import RequestError, shown
 
@@ -25,6 +26,7 @@ ANALYSES: dict[str, Analysis] = {
         PATHS,
         ATTRIBUTION_PATCHING,
         CHECK_MODEL,
+        READINGS,
         SELF_CHECK,
         COST,
     )

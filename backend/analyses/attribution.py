@@ -156,7 +156,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
 
 ATTRIBUTION = Analysis(
     name="attribution",
-    version=1,
+    version=2,
     summary="what each head, MLP and the embedding wrote for each label; over several questions, the mean",
     takes=("question", "questions"),
     run=run,

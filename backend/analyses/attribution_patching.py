@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.budget import expected_seconds
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
@@ -25,12 +26,15 @@ from backend.engine.sweep import (
     Cell,
     Pairing,
     all_cells,
+    components_of,
     each_alone,
+    estimate,
     experiments,
     run_source,
     sweep,
 )
 from backend.errors import RequestError, shown
+from backend.models.families import Shape
 from backend.progress import Progress
 
 PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify")
@@ -76,7 +80,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Means over the pairs, by component; `magnitudes` are GradDrop's."""
+    """Means over the pairs, by component; `magnitudes` are GradDrop's.
+
+    `logits_error` is the largest difference of a label's logit between the gradients' pass and the trace.
+    """
 
     changes: Mapping[str, Tensor]
     magnitudes: Mapping[str, Tensor]
@@ -108,12 +115,19 @@ def plan(instrument: Instrument, task: Task) -> Plan:
         raise RequestError(
             f"params.direction must be one of {', '.join(DIRECTIONS)}, not {shown(direction)}."
         )
+    if direction == "noise" and pairs[0].metric.metric.kind == "kl":
+        raise RequestError(
+            "The divergence from the clean run has no slope at the clean run itself, so with the metric kl nothing can "
+            "be estimated in the direction noise. Choose denoise, or another metric."
+        )
     return Plan(
         pairs=tuple(pairs),
         direction=direction,
         qk_fix=_flag(params, "qk_fix", default=True),
         grad_drop=_flag(params, "grad_drop", default=False),
-        verify=_verify(params["verify"], len(prompt.token_ids)) if "verify" in params else None,
+        verify=_verify(params["verify"], instrument.shape, len(prompt.token_ids))
+        if "verify" in params
+        else None,
     )
 
 
@@ -137,6 +151,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         **pair_scalars(list(chosen.pairs), ends),
         "direction": chosen.direction,
         "first_difference": chosen.first,
+        "sweep_seconds": _sweep_seconds(instrument, chosen),
     }
     if chosen.verify is not None:
         nominated = _nominated(instrument, chosen, chosen.verify, estimates)
@@ -156,8 +171,26 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "position": prompt.tokens,
         },
         scalars=scalars,
-        checks={"logits_error": (estimates.logits_error, tolerance(instrument).logits)},
+        # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
+        checks={"logits_error": (estimates.logits_error, tolerance(instrument).identity)},
     )
+
+
+def _sweep_seconds(instrument: Instrument, chosen: Plan) -> dict[str, float]:
+    """About how long the exact sweep of each component over all positions takes on this machine."""
+    found = {}
+    for name, component in components_of(instrument.shape).items():
+        # All heads of a place cost the same: one stands for them.
+        heads = component.head_count(instrument.shape)
+        flops = 0.0
+        for base, source in chosen.runs:
+            cells = [
+                cell for cell in all_cells(name, instrument.shape, range(len(base))) if cell.head in (None, 0)
+            ]
+            sets = each_alone(name, cells)
+            flops += estimate(instrument, base, run_source(instrument, base, source), sets).flops
+        found[name] = expected_seconds(instrument, flops * (heads or 1))
+    return found
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
@@ -181,33 +214,45 @@ def _correlation(both: pd.DataFrame, method: str) -> float | None:
 
 
 def _estimates(instrument: Instrument, chosen: Plan, progress: Progress) -> Estimates:
-    """A pass forwards and one back for each base run; with GradDrop as many more back as there are layers.
+    """A pass forwards and one back for each base run; with GradDrop as many more back as there are layers."""
+    found: dict[str, Tensor] = {}
+    magnitudes: dict[str, Tensor] = {}
+    bases = dict.fromkeys(base for base, _ in chosen.runs)
+    errors = [_from_base(instrument, chosen, base, found, magnitudes, progress) for base in bases]
+    return Estimates(found, magnitudes, max(errors))
+
+
+def _from_base(
+    instrument: Instrument,
+    chosen: Plan,
+    base_ids: Ids,
+    found: dict[str, Tensor],
+    magnitudes: dict[str, Tensor],
+    progress: Progress,
+) -> float:
+    """Add the estimates of the pairs with this base run; returns the logits' error.
 
     GradDrop's mean of |I| is over the layers but one: with its own layer dropped, a node inside it has no way to the
     metric.
     """
-    layers, count = instrument.shape.layers, len(chosen.pairs)
-    found: dict[str, Tensor] = {}
-    magnitudes: dict[str, Tensor] = {}
-    errors = []
-    for base_ids in dict.fromkeys(base for base, _ in chosen.runs):
-        sources = [source for base, source in chosen.runs if base == base_ids]
-        base = instrument.trace(base_ids, progress)
-        graph = forward(instrument, base_ids, progress)
-        errors.append(float((graph.logits.detach() - base.logits).abs().max()))
-        value = _value(instrument, chosen.pairs[0], graph.logits)
-        for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
-            gradients = graph.gradients(value, progress, dropped)
-            for source_ids in sources:
-                source = instrument.trace(source_ids, progress)
-                estimate = changes(base, source, gradients, qk_fix=chosen.qk_fix)
-                first = Pairing(base_ids, source_ids).first
-                if dropped is None:
-                    _add(found, estimate, first, 1 / count)
-                else:
-                    sizes = {name: values.abs() for name, values in estimate.items()}
-                    _add(magnitudes, sizes, first, 1 / count / max(1, layers - 1))
-    return Estimates(found, magnitudes, max(errors))
+    pair, layers, share = chosen.pairs[0], instrument.shape.layers, 1 / len(chosen.pairs)
+    sources = [source for base, source in chosen.runs if base == base_ids]
+    base = instrument.trace(base_ids, progress)
+    graph = forward(instrument, base_ids, progress)
+    labels = graph.logits[list(pair.token_ids)]
+    value = pair.values(instrument, labels[None], graph.logits.logsumexp(-1)[None])[0]
+    for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
+        gradients = graph.gradients(value, progress, dropped)
+        for source_ids in sources:
+            source = instrument.trace(source_ids, progress)
+            first_order = changes(base, source, gradients, qk_fix=chosen.qk_fix)
+            first = Pairing(base_ids, source_ids).first
+            if dropped is None:
+                _add(found, first_order, first, share)
+            else:
+                sizes = {name: values.abs() for name, values in first_order.items()}
+                _add(magnitudes, sizes, first, share / max(1, layers - 1))
+    return float((labels.detach() - base.logits[list(pair.token_ids)]).abs().max())
 
 
 def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, share: float) -> None:
@@ -215,11 +260,6 @@ def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, s
     for name, values in estimate.items():
         values[..., :first] = 0
         total[name] = total.get(name, torch.zeros_like(values)) + share * values
-
-
-def _value(instrument: Instrument, pair: Pair, logits: Float[Tensor, " vocabulary"]) -> Float[Tensor, ""]:
-    labels = logits[list(pair.token_ids)]
-    return pair.values(instrument, labels[None], logits.logsumexp(-1)[None])[0]
 
 
 def _nominated(instrument: Instrument, chosen: Plan, verify: Verify, estimates: Estimates) -> Nominated:
@@ -269,16 +309,17 @@ def _flag(params: Mapping[str, Any], name: str, *, default: bool) -> bool:
     return value
 
 
-def _verify(data: object, tokens: int) -> Verify:
+def _verify(data: object, shape: Shape, tokens: int) -> Verify:
     if not isinstance(data, Mapping):
         raise RequestError(f"params.verify must be an object, not {shown(data)}.")
     for name in data:
         if name not in VERIFY:
             raise RequestError(f"params.verify has no field {shown(name)}. Fields: {', '.join(VERIFY)}.")
     given = {**VERIFY, **data}
-    if given["component"] not in list(COMPONENTS):
+    components = list(components_of(shape))
+    if given["component"] not in components:
         raise RequestError(
-            f"params.verify.component must be one of {', '.join(COMPONENTS)}, not {shown(given['component'])}."
+            f"params.verify.component must be one of {', '.join(components)}, not {shown(given['component'])}."
         )
     for name in ("top", "random", "seed"):
         if type(given[name]) is not int or given[name] < 0:
@@ -297,7 +338,7 @@ def _verify(data: object, tokens: int) -> Verify:
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
-    version=1,
+    version=2,
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=run,

@@ -15,7 +15,10 @@ def each_prompt(instrument: Instrument, task: Task, progress: Progress) -> Itera
     That Progress keeps showing how many questions are done, and so lets a job be cancelled inside one of them. All
     prompts are rendered first, so that a bad one is told at once.
     """
-    prompts = task.prompts(instrument)
+    prompts: list[Prompt] = []
+    for question, shots in zip(task.questions, task.shots, strict=True):
+        progress("Rendering the questions", len(prompts), len(task.questions))
+        prompts.append(instrument.prompt(question, task.request.prompt, shots))
     for done, prompt in enumerate(prompts):
         within = _at(progress, done, len(prompts))
         within("")

@@ -279,7 +279,7 @@ def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
 
 def one_of(name: str, value: object, allowed: Collection[str]) -> str:
     """A parameter that must be one of some names. Raises RequestError."""
-    if value not in allowed:
+    if value not in list(allowed):
         raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
     return str(value)
 

@@ -156,6 +156,11 @@ class Paths:
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Effects of all paths into a receiver, or out of a sender; means over the corrupted prompts drawn."""
+    if not instrument.family.layer_by_layer:
+        raise RequestError(
+            f"Paths call a model's layers one by one, and {instrument.resolved.name}, of type "
+            f"{shown(instrument.shape.model_type)}, is known by its structure alone. Patching and effects work on it."
+        )
     mode, place = _end(instrument, task.request.params)
     (prompt,) = task.prompts(instrument)
     pairs = pairs_of(instrument, task, 0, prompt)

@@ -8,16 +8,20 @@ from pathlib import Path
 
 from backend.home import home
 from backend.models.disk import sha256_of
+from backend.models.quantization import bitsandbytes_version
 from backend.models.weights import weight_files
 
 LENGTH = 16
 
 
 def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> str:
-    """Digest of the weights' identity and of all else that moves the numbers, library versions included."""
+    """Digest of the weights' identity and of all else that moves the numbers, library versions included.
+
+    Raises ModelError where a quantized model is asked for and bitsandbytes is not installed.
+    """
     parts = [identity, dtype, quantization, device, version("torch"), version("transformers")]
     if quantization != "none":
-        parts.append(version("bitsandbytes"))
+        parts.append(bitsandbytes_version())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:LENGTH]
 
 

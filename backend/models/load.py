@@ -1,6 +1,5 @@
 """A model in memory: the Hugging Face model as published, its tokenizer, and how it is held."""
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from backend.models.config import path_shown
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
 from backend.models.memory import available_memory, is_out_of_memory, return_freed
+from backend.models.quantization import bitsandbytes_config
 from backend.models.resolve import GIGABYTE, Resolved, resolve
 from backend.models.weights import read_weights, weight_files
 from backend.progress import Progress, silent
@@ -147,14 +147,8 @@ def _placement(resolved: Resolved) -> dict[str, Any]:
     if resolved.quantization == "none":
         return placement
     import torch
-    from transformers import BitsAndBytesConfig
 
-    # It logs on every forward pass what it casts; a result says its quantization already.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    placement = {"device_map": {"": resolved.device}}
-    if resolved.quantization == "8bit":
-        return {**placement, "quantization_config": BitsAndBytesConfig(load_in_8bit=True)}
-    four = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, resolved.dtype)
-    )
-    return {**placement, "quantization_config": four}
+    return {
+        "device_map": {"": resolved.device},
+        "quantization_config": bitsandbytes_config(resolved.quantization, getattr(torch, resolved.dtype)),
+    }

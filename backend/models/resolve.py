@@ -30,7 +30,7 @@ class Resolved:
         folder: the Hugging Face folder to load, None until it has been fetched.
         dtype: float32, bfloat16 or float16.
         device: cpu, cuda or mps.
-        quantization: none, 8bit or 4bit.
+        quantization: one of QUANTIZATIONS.
         reason: why this dtype, in words.
         parameters: how many weights there are; 0 for a hub model not fetched yet.
         weight_bytes: what they take in memory as held (at most, for a quantized model not fetched yet).

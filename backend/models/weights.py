@@ -8,13 +8,12 @@ from pathlib import Path
 
 from backend.errors import ModelError
 from backend.models.config import path_shown
+from backend.models.quantization import QUANTIZED_BYTES
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 MAX_HEADER = 100_000_000  # the format's own limit
 BYTES_OF = {"float32": 4, "bfloat16": 2, "float16": 2}
-# Bytes per weight of a linear layer under bitsandbytes; nf4 keeps one float32 scale for 64 weights.
-QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 # bitsandbytes leaves these in the compute dtype.
 NEVER_QUANTIZED = ("embed", "wte", "wpe", "lm_head")
 

@@ -134,7 +134,12 @@ def made_up(request: Request) -> Result:
         ticks=ticks,
         scalars=scalars,
         checks={"identity_error": (3e-6, 1e-3)},
-        model={"name": request.model.name, "dtype": "float32", "fingerprint": "0123456789abcdef"},
+        model={
+            "name": request.model.name,
+            "dtype": "float32",
+            "quantization": request.model.quantization,
+            "fingerprint": "0123456789abcdef",
+        },
         seconds=0.25,
     )
 
@@ -185,9 +190,9 @@ def _attribution(request: Request, generator: np.random.Generator) -> tuple[Any,
         arrays = {"net": (net, ("layer", "head")), "mlp_net": (mlp, ("layer",))}
         for name, values, axes in (("net", net, ("layer", "head")), ("mlp_net", mlp, ("layer",))):
             arrays |= {f"{name}_low": (values - 0.1, axes), f"{name}_high": (values + 0.1, axes)}
-        return arrays, {}, {"count": 5}
+        return arrays, {}, {"count": 5, "before_cap": True}
     tokens, roles, labels = prompt_of(request)
-    prompt = {"tokens": tokens, "roles": roles, "text": "".join(tokens)}
+    prompt = {"tokens": tokens, "roles": roles, "text": "".join(tokens), "before_cap": False}
     heads = generator.normal(0, 0.3, (LAYERS, HEADS, len(labels)))
     answer = request.question.answer or 0
     heads[*STAR, answer] = 5
@@ -375,9 +380,34 @@ def _check_model(request: Request, generator: np.random.Generator) -> tuple[Any,
     )
 
 
+def _readings(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    """The same for every model, but that quantization makes the strongest head weaker and moves the rest a little."""
+    exact, count = np.random.default_rng(0), 5
+    net, patched = exact.normal(0, 0.1, (count, LAYERS, HEADS)), exact.normal(size=(3, LAYERS, HEADS))
+    net[:, *STAR] = 2
+    logits = exact.normal(size=(count, 4))
+    if request.model.quantization != "none":
+        net, patched = (values + generator.normal(0, 0.05, values.shape) for values in (net, patched))
+        logits = logits + generator.normal(0, 0.05, logits.shape)
+    arrays = {
+        "label_logits": (logits, ("question", "label")),
+        "predicted": (np.zeros(count), ("question",)),
+        "net": (net, ("question", "layer", "head")),
+        "patched": (patched, ("patched", "layer", "head")),
+    }
+    scalars = {
+        "count": count,
+        "accuracy": {"value": 0.8, "low": 0.4, "high": 0.9},
+        "loss": {"value": 0.5, "low": None, "high": None},
+        "weight_bytes": 2_520_000_000,
+        "prompts": "the same",
+    }
+    return arrays, {"label": request.prompt.labels[:4]}, scalars
+
+
 def _self_check(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
     sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
-    return {}, {}, {**sizes, "family": "qwen2"}
+    return {}, {}, {**sizes, "family": "qwen2", "by_structure": False}
 
 
 MAKERS = {
@@ -389,5 +419,6 @@ MAKERS = {
     "paths": _paths,
     "attribution_patching": _attribution_patching,
     "check-model": _check_model,
+    "readings": _readings,
     "self-check": _self_check,
 }

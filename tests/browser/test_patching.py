@@ -94,7 +94,7 @@ def place(heatmap: Locator, across: float, down: float) -> Position:
     return {"x": box["width"] * across, "y": box["height"] * down}
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 40) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end

@@ -25,22 +25,27 @@ class Cost:
     """One model's sizes, and what follows from them.
 
     Attributes:
-        row: multiply-adds of one row through one layer's linear modules (the first layer's; all are alike).
-        widths: numbers that those modules give for one row, together.
+        row: multiply-adds of one row through one layer's matrices (the first layer's; all are alike).
+        widths: numbers that those matrices give for one row, together.
         itemsize: bytes of a number.
+        whole: whether each experiment is a pass of the whole model.
     """
 
     shape: Shape
     row: int
     widths: int
     itemsize: int
+    whole: bool
 
     def flops(self, tokens: int, experiment: Experiment) -> float:
         """Floating-point operations (a multiply-add is two) of a cone: what a patch can change, computed once.
 
         Layers above the first take all its rows; the last layer only keys and values of all but the last row. Of the
-        first layer count the output projection and MLP of the rows that the patch reaches.
+        first layer count the output projection and MLP of the rows that the patch reaches. Of a whole pass: all layers.
         """
+        if self.whole:
+            scores = self.shape.heads * self.shape.d_head * (tokens + 1)
+            return 2.0 * self.shape.layers * tokens * (self.row + scores)
         shape, last = self.shape, self.shape.layers - 1
         keys_values = 2 * shape.d_model * shape.kv_heads * shape.d_head
         queries = shape.d_model * shape.heads * shape.d_head
@@ -96,7 +101,17 @@ def cost_of(instrument: Instrument) -> Cost:
         row=sum(taken * given for taken, given in matrices),
         widths=sum(given for _, given in matrices),
         itemsize=instrument.model.dtype.itemsize,
+        whole=runs_whole(instrument),
     )
+
+
+def runs_whole(instrument: Instrument) -> bool:
+    """Whether a model's rows cannot be taken through its layers apart from their runs.
+
+    LLM.int8 takes outliers from the whole batch, so that a row's numbers depend on its neighbours; and of a model tried
+    by structure nobody knows whether its layers can be called alone.
+    """
+    return instrument.resolved.quantization == "8bit" or not instrument.family.layer_by_layer
 
 
 def total_flops(instrument: Instrument, tokens: int, experiments: Iterable[Experiment]) -> float:

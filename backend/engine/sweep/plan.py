@@ -9,8 +9,9 @@ from backend.models.memory import available_memory
 PASS_FLOPS = 1.2e12
 """About six seconds of a small machine. In the first layers of a pass few cells are under way and the matrices
 small, so that shorter passes are slower ones."""
-BATCH_ROWS = 896
-"""Enough for the full speed of matrix products. More rows leave the caches and delay a cancel."""
+BATCH_ROWS = 1344
+"""The most rows of a call; two thirds of it are usual, enough for the full speed of matrix products. More rows leave
+the caches and delay a cancel."""
 
 
 def budget_for(instrument: Instrument) -> int:

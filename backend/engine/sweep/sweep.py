@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cells import Cell, Node, check_node
 from backend.engine.sweep.cone import ConePass, RowLimit
-from backend.engine.sweep.cost import Estimate, cost_of, total_flops
+from backend.engine.sweep.cost import Estimate, cost_of, runs_whole, total_flops
 from backend.engine.sweep.experiment import Experiment, effective
 from backend.engine.sweep.full import patched_run
 from backend.engine.sweep.kept import Kept, OnDone, Swept
@@ -77,8 +77,7 @@ def sweep_sets(
     Args:
         source: where the patched values come from.
         wanted: the tokens whose logits are wanted, and what beside them.
-        engine: "full" is slow and plain. A model whose numbers depend on what shares a batch always gets it, and
-            one whose layers are not known well enough to be called alone.
+        engine: "full" is slow and plain. Some models always get it, see `runs_whole`.
         budget_bytes: memory for the cells under way; by default a quarter of what is free.
         on_done: is given results as soon as they are there; each experiment comes by once.
 
@@ -89,8 +88,7 @@ def sweep_sets(
     """
     if engine not in ENGINES:
         raise RequestError(f"Unknown engine {shown(engine)}. Engines: {', '.join(ENGINES)}.")
-    # LLM.int8 takes outliers from the whole batch: a row's numbers depend on its neighbours.
-    if instrument.resolved.quantization == "8bit" or not instrument.family.layer_by_layer:
+    if runs_whole(instrument):
         engine = "full"
     run = experiments(instrument, base_ids, source, sets)
     base = instrument.trace(base_ids, progress)

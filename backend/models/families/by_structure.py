@@ -85,7 +85,8 @@ class ByStructure(Family):
         return float(getattr(layer, "residual_multiplier", 1.0))
 
     def logit_divisor(self, config: Any) -> float:
-        return float(getattr(config, "logits_scaling", 1.0))
+        # Granite divides, Cohere multiplies.
+        return float(getattr(config, "logits_scaling", 1.0) / getattr(config, "logit_scale", 1.0))
 
     def logit_cap(self, config: Any) -> float | None:
         cap: float | None = getattr(config, "final_logit_softcapping", None)

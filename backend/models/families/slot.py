@@ -39,6 +39,7 @@ class Slot:
 
     def gradient(self, whole: Tensor) -> Float[Tensor, "position head size"]:
         """The derivative by the activation, from that by the module's output."""
+        # A model clamps the tensor itself, in place: autograd's gradient by it is the one after the clamp.
         return self._by_block(whole)[:, list(self.blocks)] / self.factor
 
     def write(

@@ -66,3 +66,12 @@ def test_eighty_layers_by_sixty_four_heads_are_small() -> None:
         len(head_grid("t", "", np.zeros((80, 64), np.float32), diverging=True).packed(clickable=True))
         < 25_000
     )
+
+
+def test_tokens_as_ticks_have_roles() -> None:
+    grid = replace(
+        head_grid("t", "logits", np.zeros((1, 2), np.float32), diverging=True), roles=("option 1", "final")
+    )
+    header, _ = unpacked(grid.packed(clickable=True))
+    assert header["roles"] == ["option", "final"]
+    assert {"option", "final"} <= {kind[0] for kind in header["kinds"]}

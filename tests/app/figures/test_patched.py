@@ -14,7 +14,7 @@ NAN = float("nan")
 
 def rough() -> Result:
     change = np.array([[[0, 0.6, -0.3]]], np.float32)
-    scalars = {"clean": 0.8, "corrupted": -0.4, "tokens": ["a", "b", "c"]}
+    scalars = {"clean": 0.8, "corrupted": -0.4, "tokens": ["a", "b", "c"], "roles": ["stem", "stem", "final"]}
     return Result({}, {"z": Array(change, ("layer", "head", "position"), "logits")}, {}, scalars)
 
 
@@ -82,7 +82,7 @@ def test_before_the_first_exact_cell_there_are_estimates_alone() -> None:
     assert everywhere is not None
     assert final is not None
     assert everywhere.positions == (0, 1, 2)
-    assert (final.positions, final.tokens) == ((2,), ("c",))
+    assert (final.positions, final.tokens, final.roles) == ((2,), ("c",), ("final",))
     assert np.isnan(final.exact).all()
     assert final.known == pytest.approx(np.float32([[[-0.3]]]))
 
@@ -93,7 +93,7 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
         {},
         {"values": values, "values_spread": values},
         {"position": ("c", "a")},
-        {"positions": [2, 0], "corrupted": 0.0},
+        {"positions": [2, 0], "corrupted": 0.0, "roles": ["stem", "stem", "final"]},
     )
     effects = effects_of(exact, rough(), "z", "denoise", "all", "values", whole=False)
     assert effects is not None
@@ -108,7 +108,7 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
 def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effects:
     """Two heads of one layer at one position."""
     of = np.float32([[[value] for value in exact]]), np.float32([[[value] for value in estimate]])
-    return Effects(*of, None, (0,), ("a",), whole=whole)
+    return Effects(*of, None, (0,), ("a",), ("stem",), whole=whole)
 
 
 @pytest.mark.parametrize(

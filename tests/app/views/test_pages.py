@@ -17,6 +17,7 @@ PICTURES = {
     "paths": 4,
     "head": 4,
     "model": 1,
+    "drift": 2,
 }
 
 

@@ -12,7 +12,7 @@ from backend.analyses.pairs import pairs_of
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import components_of
+from backend.engine.sweep import COMPONENTS, components_of
 from backend.errors import Cancelled, RequestError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
@@ -112,11 +112,9 @@ def test_every_component_has_its_axes(family_instrument: Instrument) -> None:
 
 
 @pytest.mark.parametrize("component", ["z", "k", "resid_mid"])
-def test_what_is_verified_is_what_a_sweep_finds(family_instrument: Instrument, component: str) -> None:
-    if component not in components_of(family_instrument.shape):
-        pytest.skip(f"{family_instrument.resolved.name} has no {component}")
+def test_what_is_verified_is_what_a_sweep_finds(plain_instrument: Instrument, component: str) -> None:
     verify = {"component": component, "top": 5, "random": 4, "seed": 3}
-    found = for_family(family_instrument, direction="noise", verify=verify)
+    found = for_family(plain_instrument, direction="noise", verify=verify)
     estimate, cells = found.arrays[component].values, found.scalars["verified"]
     assert [cell["top"] for cell in cells] == [True] * 5 + [False] * 4
     places = [
@@ -127,14 +125,15 @@ def test_what_is_verified_is_what_a_sweep_finds(family_instrument: Instrument, c
     own = found.arrays["estimated"].values
     assert own.tolist() == [float(estimate[place]) for place in places]
     assert np.abs(own[:5]).tolist() == sorted(np.abs(estimate).ravel(), reverse=True)[:5]
-    patching = family_task(family_instrument, "patching", component=component, direction="noise")
-    swept = PATCHING.run(family_instrument, patching, silent)
+    patching = family_task(plain_instrument, "patching", component=component, direction="noise")
+    swept = PATCHING.run(plain_instrument, patching, silent)
     wanted = [swept.arrays["values"].values[place] - swept.scalars["clean"] for place in places]
-    assert found.arrays["exact"].values == pytest.approx(wanted, abs=1e-5)
+    swept_again = found.arrays["exact"].values
+    assert swept_again == pytest.approx(wanted, abs=1e-5)
     assert found.arrays["exact"].axes == ("cell",)
     assert found.scalars["leaders"] == 9
     assert found.scalars["spearman"] == pytest.approx(
-        np.corrcoef(np.argsort(np.argsort(own)), np.argsort(np.argsort(wanted)))[0, 1], abs=1e-4
+        np.corrcoef(np.argsort(np.argsort(own)), np.argsort(np.argsort(swept_again)))[0, 1], abs=1e-4
     )
 
 
@@ -158,7 +157,7 @@ def test_another_seed_draws_other_cells(hand_wired_instrument: Instrument) -> No
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
-def test_several_draws_are_averaged(family_instrument: Instrument, direction: str) -> None:
+def test_several_draws_are_averaged(plain_instrument: Instrument, direction: str) -> None:
     params = {
         "metric": {"kind": "probability", "label": "B"},
         "direction": direction,
@@ -166,16 +165,15 @@ def test_several_draws_are_averaged(family_instrument: Instrument, direction: st
         "verify": {"top": 3, "random": 3},
     }
     shuffled = {"kind": "shuffle_labels", "draws": 3}
-    together = for_family(family_instrument, corruption=shuffled, **params)
+    together = for_family(plain_instrument, corruption=shuffled, **params)
     notes = [draw["note"] for draw in together.scalars["draws"]]
     alone = {}
     for seed in range(3):
-        one = for_family(family_instrument, corruption={"kind": "shuffle_labels", "seed": seed}, **params)
+        one = for_family(plain_instrument, corruption={"kind": "shuffle_labels", "seed": seed}, **params)
         alone[one.scalars["corruption"]] = one
     assert list(alone) == notes
     assert len(notes) > 1
-    components = components_of(family_instrument.shape)
-    for name in (*components, *(f"magnitude_{name}" for name in components)):
+    for name in (*COMPONENTS, *(f"magnitude_{name}" for name in COMPONENTS)):
         mean = np.mean([one.arrays[name].values for one in alone.values()], axis=0)
         assert together.arrays[name].values == pytest.approx(mean, abs=1e-6)
     assert together.scalars["first_difference"] == min(
@@ -183,19 +181,19 @@ def test_several_draws_are_averaged(family_instrument: Instrument, direction: st
     )
 
 
-def test_grad_drop_is_the_mean_size_without_each_layer(family_instrument: Instrument) -> None:
-    found = for_family(family_instrument, grad_drop=True)
-    asked = family_task(family_instrument)
-    (pair,) = pairs_of(family_instrument, asked, 0, *asked.prompts(family_instrument))
-    graph = forward(family_instrument, pair.other.token_ids)
+def test_grad_drop_is_the_mean_size_without_each_layer(plain_instrument: Instrument) -> None:
+    found = for_family(plain_instrument, grad_drop=True)
+    asked = family_task(plain_instrument)
+    (pair,) = pairs_of(plain_instrument, asked, 0, *asked.prompts(plain_instrument))
+    graph = forward(plain_instrument, pair.other.token_ids)
     value = graph.logits[pair.token_ids[1]] - graph.logits[pair.token_ids[3]]
     base, source = (
-        family_instrument.trace(ids) for ids in (pair.other.token_ids, pair.clean.prompt.token_ids)
+        plain_instrument.trace(ids) for ids in (pair.other.token_ids, pair.clean.prompt.token_ids)
     )
     without = [
         changes(base, source, graph.gradients(value, dropped=layer), qk_fix=True) for layer in range(3)
     ]
-    for name, component in components_of(family_instrument.shape).items():
+    for name, component in COMPONENTS.items():
         size = found.arrays[f"magnitude_{name}"]
         assert size.axes == component.axes
         sizes = torch.stack([one[name].abs() for one in without]).sum(0) / 2
@@ -204,7 +202,7 @@ def test_grad_drop_is_the_mean_size_without_each_layer(family_instrument: Instru
             # The layers below a node do not stand between it and the metric.
             plain = np.abs(found.arrays[name].values)
             assert size.values[-1] == pytest.approx(plain[-1], abs=1e-6)
-    assert set(for_family(family_instrument).arrays) == set(components_of(family_instrument.shape))
+    assert set(for_family(plain_instrument).arrays) == set(COMPONENTS)
 
 
 @pytest.mark.parametrize(
@@ -216,11 +214,13 @@ def test_grad_drop_is_the_mean_size_without_each_layer(family_instrument: Instru
         {"kind": "kl"},
     ],
 )
-def test_every_metric_has_gradients(family_instrument: Instrument, metric: dict[str, str]) -> None:
-    found = for_family(family_instrument, metric=metric, verify={"top": 6, "random": 6})
+def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[str, str]) -> None:
+    found = for_family(plain_instrument, metric=metric, verify={"top": 6, "random": 6})
     assert found.scalars["metric"] == metric["kind"]
     assert np.isfinite(found.arrays["z"].values).all()
-    assert found.scalars["pearson"] > 0.5
+    assert (found.arrays["z"].values != 0).any()
+    # Near its least value the divergence bends more than it slopes.
+    assert metric["kind"] == "kl" or found.scalars["pearson"] > 0.5
 
 
 def test_agreement_by_hand() -> None:
@@ -245,6 +245,7 @@ def test_agreement_by_hand() -> None:
         ({"direction": ["noise"]}, "direction must be one of"),
         ({"qk_fix": 1}, "qk_fix must be true or false, not 1"),
         ({"grad_drop": "yes"}, "grad_drop must be true or false"),
+        ({"metric": {"kind": "kl"}, "direction": "noise"}, "no slope at the clean run itself"),
         ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
         ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
         ({"verify": 20}, "verify must be an object"),
@@ -265,10 +266,16 @@ def test_bad_parameters_are_refused_by_name(
         run(hand_wired_instrument, **params)
 
 
-def test_prompts_of_other_lengths_are_refused(family_instrument: Instrument) -> None:
+def test_prompts_of_other_lengths_are_refused(plain_instrument: Instrument) -> None:
     longer = replace(QUESTION, stem="pick a longer one", answer=2)
     with pytest.raises(RequestError, match=r"cannot be patched\. Choose a corruption of equal length"):
-        for_family(family_instrument, corruption={"kind": "question", "question": longer.to_json()})
+        for_family(plain_instrument, corruption={"kind": "question", "question": longer.to_json()})
+
+
+@pytest.mark.parametrize("family_instrument", ["stablelm parallel"], indirect=True)
+def test_what_a_family_lacks_is_not_verified(family_instrument: Instrument) -> None:
+    with pytest.raises(RequestError, match=r"must be one of resid_pre, attn_out, .* not 'resid_mid'"):
+        for_family(family_instrument, verify={"component": "resid_mid"})
 
 
 @pytest.mark.parametrize("message", ["Reading", "Going back", "Patching"])

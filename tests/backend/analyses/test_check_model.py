@@ -44,10 +44,10 @@ def test_the_hand_wired_model_answers_by_letter_only(hand_wired_instrument: Inst
     assert "above chance" in found.scalars["verdict"]
 
 
-def test_a_model_at_chance_is_no_go(family_instrument: Instrument) -> None:
+def test_a_model_at_chance_is_no_go(plain_instrument: Instrument) -> None:
     questions = tuple(Question(stem=f"{n}?", options=("a", "b", "c", "d"), answer=n % 4) for n in range(12))
     request = Request.build("check-model", questions=questions)
-    found = CHECK_MODEL.run(family_instrument, Task(request, questions, ((),) * 12), silent)
+    found = CHECK_MODEL.run(plain_instrument, Task(request, questions, ((),) * 12), silent)
     assert found.scalars["go"] is False
     assert found.scalars["verdict"].startswith("No go")
 
@@ -63,7 +63,7 @@ def test_intervals_by_hand() -> None:
 
 @pytest.mark.parametrize("analysis", [CHECK_MODEL, ATTRIBUTION, ATTENTION], ids=lambda entry: entry.name)
 def test_a_run_over_questions_can_be_cancelled_inside_a_question(
-    family_instrument: Instrument, analysis: Analysis
+    plain_instrument: Instrument, analysis: Analysis
 ) -> None:
     questions = tuple(
         Question(stem=f"How {analysis.name} {n}?", options=("a", "b"), answer=0) for n in range(3)
@@ -77,5 +77,5 @@ def test_a_run_over_questions_can_be_cancelled_inside_a_question(
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        analysis.run(family_instrument, Task(request, questions, ((),) * 3), cancel_inside_the_second)
+        analysis.run(plain_instrument, Task(request, questions, ((),) * 3), cancel_inside_the_second)
     assert set(calls) == {(0, 3), (1, 3)}

@@ -101,6 +101,7 @@ def test_each_component_has_its_axes(
         ({"metric": {"kind": "logit_difference", "label": "D", "other": "D"}}, "two different labels"),
         ({"metric": {"kind": "beauty"}}, "no metric 'beauty'"),
         ({"component": "zz"}, "component must be one of"),
+        ({"component": ["z"]}, "component must be one of"),
         ({"direction": "sideways"}, "direction must be one of denoise, noise"),
         ({"positions": [32]}, "Position 32 is out of range: the prompt has 32 tokens"),
         ({"positions": "some"}, '"all", "final" or a list'),
@@ -116,25 +117,25 @@ def test_bad_parameters_are_refused_by_name(
         PATCHING.run(hand_wired_instrument, task(**params), silent)
 
 
-def test_a_cancelled_sweep_goes_on_where_it_stopped(family_instrument: Instrument, tmp_path: Path) -> None:
+def test_a_cancelled_sweep_goes_on_where_it_stopped(plain_instrument: Instrument, tmp_path: Path) -> None:
     spec = PromptSpec(template="plain")
-    prompt = family_instrument.prompt(QUESTION, spec)
+    prompt = plain_instrument.prompt(QUESTION, spec)
     text = {"kind": "text", "prompt": prompt.text.replace("beta", "gama")}
     request = Request.build(
         "patching", question=QUESTION, prompt=spec, params={"corruption": text, "component": "q"}
     )
     checkpoint = Checkpoint(tmp_path / "unfinished" / "sweep.npz")
     unfinished = Task(request, (QUESTION,), ((),), checkpoint)
-    whole = PATCHING.run(family_instrument, replace(unfinished, checkpoint=None), silent)
+    whole = PATCHING.run(plain_instrument, replace(unfinished, checkpoint=None), silent)
 
     def cancel_half_way(message: str, done: int = 0, total: int = 0) -> None:
         if message.startswith("Patching") and done > total / 2:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        PATCHING.run(family_instrument, unfinished, cancel_half_way)
+        PATCHING.run(plain_instrument, unfinished, cancel_half_way)
     assert "logits" in checkpoint.load()
-    again = PATCHING.run(family_instrument, unfinished, silent)
+    again = PATCHING.run(plain_instrument, unfinished, silent)
     assert again.arrays["values"].values == pytest.approx(whole.arrays["values"].values, abs=1e-5)
     assert again.scalars["cells_skipped"] == whole.scalars["cells_skipped"]
 
@@ -223,13 +224,13 @@ def test_a_sweep_beyond_its_budget_is_refused_with_what_would_fit(hand_wired_ins
         PATCHING.run(hand_wired_instrument, task(budget={"megabytes": 1e-3}), silent)
 
 
-def test_several_corrupted_prompts_give_mean_and_spread(family_instrument: Instrument) -> None:
+def test_several_corrupted_prompts_give_mean_and_spread(plain_instrument: Instrument) -> None:
     spec = PromptSpec(template="plain")
 
     def patched(**corruption: object) -> Findings:
         params = {"corruption": {"kind": "shuffle_labels", **corruption}, "positions": "final"}
         request = Request.build("patching", question=QUESTION, prompt=spec, params=params)
-        return PATCHING.run(family_instrument, Task(request, (QUESTION,), ((),)), silent)
+        return PATCHING.run(plain_instrument, Task(request, (QUESTION,), ((),)), silent)
 
     several = patched(draws=3, seed=5)
     alone = [patched(seed=seed) for seed in (5, 6, 7)]
@@ -242,19 +243,19 @@ def test_several_corrupted_prompts_give_mean_and_spread(family_instrument: Instr
     assert several.arrays["values_spread"].values == pytest.approx(stacked.std(0, ddof=1), abs=1e-5)
 
 
-def test_what_has_no_counterpart_in_a_longer_prompt_is_left_open(family_instrument: Instrument) -> None:
+def test_what_has_no_counterpart_in_a_longer_prompt_is_left_open(plain_instrument: Instrument) -> None:
     spec = PromptSpec(template="plain")
     other = replace(QUESTION, stem="pick gamma", answer=2).to_json()
-    prompt = family_instrument.prompt(QUESTION, spec)
+    prompt = plain_instrument.prompt(QUESTION, spec)
     for direction in ("denoise", "noise"):
         params = {"corruption": {"kind": "question", "question": other}, "direction": direction}
         request = Request.build("patching", question=QUESTION, prompt=spec, params=params)
-        found = PATCHING.run(family_instrument, Task(request, (QUESTION,), ((),)), silent)
+        found = PATCHING.run(plain_instrument, Task(request, (QUESTION,), ((),)), silent)
         open_columns = np.isnan(found.arrays["values"].values).all((0, 1))
         assert [prompt.roles[i] for i in np.flatnonzero(open_columns)] == ["stem"] * open_columns.sum()
         assert 0 < open_columns.sum() < len(prompt.roles)
         assert not np.isnan(found.arrays["values"].values[..., ~open_columns]).any()
-        shape = family_instrument.shape
+        shape = plain_instrument.shape
         assert found.scalars["cells_unmatched"] == open_columns.sum() * shape.layers * shape.heads
         assert found.checks["oracle_error"][0] < 1e-5
 
@@ -282,21 +283,21 @@ def test_every_corruption_changes_the_prompt_and_is_the_same_again(
     assert made.aligned
 
 
-def test_random_letters_are_other_letters(family_instrument: Instrument) -> None:
+def test_random_letters_are_other_letters(plain_instrument: Instrument) -> None:
     spec = PromptSpec(template="plain")
-    prompt = family_instrument.prompt(QUESTION, spec)
+    prompt = plain_instrument.prompt(QUESTION, spec)
     made = corrupted(
-        family_instrument, Clean(QUESTION, spec, (), prompt), {"kind": "random_letters", "seed": 3}
+        plain_instrument, Clean(QUESTION, spec, (), prompt), {"kind": "random_letters", "seed": 3}
     )
     assert made.aligned
     assert not set(made.note.split()[1:]) & set("ABCD")
 
 
-def test_roles_match_where_they_have_as_many_tokens(family_instrument: Instrument) -> None:
+def test_roles_match_where_they_have_as_many_tokens(plain_instrument: Instrument) -> None:
     spec = PromptSpec(template="plain")
-    here = family_instrument.prompt(QUESTION, spec)
+    here = plain_instrument.prompt(QUESTION, spec)
     longer = replace(QUESTION, stem="pick gamma", options=("red", "yellow", "green", "white"))
-    there = family_instrument.prompt(longer, spec)
+    there = plain_instrument.prompt(longer, spec)
     match = matched(here, there)
     for position, role in enumerate(here.roles):
         if role in ("stem", "option 1"):

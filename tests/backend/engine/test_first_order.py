@@ -17,6 +17,20 @@ BASE = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
 SOURCE = (5, 17, 42, 9, 99, 120, 11, 250, 64, 8, 30, 77)
 FIRST = 3
 TOKENS = (1, 77)
+STEPS = {
+    "qwen2": 3e-4,
+    "mistral": 3e-4,
+    "gemma2": 5e-5,
+    "granite": 3e-4,
+    "mixtral": 3e-4,
+    "olmo": 2e-4,
+    "stablelm parallel": 2e-3,
+    "gpt_neox": 1e-3,
+    "falcon new": 1e-3,
+    "opt": 2e-3,
+}
+"""Families that differ in what estimates hang on, such as windows, soft caps, multipliers, experts, clamps and fused
+projections, and how far two tokens may be apart: the less, the more the family bends."""
 
 
 def difference(logits: Tensor) -> Tensor:
@@ -28,21 +42,22 @@ def gradients_of(instrument: Instrument) -> Gradients:
     return graph.gradients(difference(graph.logits))
 
 
-@pytest.fixture(scope="module")
-def nearly_equal(family_instrument: Instrument) -> Instrument:
+@pytest.fixture(scope="module", params=STEPS)
+def nearly_equal(request: pytest.FixtureRequest) -> Instrument:
     """A model to which the tokens that the two prompts differ in are almost the same."""
-    name = family_instrument.resolved.name
+    name = request.param
     model = tiny.tiny_model(name)
     torch.manual_seed(1)
     words = model.get_input_embeddings().weight
     for mine, other in zip(BASE, SOURCE, strict=True):
         if mine != other:
-            words[other] = words[mine] + 3e-4 * torch.randn(words.shape[1])
+            words[other] = words[mine] + STEPS[name] * torch.randn(words.shape[1])
     return Instrument(tiny.loaded(model, tiny.tokenizer(), f"nearly {name}"))
 
 
-@pytest.mark.parametrize("qk_fix", [True, False])
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize(
+    ("component", "qk_fix"), [*((name, True) for name in COMPONENTS), ("q", False), ("k", False)]
+)
 def test_small_differences_change_what_is_estimated(
     nearly_equal: Instrument, component: str, qk_fix: bool
 ) -> None:
@@ -54,9 +69,9 @@ def test_small_differences_change_what_is_estimated(
     swept = sweep(nearly_equal, BASE, SOURCE, component, cells, TOKENS)
     exact = swept.logits[:, 0] - swept.logits[:, 1] - difference(base.logits)
     assert estimated.numel() == len(cells)
-    assert exact.abs().max() > 5e-5
+    assert exact.abs().max() > 4e-5
     error = (estimated.flatten() - exact).abs().max()
-    assert error < 0.03 * exact.abs().max() + 5e-6
+    assert error < 0.03 * exact.abs().max() + 3e-6
     # Cells that can change nothing are estimated to change nothing.
     assert (estimated[..., :FIRST].abs() < 1e-7).all()
 
@@ -91,6 +106,9 @@ def saturated(instrument: Instrument, sharpness: int) -> Instrument:
 
 
 @pytest.mark.parametrize("sharpness", [1, 30, 1000])
+@pytest.mark.parametrize(
+    "family_instrument", ["qwen2", "mistral", "gemma2", "olmo", "phi qk", "falcon new"], indirect=True
+)
 def test_queries_and_keys_have_their_softmax_computed_again(
     family_instrument: Instrument, sharpness: int
 ) -> None:
@@ -99,7 +117,8 @@ def test_queries_and_keys_have_their_softmax_computed_again(
     base, source = instrument.trace(BASE), instrument.trace(SOURCE)
     gradients = gradients_of(instrument)
     estimated = changes(base, source, gradients, qk_fix=True)
-    if sharpness > 1:
+    bounded = base.softcaps[1] is not None or getattr(instrument.model.config, "clip_qkv", None)
+    if sharpness > 1 and not bounded:
         weights = torch.stack([full_pattern(base, 1, head) for head in range(instrument.shape.heads)])
         assert (weights.amax(-1) > 0.999).float().mean() > 0.5
     for layer in range(instrument.shape.layers):

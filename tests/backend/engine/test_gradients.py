@@ -12,7 +12,7 @@ from backend.engine.attention_hook import replacing
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS, components_of
-from backend.errors import Cancelled, ModelError
+from backend.errors import Cancelled, ModelError, ResourceError
 from tests import tiny
 from tests.slots import moved_by, set_to
 
@@ -88,8 +88,10 @@ def precise(family_instrument: Instrument) -> Instrument:
     """The family's model in double precision, so that a small step is not lost in rounding."""
     name = family_instrument.resolved.name
     model = tiny.tiny_model(name).double()
+    model.set_experts_implementation("eager")  # the usual one has no double precision
     if hasattr(model.config, "clip_qkv"):
         model.config.clip_qkv = None  # what is clamped has no central difference
+    model.config._experts_implementation = "eager"  # the usual one has no double precision
     return Instrument(tiny.loaded(model, tiny.tokenizer(), name))
 
 
@@ -103,6 +105,36 @@ def found(precise: Instrument) -> Gradients:
 def test_gradients_are_central_differences(precise: Instrument, found: Gradients, component: str) -> None:
     if component not in components_of(precise.shape):
         pytest.skip(f"{precise.resolved.name} has no {component}")
+    check_by_differences(precise, found, component)
+
+
+@pytest.mark.parametrize("component", ["q", "k", "v"])
+def test_what_is_clamped_is_differentiated_by_after_its_clamp(component: str) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("olmo").double(), tiny.tokenizer(), "olmo"))
+    limit = instrument.model.config.clip_qkv
+    assert (getattr(instrument.trace(IDS), component).abs() == limit).float().mean() > 0.2
+    graph = forward(instrument, IDS)
+    gradients = graph.gradients(loss(graph.logits))
+    with clamping(instrument, limit):
+        check_by_differences(instrument, gradients, component)
+
+
+@contextmanager
+def clamping(instrument: Instrument, limit: float) -> Iterator[None]:
+    """While inside, hooks clamp in the model's place, so that a value can be moved after its clamp."""
+    family, config = instrument.family, instrument.model.config
+    attentions = [family.attention(layer) for layer in family.layers(instrument.model)]
+    with ExitStack() as stack:
+        for part in (family.query, family.key, family.value):
+            for attention in attentions:
+                module = part(attention, instrument.shape).module
+                hook = module.register_forward_hook(lambda _, args, output: output.clamp(-limit, limit))
+                stack.callback(hook.remove)
+        config.clip_qkv = None
+        yield
+
+
+def check_by_differences(precise: Instrument, found: Gradients, component: str) -> None:
     gradient = getattr(found, component)
     for layer in range(precise.shape.layers):
         for seed in range(4):
@@ -231,6 +263,14 @@ def test_a_part_that_lets_no_gradient_through_is_refused() -> None:
         ModelError, match="Gradients of opaque could not be taken: they are lost before mlp_out"
     ):
         forward(instrument, IDS)
+
+
+def test_a_prompt_too_long_for_the_memory_is_refused(
+    hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engine.gradients.available_memory", lambda device: 1000)
+    with pytest.raises(ResourceError, match="12 tokens need about"):
+        forward(hand_wired_instrument, tuple(range(12)))
 
 
 def test_a_failing_backward_pass_is_a_model_error() -> None:

@@ -3,11 +3,13 @@
 import importlib
 import shutil
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from backend.errors import ModelError
+from backend.models import quantization
 from backend.models.catalogue import catalogue
 from backend.models.resolve import converted_folder, kind_of, resolve
 from backend.results.request import ModelSpec
@@ -93,3 +95,15 @@ def test_warm_resolve_is_quick(converted: Path) -> None:
     for _ in range(5):
         resolve(cpu(str(converted)))
     assert (time.perf_counter() - started) / 5 < 0.05
+
+
+def test_quantizing_without_bitsandbytes_is_told_at_once(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(quantization, "version", nothing)
+    with pytest.raises(ModelError, match="bitsandbytes, which cannot be used here: it is not installed"):
+        resolve(cpu(str(converted), quantization="fp4"))
+    resolve(cpu(str(converted)))

@@ -26,10 +26,11 @@ from tests import hand_wired, tiny
 
 MODEL = ModelSpec("qwen2.5-coder-0.5b")
 REQUEST = Request.build("attribution", model=MODEL, question=hand_wired.question(1), prompt=hand_wired.SPEC)
+QUESTIONS = 4000
 SLOW = Request.build(
     "attention",
     model=MODEL,
-    questions=tuple(hand_wired.question(n % 4) for n in range(2000)),
+    questions=tuple(hand_wired.question(n % 4) for n in range(QUESTIONS)),
     prompt=hand_wired.SPEC,
 )
 
@@ -147,7 +148,7 @@ def test_the_model_stays_between_jobs_and_goes_when_another_comes(
 def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: InProcessClient) -> None:
     client.wait(client.submit(REQUEST), 30)
     job = begun(client, 3)
-    assert client.status(job).total == 2000
+    assert client.status(job).total == QUESTIONS
     start = time.monotonic()
     client.cancel(job)
     status = client.wait(job, 5)

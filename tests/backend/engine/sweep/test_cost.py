@@ -1,5 +1,7 @@
 """What a sweep is said to cost."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -46,6 +48,27 @@ def test_flops_by_hand(instrument: Instrument) -> None:
     assert cost.flops(12, one("z", 0, 10, 0)) == 2 * (output + mlp + middle + last)
     assert cost.flops(12, one("v", 0, 10, 0)) == 2 * (2 * (output + mlp) + middle + last)
     assert cost.flops(12, one("v", 2, 10, 0)) == 2 * (output + mlp)
+
+
+def test_a_model_that_is_run_whole_costs_whole_passes(instrument: Instrument) -> None:
+    resolved = dataclasses.replace(instrument.loaded.resolved, quantization="8bit")
+    cost = cost_of(Instrument(dataclasses.replace(instrument.loaded, resolved=resolved)))
+    row, scores = cost.row, 4 * 12 * 13
+    assert cost.flops(12, one("z", 2, 11, 0)) == 2 * 3 * 12 * (row + scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("gpt2", 3 * 48 * 48 + 48 * 48 + 2 * 48 * 64),
+        # Queries, keys and values, output; two of four experts, each with a gate, a way up and one down.
+        ("mixtral", 48 * 48 + 2 * 48 * 24 + 48 * 48 + 2 * 3 * 48 * 64),
+    ],
+)
+def test_matrices_of_other_kinds_count(name: str, row: int) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model(name), tiny.tokenizer(), name))
+    assert cost_of(instrument).row == row
+    assert matrix_speed(instrument, rows=8) > 0
 
 
 def test_rows_and_bytes(instrument: Instrument) -> None:

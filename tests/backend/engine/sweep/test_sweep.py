@@ -345,10 +345,9 @@ def test_denoising_finds_the_hand_wired_head(hand_wired_instrument: Instrument) 
     assert found == {(head.layer, head.head, final) for head in right}
 
 
-def test_a_bfloat16_model_is_patched_in_its_own_precision() -> None:
-    instrument = Instrument(
-        tiny.loaded(tiny.tiny_model("qwen2").to(torch.bfloat16), tiny.tokenizer(), "bfloat")
-    )
+@pytest.mark.parametrize("name", ["qwen2", "gemma2", "mixtral", "gpt2", "falcon new"])
+def test_a_bfloat16_model_is_patched_in_its_own_precision(name: str) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model(name).to(torch.bfloat16), tiny.tokenizer(), "bfloat"))
     cells = ragged(instrument, "z", seed=8)
     arguments = (instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
     cones, whole = sweep(*arguments).logits, sweep(*arguments, engine="full").logits

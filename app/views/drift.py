@@ -1,0 +1,181 @@
+"""How far a model drifts when it is held another way: do answers, heads and patching values survive?"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.components.bank_choice import choose_bank
+from app.components.frame import open_page
+from app.components.job import result_of
+from app.components.node_table import node_table, open_node
+from app.components.notice import quiet, sentence
+from app.components.provenance import show_provenance
+from app.figures.drift import against
+from app.figures.net import Node
+from app.selection import Selection
+from app.state import MAX_LIMIT, bound
+from backend.results.drift import Drift, Values, drift
+from backend.results.request import DTYPES, QUANTIZATIONS, HeadRef, ModelSpec
+from backend.results.result import Result
+from backend.service.client import Client
+
+
+def choose_other(client: Client, selection: Selection) -> ModelSpec:
+    """Draw what the chosen model is compared with, and over which questions; the model compared with."""
+    chosen = selection.chosen
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    listed = ["", *(card.name for card in client.models())]
+    row.selectbox(
+        "Compare with",
+        listed if chosen.against in listed else [*listed, chosen.against],
+        format_func=lambda name: name or "the same model",
+        accept_new_options=True,
+        help="Or type a hub id, a local folder, or a GGUF file of a model with as many layers and heads.",
+        width=260,
+        **bound("against", chosen.against),
+    )
+    row.selectbox("in dtype", DTYPES, width=130, **bound("against_dtype", chosen.against_dtype))
+    row.selectbox(
+        "quantized", QUANTIZATIONS, width=150, **bound("against_quantization", chosen.against_quantization)
+    )
+    with row:
+        choose_bank(client, selection, width=260)
+    row.number_input("Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", chosen.limit))
+    return ModelSpec(
+        chosen.against or chosen.model, chosen.against_dtype, chosen.against_quantization, chosen.device
+    )
+
+
+def readings_of(client: Client, selection: Selection, model: ModelSpec, place: str) -> Result | None:
+    return result_of(client, replace(selection.ask_bank("readings"), model=model), place)
+
+
+def show_both(one: Result, other: Result) -> None:
+    rows = [
+        {
+            "": place,
+            "model": result.model["name"],
+            "dtype": result.model["dtype"],
+            "quantization": result.model["quantization"],
+            "right answers": with_interval(result.scalars["accuracy"], ".0%"),
+            "loss, nats": with_interval(result.scalars["loss"], ".3f"),
+            "weights, GB": f"{result.scalars['weight_bytes'] / 1e9:.2f}",
+        }
+        for place, result in (("first", one), ("second", other))
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Both models: accuracy, loss and memory")
+
+
+def with_interval(figure: Mapping[str, Any], form: str) -> str:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    return f"{value:{form}}" if low is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
+def show_scatter(
+    values: tuple[Values, Values], heads: list[HeadRef], key: str, title: str, what: str
+) -> None:
+    def picked() -> None:
+        for point in st.session_state[key]["selection"]["points"]:
+            open_node(Node.named(point["text"], point["y"]))
+
+    figure = against(values[0], values[1], [str(head) for head in heads], title=title, what=what)
+    st.plotly_chart(figure, key=key, on_select=picked, selection_mode="points", alt=title)
+
+
+def show_heads(found: Drift) -> None:
+    layers_heads = found.net[0].shape
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_scatter(
+            found.net,
+            [HeadRef(*place) for place in np.ndindex(layers_heads)],
+            "drift net",
+            "Net effect of every head in both models",
+            "mean net effect, logits",
+        )
+        st.caption(
+            f"On the dashed line both agree. Correlation {found.net_correlation:.3f}; the largest difference is "
+            f"{found.net_largest:.2g} logits. Click a head to open it."
+        )
+    with right:
+        if not found.patched_heads:
+            quiet("No question could be patched in both: its options have different lengths.", "unpatched")
+            return
+        show_scatter(
+            found.patched,
+            list(found.patched_heads),
+            "drift patched",
+            "Patching each head at the final token, in both models",
+            "net logit of the right letter",
+        )
+        st.caption(
+            "A mark for each head and question: the net logit when the head's clean output is put into the run with "
+            f"two options swapped. Correlation {found.patched_correlation:.3f}; the largest difference is "
+            f"{found.patched_largest:.2g} logits."
+        )
+
+
+def show_places(found: Drift) -> None:
+    st.markdown(
+        f"**The {len(found.strongest)} strongest heads of the first model, and their places in the second**"
+    )
+    nodes = [Node.named(str(each.head), each.value) for each in found.strongest]
+    columns: dict[str, list[str] | list[float]] = {
+        "place": [place_text(each.rank, each.other_rank) for each in found.strongest],
+        "first, logits": [each.value for each in found.strongest],
+        "second, logits": [each.other_value for each in found.strongest],
+    }
+    node_table(nodes, columns, "drift places")
+    st.caption(
+        f"Places by the size of the mean net effect; their rank correlation is {found.rank_correlation:.2f}. "
+        f"{changes_text(found)} Select a row to open its head."
+    )
+
+
+def place_text(rank: int, other: int) -> str:
+    """`3`, or `3 → 5` where it is another place in the second model."""
+    return str(rank) if rank == other else f"{rank} → {other}"
+
+
+def changes_text(found: Drift) -> str:
+    if not found.left:
+        return "The ten strongest stay the ten strongest."
+    gone, come = (", ".join(map(str, heads)) for heads in (found.left, found.entered))
+    return f"Of the ten strongest {gone} leave, and {come} come in."
+
+
+client, selection = open_page(
+    "Do the numbers survive?",
+    "A model held in fewer bits is another model. The one compared with is the **first**; the **second** is the chosen "
+    "one, held as on the page Model: the same questions are put to both, one after the other.",
+)
+reference = choose_other(client, selection)
+second = readings_of(client, selection, selection.model, "drift second")
+first = readings_of(client, selection, reference, "drift first") if second else None
+if first and second:
+    if first.model["fingerprint"] == second.model["fingerprint"]:
+        quiet(
+            "Both are the same model, held the same way. Choose another dtype or quantization for one.",
+            "same",
+        )
+    found = drift(first, second)
+    sentence("", found.verdict, key="verdict", lead=True)
+    sentence(
+        "Label logits differ by ",
+        f"{found.logits_mean:.2g}",
+        f" logits in the mean and {found.logits_largest:.2g} at most.",
+        key="logits",
+    )
+    show_both(first, second)
+    show_heads(found)
+    show_places(found)
+    quiet(
+        "Ours: small is every answer and the ten strongest heads the same; large is fewer than 90 % of the answers or "
+        "seven of the ten heads.",
+        "thresholds",
+    )
+    show_provenance(second)

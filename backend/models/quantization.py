@@ -1,0 +1,59 @@
+"""The ways to hold a model's linear layers in fewer bits, all by bitsandbytes: what they take, and how to ask for them.
+
+8bit is LLM.int8 (Dettmers et al. 2022, arXiv 2208.07339). nf4 and double quantization, where the scales are quantized
+too, are QLoRA's (Dettmers et al. 2023, arXiv 2305.14314); fp4 is a 4-bit float. It computes in the dtype chosen beside.
+"""
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from backend.errors import ModelError, shown
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import BitsAndBytesConfig
+
+# Bytes per weight of a linear layer: its bits, and a float32 scale for each row (8bit, a few thousandths) or for each
+# 64 weights (4 bits); double quantization keeps these scales in 8 bits, and a float32 for each 256 of them.
+QUANTIZED_BYTES = {
+    "8bit": 1.0,
+    "4bit": 0.5 + 4 / 64,
+    "4bit-double": 0.5 + 1 / 64 + 4 / (64 * 256),
+    "fp4": 0.5 + 4 / 64,
+}
+
+
+def bitsandbytes_version() -> str:
+    """Which one is installed. Raises ModelError where none is."""
+    try:
+        return version("bitsandbytes")
+    except PackageNotFoundError as error:
+        raise _missing("it is not installed") from error
+
+
+def bitsandbytes_config(quantization: str, dtype: "torch.dtype") -> "BitsAndBytesConfig":
+    """What transformers is told to quantize on loading. Raises ModelError where bitsandbytes cannot be imported."""
+    try:
+        import bitsandbytes  # noqa: F401  # transformers would tell of it in words of its own, and late
+    except (ImportError, OSError, RuntimeError) as error:  # its compiled library may not load either
+        raise _missing(shown(str(error), 200)) from error
+    from transformers import BitsAndBytesConfig
+
+    # It logs on every forward pass what it casts; a result says its quantization already.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    if quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="fp4" if quantization == "fp4" else "nf4",
+        bnb_4bit_use_double_quant=quantization == "4bit-double",
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _missing(reason: str) -> ModelError:
+    return ModelError(
+        f"Quantization needs the package bitsandbytes, which cannot be used here: {reason}. "
+        "Install it (pip install bitsandbytes), or choose quantization none."
+    )

@@ -1,0 +1,52 @@
+"""The Drift page: what it asks of which model, and what it says of what comes back."""
+
+from backend.results.request import DEFAULT_MODEL, ModelSpec
+from tests.app.fake_client import FakeClient
+from tests.app.opened import notices, opened, titles
+
+
+def test_the_chosen_model_is_compared_with_itself_in_full_precision() -> None:
+    at = opened("drift", quantization="4bit")
+    (lead,) = notices(at, "lead")
+    assert "drift: " in lead
+    assert "of 5 answers" in lead
+    both = at.dataframe[0].value
+    assert both["quantization"].to_list() == ["none", "4bit"]
+    assert both["right answers"][0] == "80% (40% to 90%)"
+    assert both["loss, nats"][0] == "0.500"
+    assert titles(at) == [
+        "Net effect of every head in both models",
+        "Patching each head at the final token, in both models",
+    ]
+
+
+def test_the_models_are_asked_one_after_the_other() -> None:
+    client = FakeClient(slow=True)
+    opened("drift", client, quantization="fp4", limit="3", bank="copy-colors")
+    (request,) = client.submitted
+    assert request.analysis == "readings"
+    assert request.model == ModelSpec(DEFAULT_MODEL, quantization="fp4")
+    assert request.questions is not None
+
+
+def test_another_model_and_form_can_be_compared_with() -> None:
+    at = opened("drift", against="qwen2.5-coder-0.5b", against_quantization="8bit")
+    both = at.dataframe[0].value
+    assert both["model"].to_list() == ["qwen2.5-coder-0.5b", DEFAULT_MODEL]
+    at.selectbox(key="against").select("").run()
+    assert at.dataframe[0].value["model"].to_list() == [DEFAULT_MODEL, DEFAULT_MODEL]
+    assert "against" not in at.query_params
+
+
+def test_the_strongest_heads_stand_with_both_places() -> None:
+    places = opened("drift", quantization="4bit").dataframe[1].value
+    assert places["node"][0] == "L3H2"
+    assert places["place"][0] == "1"
+    assert any("→" in place for place in places["place"])
+
+
+def test_the_same_model_twice_is_told() -> None:
+    at = opened("drift")
+    assert any("the same model, held the same way" in text for text in notices(at, "quiet"))
+    (lead,) = notices(at, "lead")
+    assert lead.startswith("Small drift: every one of 5 answers is the same")
