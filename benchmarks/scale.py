@@ -138,7 +138,7 @@ def llama(layers: int, heads: int, kv_heads: int, d_model: int, mlp: int, vocabu
     shape = Shape("llama", layers, heads, kv_heads, d_model, 128, vocabulary, 131072, parallel=False)
     attention = d_model * 128 * (2 * heads + 2 * kv_heads)
     widths = 128 * (heads + 2 * kv_heads) + 2 * d_model + 2 * mlp
-    return Cost(shape, row=attention + 3 * d_model * mlp, widths=widths, itemsize=2)
+    return Cost(shape, row=attention + 3 * d_model * mlp, widths=widths, itemsize=2, whole=False)
 
 
 LARGE = {
