@@ -30,6 +30,7 @@ from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
+from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK, TEXT
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
@@ -53,8 +54,8 @@ class Work:
 
     Attributes:
         products: multiply-adds of matrix products.
-        weights: how many weights are read for them, again at each reading.
-        moved: bytes that are copied, or gone through number by number.
+        weights: how many weights, or numbers like them, are read from the model's memory, again at each reading.
+        moved: bytes that go into a trace, or are gone through there.
         calls: how many times a layer is called.
         held: the most bytes of memory at a time, beside the weights; of a sum the larger.
     """
@@ -157,10 +158,10 @@ def traced(cost: Cost, tokens: int) -> Work:
 
 
 def projected(cost: Cost, rows: float) -> Work:
-    """`rows` rows through the output projection of each layer, as a float32 matrix."""
+    """`rows` rows through the output projection of each layer, which is first made a float32 matrix."""
     shape = cost.shape
     matrices = shape.layers * shape.d_model * shape.heads * shape.d_head
-    return Work(products=rows * matrices, weights=matrices, moved=0 if cost.itemsize == 4 else 4 * matrices)
+    return Work(products=rows * matrices, weights=matrices * (1 if cost.itemsize == 4 else 5))
 
 
 def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], share: float = 1) -> Work:
@@ -183,7 +184,6 @@ def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], sha
     return Work(
         products=flops / 2,
         weights=calls * cost.row,
-        moved=2 * cost.itemsize * rows * (cost.widths + 2 * shape.d_model),
         calls=calls,
         held=times * len(cells) / max(1, passes) * state + BATCH_ROWS * cost.row_bytes(tokens),
     )
@@ -195,10 +195,13 @@ def prediction(cost: Cost, asked: Asked) -> Work:
 
 
 def attribution(cost: Cost, asked: Asked) -> Work:
-    """A trace, and each label's direction through each output projection; W_U is read once for its mean."""
+    """A trace, and each label's direction through each output projection.
+
+    The mean of W_U goes down its columns, which takes as long as reading it four times; one of many has it already.
+    """
     shape = cost.shape
-    mean = 0 if asked.several else cost.itemsize * shape.vocabulary * shape.d_model
-    return traced(cost, asked.tokens) + projected(cost, asked.labels) + Work(moved=mean)
+    mean = 0 if asked.several else 4 * shape.vocabulary * shape.d_model
+    return traced(cost, asked.tokens) + projected(cost, asked.labels) + Work(weights=mean)
 
 
 def attention(cost: Cost, asked: Asked) -> Work:
@@ -206,8 +209,8 @@ def attention(cost: Cost, asked: Asked) -> Work:
     shape, found = cost.shape, traced(cost, asked.tokens)
     if asked.several:
         return found
-    lengths = 8 * shape.layers * shape.heads * asked.tokens * shape.d_model
-    return found + projected(cost, asked.tokens) + Work(moved=lengths)
+    lengths = 2 * shape.layers * shape.heads * asked.tokens * shape.d_model
+    return found + projected(cost, asked.tokens) + Work(weights=lengths)
 
 
 def patching(cost: Cost, asked: Asked) -> Work:
@@ -266,10 +269,15 @@ def check_model(cost: Cost, asked: Asked) -> Work:
     return one_pass(cost, asked.tokens) + one_pass(cost, 2) * asked.labels
 
 
+def readings(cost: Cost, asked: Asked) -> Work:
+    """Attribution; the patching of the first few questions is not counted."""
+    return attribution(cost, asked)
+
+
 def self_check(cost: Cost, asked: Asked) -> Work:
     """A trace, a plain pass, W_U copied and multiplied with once more, attribution and attention."""
-    unembedding = cost.itemsize * cost.shape.vocabulary * cost.shape.d_model
-    plain = one_pass(cost, asked.tokens) + Work(moved=2 * unembedding, held=unembedding)
+    unembedding = cost.shape.vocabulary * cost.shape.d_model
+    plain = one_pass(cost, asked.tokens) + Work(weights=3 * unembedding, held=cost.itemsize * unembedding)
     return plain + attribution(cost, asked) + projected(cost, 1)
 
 
@@ -279,7 +287,10 @@ def _two_runs(cost: Cost, asked: Asked) -> Work:
 
 @dataclass(frozen=True)
 class Priced:
-    """An analysis with its formula, and what it really takes as a multiple of that: see `scripts/bench scale`."""
+    """An analysis with its formula, and what it really takes as a multiple of that.
+
+    Measured by `scripts/bench scale`; those of paths, check-model, readings and self-check are taken from the others.
+    """
 
     analysis: Analysis
     formula: Formula
@@ -294,14 +305,15 @@ PRICED: dict[str, Priced] = {
     priced.analysis.name: priced
     for priced in (
         Priced(PREDICTION, prediction, 1.0),
-        Priced(ATTRIBUTION, attribution, 1.0),
-        Priced(ATTENTION, attention, 1.0),
-        Priced(PATCHING, patching, 1.0),
-        Priced(EFFECTS, effects, 1.0),
-        Priced(PATHS, paths, 1.0),
-        Priced(ATTRIBUTION_PATCHING, attribution_patching, 1.0),
-        Priced(CHECK_MODEL, check_model, 1.0),
-        Priced(SELF_CHECK, self_check, 1.0),
+        Priced(ATTRIBUTION, attribution, 1.05),
+        Priced(ATTENTION, attention, 1.1),
+        Priced(PATCHING, patching, 1.2),
+        Priced(EFFECTS, effects, 1.1),
+        Priced(PATHS, paths, 1.2),
+        Priced(ATTRIBUTION_PATCHING, attribution_patching, 1.1),
+        Priced(CHECK_MODEL, check_model, 1.1),
+        Priced(READINGS, readings, 1.05),
+        Priced(SELF_CHECK, self_check, 1.1),
     )
 }
 

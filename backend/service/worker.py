@@ -20,7 +20,7 @@ from backend.analyses.self_check import Checks, refuse_failed, self_check
 from backend.engine.instrument import Instrument
 from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
 from backend.models import LoadedModel, load, release, resolve
-from backend.models.memory import is_out_of_memory, return_freed
+from backend.models.memory import is_out_of_memory, return_freed, share_one_heap
 from backend.models.resolve import GIGABYTE
 from backend.progress import Progress
 from backend.results.request import ModelSpec, Request
@@ -46,6 +46,7 @@ class Worker:
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._instrument: Instrument | None = None
         self._checks: Checks = {}
+        share_one_heap()
         threading.Thread(target=self._serve, name="letterheads-worker", daemon=True).start()
 
     def find(self, request: Request) -> Result | None:
