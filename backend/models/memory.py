@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 # Options of glibc's mallopt, from malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 512 * 2**20
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -34,12 +34,17 @@ def available_memory(device: str) -> int:
 def return_freed(device: str) -> None:
     """Give freed memory back to the system: glibc keeps blocks under 32 MB, 0.5 to 2 GB after loading."""
     gc.collect()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
+    trim_heap()
     if device == "cuda":
         import torch
 
         torch.cuda.empty_cache()
+
+
+def trim_heap() -> None:
+    """Give back what glibc keeps of freed blocks; milliseconds."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -50,16 +55,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
     )
-
-
-@cache
-def share_one_heap() -> None:
-    """Let all threads begun from now on use glibc's main heap.
-
-    After twenty switches of models the worker's thread held on to 100 MB of what was freed, and this way to 60.
-    """
-    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
-        set_option(M_ARENA_MAX, 1)
 
 
 @cache

@@ -20,7 +20,7 @@ from backend.analyses.self_check import Checks, refuse_failed, self_check
 from backend.engine.instrument import Instrument
 from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
 from backend.models import LoadedModel, load, release, resolve
-from backend.models.memory import is_out_of_memory, return_freed, share_one_heap
+from backend.models.memory import is_out_of_memory, return_freed, trim_heap
 from backend.models.resolve import GIGABYTE
 from backend.progress import Progress
 from backend.results.request import ModelSpec, Request
@@ -46,7 +46,6 @@ class Worker:
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._instrument: Instrument | None = None
         self._checks: Checks = {}
-        share_one_heap()
         threading.Thread(target=self._serve, name="letterheads-worker", daemon=True).start()
 
     def find(self, request: Request) -> Result | None:
@@ -100,6 +99,7 @@ class Worker:
     def _serve(self) -> None:
         while True:
             self._run(self._queue.get())
+            trim_heap()  # between jobs, so that a long row of them takes no more than the largest
 
     def _run(self, job: Job) -> None:
         job.state, short = "running", False

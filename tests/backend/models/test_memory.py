@@ -11,7 +11,6 @@ from backend.models.memory import (
     available_memory,
     is_out_of_memory,
     return_freed,
-    share_one_heap,
     total_memory,
 )
 
@@ -30,7 +29,6 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_return_freed_can_be_called_any_time() -> None:
-    share_one_heap()
     return_freed("cpu")
 
 
