@@ -11,6 +11,7 @@ from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.self_check import SELF_CHECK
+from backend.analyses.subspace import SUBSPACE
 from backend.errors import RequestError, shown
 
 ANALYSES: dict[str, Analysis] = {
@@ -24,6 +25,7 @@ ANALYSES: dict[str, Analysis] = {
         EFFECTS,
         PATHS,
         ATTRIBUTION_PATCHING,
+        SUBSPACE,
         CHECK_MODEL,
         SELF_CHECK,
         COST,

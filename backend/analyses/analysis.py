@@ -78,7 +78,7 @@ class Analysis:
                 raise RequestError(f"{self.name} has no parameter {shown(name)}. Parameters: {allowed}.")
         if "head" in request.params:
             HeadRef.from_json(request.params["head"])
-            if given == "questions":
+            if given == "questions" and "question" in self.takes:
                 raise RequestError("params.head goes with one question, not with several.")
 
 

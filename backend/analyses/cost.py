@@ -31,6 +31,7 @@ from backend.analyses.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.self_check import SELF_CHECK, TEXT
+from backend.analyses.subspace import SUBSPACE
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
 from backend.engine.sweep.plan import BATCH_ROWS, PASS_FLOPS
@@ -261,6 +262,11 @@ def paths(cost: Cost, asked: Asked) -> Work:
     ) * asked.draws
 
 
+def subspace(cost: Cost, asked: Asked) -> Work:
+    """A trace."""
+    return traced(cost, asked.tokens)
+
+
 def check_model(cost: Cost, asked: Asked) -> Work:
     """A pass over the prompt, and a short one for each option's text."""
     return one_pass(cost, asked.tokens) + one_pass(cost, 2) * asked.labels
@@ -300,6 +306,7 @@ PRICED: dict[str, Priced] = {
         Priced(EFFECTS, effects, 1.0),
         Priced(PATHS, paths, 1.0),
         Priced(ATTRIBUTION_PATCHING, attribution_patching, 1.0),
+        Priced(SUBSPACE, subspace, 1.0),
         Priced(CHECK_MODEL, check_model, 1.0),
         Priced(SELF_CHECK, self_check, 1.0),
     )
