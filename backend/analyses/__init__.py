@@ -5,6 +5,7 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING
 from backend.analyses.check_model import CHECK_MODEL
+from backend.analyses.compression import COMPRESSION
 from backend.analyses.cost import COST
 from backend.analyses.effects import EFFECTS
 from backend.analyses.patching import PATCHING, PATCHING_COST
@@ -26,6 +27,7 @@ ANALYSES: dict[str, Analysis] = {
         PATHS,
         ATTRIBUTION_PATCHING,
         SUBSPACE,
+        COMPRESSION,
         CHECK_MODEL,
         SELF_CHECK,
         COST,

@@ -24,6 +24,7 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING, VERIFY
 from backend.analyses.check_model import CHECK_MODEL
+from backend.analyses.compression import COMPRESSION, DRAWS, PARTS, RANKS
 from backend.analyses.effects import EFFECTS
 from backend.analyses.effects import RECHECKED as EFFECTS_RECHECKED
 from backend.analyses.patching import PATCHING, PATCHING_COST
@@ -267,6 +268,14 @@ def subspace(cost: Cost, asked: Asked) -> Work:
     return traced(cost, asked.tokens)
 
 
+def compression(cost: Cost, asked: Asked) -> Work:
+    """Two traces, the rotation of a few positions, and a one-row cone for each rank and projection."""
+    shape, ranks = cost.shape, len(asked.params.get("ranks", RANKS)) + 1
+    cases = 3 + ranks * (len(PARTS) + DRAWS)
+    share = cases / (shape.layers * shape.heads)
+    return traced(cost, asked.tokens) * 2 + cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
+
+
 def check_model(cost: Cost, asked: Asked) -> Work:
     """A pass over the prompt, and a short one for each option's text."""
     return one_pass(cost, asked.tokens) + one_pass(cost, 2) * asked.labels
@@ -307,6 +316,7 @@ PRICED: dict[str, Priced] = {
         Priced(PATHS, paths, 1.0),
         Priced(ATTRIBUTION_PATCHING, attribution_patching, 1.0),
         Priced(SUBSPACE, subspace, 1.0),
+        Priced(COMPRESSION, compression, 1.0),
         Priced(CHECK_MODEL, check_model, 1.0),
         Priced(SELF_CHECK, self_check, 1.0),
     )
