@@ -8,6 +8,7 @@ from backend.analyses.check_model import CHECK_MODEL
 from backend.analyses.compression import COMPRESSION
 from backend.analyses.cost import COST
 from backend.analyses.effects import EFFECTS
+from backend.analyses.mutations import MUTATIONS_ANALYSIS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
@@ -28,6 +29,7 @@ ANALYSES: dict[str, Analysis] = {
         ATTRIBUTION_PATCHING,
         SUBSPACE,
         COMPRESSION,
+        MUTATIONS_ANALYSIS,
         CHECK_MODEL,
         SELF_CHECK,
         COST,

@@ -27,6 +27,7 @@ from backend.analyses.check_model import CHECK_MODEL
 from backend.analyses.compression import COMPRESSION, DRAWS, PARTS, RANKS
 from backend.analyses.effects import EFFECTS
 from backend.analyses.effects import RECHECKED as EFFECTS_RECHECKED
+from backend.analyses.mutations import CONDITIONS, MUTATIONS_ANALYSIS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.paths import PATHS
@@ -38,6 +39,7 @@ from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
 from backend.engine.sweep.plan import BATCH_ROWS, PASS_FLOPS
 from backend.errors import RequestError, shown
 from backend.progress import Progress
+from backend.questions.mutations import MUTATIONS
 from backend.results.request import Request
 
 MEASURED_ROWS = (1, 8, 64, 512)
@@ -276,6 +278,14 @@ def compression(cost: Cost, asked: Asked) -> Work:
     return traced(cost, asked.tokens) * 2 + cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
 
 
+def mutations(cost: Cost, asked: Asked) -> Work:
+    """For each mutation two traces and a one-row cone for each condition and each mutation fitted under."""
+    shape, kinds = cost.shape, len(MUTATIONS)
+    share = (len(CONDITIONS) + kinds) / (shape.layers * shape.heads)
+    swept = cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
+    return (traced(cost, asked.tokens) * 2 + swept) * kinds
+
+
 def check_model(cost: Cost, asked: Asked) -> Work:
     """A pass over the prompt, and a short one for each option's text."""
     return one_pass(cost, asked.tokens) + one_pass(cost, 2) * asked.labels
@@ -317,6 +327,7 @@ PRICED: dict[str, Priced] = {
         Priced(ATTRIBUTION_PATCHING, attribution_patching, 1.0),
         Priced(SUBSPACE, subspace, 1.0),
         Priced(COMPRESSION, compression, 1.0),
+        Priced(MUTATIONS_ANALYSIS, mutations, 1.0),
         Priced(CHECK_MODEL, check_model, 1.0),
         Priced(SELF_CHECK, self_check, 1.0),
     )

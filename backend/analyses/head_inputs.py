@@ -5,7 +5,7 @@ Only this head's reading at the final position changes: other heads that share i
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Task, chosen_head
-from backend.analyses.over_questions import answered, each_prompt
+from backend.analyses.over_questions import answered, at_question
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_attention
 from backend.engine.rotation import Rotations
@@ -109,18 +109,25 @@ def one_of(params: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> st
 
 
 def collected(
-    instrument: Instrument, task: Task, options: Options, progress: Progress
+    instrument: Instrument,
+    task: Task,
+    options: Options,
+    progress: Progress,
+    prompts: Sequence[Prompt] | None = None,
 ) -> tuple[list[HeadInputs], list[dict[str, str]]]:
     """The questions that can be used, in their order, and those left out, each with its stem and the reason.
 
-    All that are kept have the same number of options, the most frequent one.
+    All that are kept have the same number of options, the most frequent one. `prompts` are the task's own by default.
     """
+    prompts = task.prompts(instrument) if prompts is None else prompts
     counts = Counter(len(question.options) for question in task.questions)
     usual = counts.most_common(1)[0][0]
     kept: list[HeadInputs] = []
     left_out: list[dict[str, str]] = []
-    for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
+    for number, prompt in enumerate(prompts):
         answered(prompt)
+        within = at_question(progress, number, len(prompts))
+        within("")
         found: HeadInputs | str = f"{len(prompt.labels)} options, not {usual} as most of the questions"
         if len(prompt.labels) == usual:
             found = _inputs(instrument, number, prompt, options, within)

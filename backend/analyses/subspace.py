@@ -35,9 +35,10 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Queries, keys and values of one head with their subspaces.
 
     Arrays: `q[question,d_head]`, `k` and `v[question,label,d_head]`, before the rotary embedding unless `rotated`;
-    `q_variance[component]`, `k_variance[component]`: the share of variance along each component; `basis` and
-    `k_basis[component,d_head]`: the components of queries and of keys, the same where `stacked`;
-    `points_q[question,component]`, `points_k[question,label,component]`: the first three coordinates; `right[question]`: the right label's index.
+    `q_variance[component]`, `k_variance[component]`: the share of variance along each component;
+    `basis` and `k_basis[component,d_head]`: the components of queries and of keys, the same where `stacked`;
+    `points_q[question,component]`, `points_k[question,label,component]`: the first three coordinates;
+    `right[question]`: the right label's index.
     """
     options = Options.of(instrument, task.request)
     stacked = true_or_false(task.request.params, "stacked")

@@ -19,7 +19,9 @@ def labels(name: str, seed: int = 0) -> str:
 
 @pytest.mark.parametrize("name", list(MUTATIONS))
 def test_it_is_the_same_each_time(name: str) -> None:
-    assert MUTATIONS[name].change(QUESTION, PromptSpec(), 3) == MUTATIONS[name].change(QUESTION, PromptSpec(), 3)
+    assert MUTATIONS[name].change(QUESTION, PromptSpec(), 3) == MUTATIONS[name].change(
+        QUESTION, PromptSpec(), 3
+    )
 
 
 def test_labels() -> None:
