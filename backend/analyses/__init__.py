@@ -14,6 +14,7 @@ from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.self_check import SELF_CHECK
 from backend.analyses.subspace import SUBSPACE
+from backend.analyses.swap_test import SWAP_TEST
 from backend.errors import RequestError, shown
 
 ANALYSES: dict[str, Analysis] = {
@@ -30,6 +31,7 @@ ANALYSES: dict[str, Analysis] = {
         SUBSPACE,
         COMPRESSION,
         MUTATIONS_ANALYSIS,
+        SWAP_TEST,
         CHECK_MODEL,
         SELF_CHECK,
         COST,

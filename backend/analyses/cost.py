@@ -34,6 +34,7 @@ from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.self_check import SELF_CHECK, TEXT
 from backend.analyses.subspace import SUBSPACE
+from backend.analyses.swap_test import SWAP_TEST
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
 from backend.engine.sweep.plan import BATCH_ROWS, PASS_FLOPS
@@ -286,6 +287,11 @@ def mutations(cost: Cost, asked: Asked) -> Work:
     return (traced(cost, asked.tokens) * 2 + swept) * kinds
 
 
+def swap_test(cost: Cost, asked: Asked) -> Work:
+    """A trace with the usual labels, and two with shuffled ones."""
+    return traced(cost, asked.tokens) * 3
+
+
 def check_model(cost: Cost, asked: Asked) -> Work:
     """A pass over the prompt, and a short one for each option's text."""
     return one_pass(cost, asked.tokens) + one_pass(cost, 2) * asked.labels
@@ -328,6 +334,7 @@ PRICED: dict[str, Priced] = {
         Priced(SUBSPACE, subspace, 1.0),
         Priced(COMPRESSION, compression, 1.0),
         Priced(MUTATIONS_ANALYSIS, mutations, 1.0),
+        Priced(SWAP_TEST, swap_test, 1.0),
         Priced(CHECK_MODEL, check_model, 1.0),
         Priced(SELF_CHECK, self_check, 1.0),
     )
