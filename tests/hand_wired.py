@@ -6,6 +6,9 @@ The stem names the right option by a word (`alpha` the first, ... `delta` the fo
 - L1H2, the correct letter head: its query is what L0H1 gathered, its keys are the labels' identities; so from the
   final `(` it attends to the right option's label, and writes the logit of that letter.
 
+In a second form L1H2 follows the n-th item: L0H3 looks, from a label, at the options before it, and L1H2's keys are
+what it found. Options have to be red, blue, green and white then, in this order.
+
 Everything else is small noise. Queries and keys use only the rotary pairs that hardly turn.
 """
 
@@ -30,6 +33,7 @@ WORDS = LABELS + ORDINALS + FILLERS
 
 # Residual dimensions.
 LABEL, ORDINAL, BRACKET, GATHERED, SAID = 0, 4, 8, 12, 16
+ITEM, BEFORE, REST = 20, 24, 28
 D_MODEL, D_HEAD, HEADS, KV_HEADS = 32, 8, 4, 2
 # With this theta the pairs (2, 6) and (3, 7) of a head turn by less than 1e-5 a token.
 THETA = 1e12
@@ -43,8 +47,8 @@ def question(right: int) -> Question:
     )
 
 
-def hand_wired() -> LoadedModel:
-    """The model and its word-level tokenizer."""
+def hand_wired(by_place: bool = False) -> LoadedModel:
+    """The model and its word-level tokenizer; `by_place` is its second form."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(WORDS),
@@ -65,6 +69,8 @@ def hand_wired() -> LoadedModel:
         _embed(model)
         _wire_gatherer(model)
         _wire_correct_letter(model)
+        if by_place:
+            _wire_places(model)
     return loaded(model.eval().requires_grad_(False), _tokenizer(), "hand-wired")
 
 
@@ -95,6 +101,30 @@ def _wire_correct_letter(model: LlamaForCausalLM) -> None:
         attention.k_proj.weight[kv_head * D_HEAD + STABLE[index], LABEL + index] = 2
         attention.v_proj.weight[kv_head * D_HEAD + index, LABEL + index] = 1
         attention.o_proj.weight[SAID + index, head * D_HEAD + index] = 1
+
+
+def _wire_places(model: LlamaForCausalLM) -> None:
+    """L0H3 writes at a label its attention to red, blue and green before it; L1H2's keys are made of that.
+
+    It is (0, 0, 0) at the first label, then (1, 0, 0), (1/2, 1/2, 0) and (1/3, 1/3, 1/3). Other words are made large,
+    so that what L0H3 happens to write there does not count.
+    """
+    kv_head, unit = CORRECT_LETTER.head // (HEADS // KV_HEADS), D_MODEL**-0.5
+    below, above = (layer.self_attn for layer in model.model.layers)
+    for index in range(4):
+        below.q_proj.weight[3 * D_HEAD + STABLE[0], LABEL + index] = 2
+    for word in (*FILLERS[3:7], *FILLERS[8:]):
+        model.model.embed_tokens.weight[WORDS.index(word), REST] = 10
+    for index in range(3):
+        model.model.embed_tokens.weight[WORDS.index(FILLERS[index]), ITEM + index] = 1
+        below.k_proj.weight[kv_head * D_HEAD + STABLE[0], ITEM + index] = 2
+        below.v_proj.weight[kv_head * D_HEAD + index, ITEM + index] = unit
+        below.o_proj.weight[BEFORE + index, 3 * D_HEAD + index] = 1
+    # By place: 1 - (red + blue + green), red - blue, blue - green, green.
+    for place, (label, *before) in enumerate(((1, -1, -1, -1), (0, 1, -1, 0), (0, 0, 2, -2), (0, 0, 0, 3))):
+        key = above.k_proj.weight[kv_head * D_HEAD + STABLE[place]]
+        key[LABEL : LABEL + 4] = 2 * label
+        key[BEFORE : BEFORE + 3] = 2 * torch.tensor(before, dtype=key.dtype)
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

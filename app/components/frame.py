@@ -14,6 +14,7 @@ TEMPLATE_NAMES = {
     "paper": "paper: as in Lieberum et al.",
     "plain": "plain: no first sentence",
     "chat": "chat: the model's own format",
+    "square": "square: as the paper's, with [A] for (A)",
 }
 
 

@@ -5,13 +5,17 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING
 from backend.analyses.check_model import CHECK_MODEL
+from backend.analyses.compression import COMPRESSION
 from backend.analyses.cost import COST
 from backend.analyses.effects import EFFECTS
+from backend.analyses.mutations import MUTATIONS_ANALYSIS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK
+from backend.analyses.subspace import SUBSPACE
+from backend.analyses.swap_test import SWAP_TEST
 from backend.errors import RequestError, shown
 
 ANALYSES: dict[str, Analysis] = {
@@ -25,6 +29,10 @@ ANALYSES: dict[str, Analysis] = {
         EFFECTS,
         PATHS,
         ATTRIBUTION_PATCHING,
+        SUBSPACE,
+        COMPRESSION,
+        MUTATIONS_ANALYSIS,
+        SWAP_TEST,
         CHECK_MODEL,
         READINGS,
         SELF_CHECK,

@@ -78,7 +78,7 @@ class Analysis:
                 raise RequestError(f"{self.name} has no parameter {shown(name)}. Parameters: {allowed}.")
         if "head" in request.params:
             HeadRef.from_json(request.params["head"])
-            if given == "questions":
+            if given == "questions" and "question" in self.takes:
                 raise RequestError("params.head goes with one question, not with several.")
 
 
@@ -99,7 +99,7 @@ def chosen_head(instrument: Instrument, request: Request) -> HeadRef | None:
 def array(values: Tensor | np.ndarray[Any, Any], axes: tuple[str, ...], unit: str) -> Array:
     """A result's array from a tensor or numpy array: float32, contiguous, on the CPU."""
     plain = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-    return Array(np.ascontiguousarray(plain, dtype=np.float32), axes, unit)
+    return Array(np.asarray(plain, dtype=np.float32, order="C"), axes, unit)
 
 
 def layer_head_ticks(instrument: Instrument) -> dict[str, tuple[str, ...]]:

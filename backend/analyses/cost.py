@@ -24,19 +24,24 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING, VERIFY
 from backend.analyses.check_model import CHECK_MODEL
+from backend.analyses.compression import COMPRESSION, DRAWS, PARTS, RANKS
 from backend.analyses.effects import EFFECTS
 from backend.analyses.effects import RECHECKED as EFFECTS_RECHECKED
+from backend.analyses.mutations import CONDITIONS, MUTATIONS_ANALYSIS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
 from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK, TEXT
+from backend.analyses.subspace import SUBSPACE
+from backend.analyses.swap_test import SWAP_TEST
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
 from backend.engine.sweep.plan import BATCH_ROWS, PASS_FLOPS
 from backend.errors import RequestError, shown
 from backend.progress import Progress
+from backend.questions.mutations import MUTATIONS
 from backend.results.request import Request
 
 MEASURED_ROWS = (1, 8, 64, 512)
@@ -264,6 +269,32 @@ def paths(cost: Cost, asked: Asked) -> Work:
     ) * asked.draws
 
 
+def subspace(cost: Cost, asked: Asked) -> Work:
+    """A trace."""
+    return traced(cost, asked.tokens)
+
+
+def compression(cost: Cost, asked: Asked) -> Work:
+    """Two traces, the rotation of a few positions, and a one-row cone for each rank and projection."""
+    shape, ranks = cost.shape, len(asked.params.get("ranks", RANKS)) + 1
+    cases = 3 + ranks * (len(PARTS) + DRAWS)
+    share = cases / (shape.layers * shape.heads)
+    return traced(cost, asked.tokens) * 2 + cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
+
+
+def mutations(cost: Cost, asked: Asked) -> Work:
+    """For each mutation two traces and a one-row cone for each condition and each mutation fitted under."""
+    shape, kinds = cost.shape, len(MUTATIONS)
+    share = (len(CONDITIONS) + kinds) / (shape.layers * shape.heads)
+    swept = cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
+    return (traced(cost, asked.tokens) * 2 + swept) * kinds
+
+
+def swap_test(cost: Cost, asked: Asked) -> Work:
+    """A trace with the usual labels, and two with shuffled ones."""
+    return traced(cost, asked.tokens) * 3
+
+
 def check_model(cost: Cost, asked: Asked) -> Work:
     """A pass over the prompt, and a short one for each option's text."""
     return one_pass(cost, asked.tokens) + one_pass(cost, 2) * asked.labels
@@ -311,6 +342,10 @@ PRICED: dict[str, Priced] = {
         Priced(EFFECTS, effects, 1.1),
         Priced(PATHS, paths, 1.2),
         Priced(ATTRIBUTION_PATCHING, attribution_patching, 1.1),
+        Priced(SUBSPACE, subspace, 1.0),
+        Priced(COMPRESSION, compression, 1.0),
+        Priced(MUTATIONS_ANALYSIS, mutations, 1.0),
+        Priced(SWAP_TEST, swap_test, 1.0),
         Priced(CHECK_MODEL, check_model, 1.1),
         Priced(READINGS, readings, 1.05),
         Priced(SELF_CHECK, self_check, 1.1),

@@ -20,12 +20,14 @@ def each_prompt(instrument: Instrument, task: Task, progress: Progress) -> Itera
         progress("Rendering the questions", len(prompts), len(task.questions))
         prompts.append(instrument.prompt(question, task.request.prompt, shots))
     for done, prompt in enumerate(prompts):
-        within = _at(progress, done, len(prompts))
+        within = at_question(progress, done, len(prompts))
         within("")
         yield prompt, within
 
 
-def _at(progress: Progress, done: int, total: int) -> Progress:
+def at_question(progress: Progress, done: int, total: int) -> Progress:
+    """A Progress for what is done with one question of several."""
+
     def within(message: str, step: int = 0, steps: int = 0) -> None:
         progress("Going through the questions", done, total)
 

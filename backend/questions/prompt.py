@@ -6,7 +6,7 @@ from typing import Any
 
 from backend.errors import RequestError, shown
 
-TEMPLATES = ("paper", "plain", "chat")
+TEMPLATES = ("paper", "plain", "chat", "square")
 MAX_SHOTS = 5
 DEFAULT_LABELS = tuple("ABCDEFGHIJ")
 

@@ -47,10 +47,22 @@ def paper(question: Question, labels: Sequence[str], shots: Sequence[Question]) 
     return (prelude, *plain(question, labels, shots))
 
 
+def square(question: Question, labels: Sequence[str], shots: Sequence[Question]) -> Segments:
+    """As `paper`, with square brackets for round ones, the shots' too."""
+    round_to_square = str.maketrans("()", "[]")
+    return tuple(
+        Segment(segment.text.translate(round_to_square), segment.role)
+        if segment.role.split()[0] in ("bracket", "suffix", "shot")
+        else segment
+        for segment in paper(question, labels, shots)
+    )
+
+
 REGISTRY: dict[str, Template] = {
     "paper": Template(paper),
     "plain": Template(plain),
     "chat": Template(paper, chat=True),
+    "square": Template(square),
 }
 
 

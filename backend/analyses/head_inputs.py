@@ -1,0 +1,220 @@
+"""One head's query at the final position and its keys and values at the labels, over many questions; and what the head
+gives there when they are exchanged.
+
+Only this head's reading at the final position changes: other heads that share its keys and values keep theirs.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.analysis import Task, chosen_head
+from backend.analyses.over_questions import answered, at_question
+from backend.engine.instrument import Instrument
+from backend.engine.pattern import final_attention
+from backend.engine.rotation import Rotations
+from backend.engine.trace import Trace
+from backend.errors import RequestError, shown
+from backend.progress import Progress
+from backend.questions.prompt import Prompt
+from backend.results.request import HeadRef, Request
+
+PLACES = ("label", "bracket", "option", "newline")
+KEPT = ("all", "right")
+
+
+@dataclass(frozen=True)
+class HeadInputs:
+    """What one head reads and gives in one prompt.
+
+    Attributes:
+        number: the question's place in the task.
+        positions: for each label the position of its key: the last token of that role.
+        q, k: before the rotary embedding unless asked for after it.
+        loss: the model's, in nats.
+        predicted, right: indices of the likeliest and of the right label.
+        z: the head's output at the final position.
+    """
+
+    number: int
+    prompt: Prompt
+    positions: tuple[int, ...]
+    predicted: int
+    right: int
+    loss: float
+    q: Float[Tensor, " d_head"]
+    k: Float[Tensor, "label d_head"]
+    v: Float[Tensor, "label d_head"]
+    z: Float[Tensor, " d_head"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The params that say which vectors are collected and how."""
+
+    head: HeadRef
+    rank: int
+    at: str
+    keep: str
+    seed: int
+    rotated: bool
+
+    @classmethod
+    def of(cls, instrument: Instrument, request: Request) -> "Options":
+        """Read `{"head": [16, 7], "rank"?: 3, "at"?: "label", "keep"?: "all", "seed"?: 0, "rotated"?: false}`.
+
+        Raises RequestError.
+        """
+        params = request.params
+        head = chosen_head(instrument, request)
+        if head is None:
+            raise RequestError(f"{request.analysis} needs params.head, such as [16, 7].")
+        return cls(
+            head=head,
+            rank=whole(params, "rank", 3, 1, instrument.shape.d_head),
+            at=one_of(params, "at", PLACES),
+            keep=one_of(params, "keep", KEPT),
+            seed=whole(params, "seed", 0, 0, 2**31),
+            rotated=true_or_false(params, "rotated"),
+        )
+
+
+def whole(params: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
+    """A whole number among the params. Raises RequestError."""
+    value = params.get(name, default)
+    if type(value) is not int or not low <= value <= high:
+        raise RequestError(f"params.{name} must be a whole number from {low} to {high}, not {shown(value)}.")
+    return value
+
+
+def true_or_false(params: Mapping[str, Any], name: str) -> bool:
+    """A switch among the params, by default off. Raises RequestError."""
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
+    return value
+
+
+def one_of(params: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    """One of some words among the params, by default the first. Raises RequestError."""
+    value = params.get(name, allowed[0])
+    if value not in allowed:
+        raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
+    return str(value)
+
+
+def collected(
+    instrument: Instrument,
+    task: Task,
+    options: Options,
+    progress: Progress,
+    prompts: Sequence[Prompt] | None = None,
+) -> tuple[list[HeadInputs], list[dict[str, str]]]:
+    """The questions that can be used, in their order, and those left out, each with its stem and the reason.
+
+    All that are kept have the same number of options, the most frequent one. `prompts` are the task's own by default.
+    """
+    prompts = task.prompts(instrument) if prompts is None else prompts
+    counts = Counter(len(question.options) for question in task.questions)
+    usual = counts.most_common(1)[0][0]
+    kept: list[HeadInputs] = []
+    left_out: list[dict[str, str]] = []
+    for number, prompt in enumerate(prompts):
+        answered(prompt)
+        within = at_question(progress, number, len(prompts))
+        within("")
+        found: HeadInputs | str = f"{len(prompt.labels)} options, not {usual} as most of the questions"
+        if len(prompt.labels) == usual:
+            found = _inputs(instrument, number, prompt, options, within)
+        if isinstance(found, str):
+            left_out.append({"stem": task.questions[number].stem, "reason": found})
+        else:
+            kept.append(found)
+    return kept, left_out
+
+
+def enough(kept: list[HeadInputs], left_out: list[dict[str, str]], needed: int, why: str) -> None:
+    """Raise RequestError where fewer than `needed` questions are left."""
+    if len(kept) < needed:
+        first = (
+            f" {len(left_out)} were left out, the first because of: {left_out[0]['reason']}."
+            if left_out
+            else ""
+        )
+        raise RequestError(
+            f"{len(kept)} questions can be used; {why} needs at least {needed}.{first} Use more."
+        )
+
+
+def _inputs(
+    instrument: Instrument, number: int, prompt: Prompt, options: Options, progress: Progress
+) -> HeadInputs | str:
+    """One prompt's vectors, or why it is left out."""
+    places = [prompt.positions(f"{options.at} {label}") for label in range(len(prompt.labels))]
+    if not all(places):
+        return f"no token of its own for a {options.at}: the tokenizer joins it with its neighbours"
+    trace = instrument.trace(prompt.token_ids, progress)
+    predicted, right = int(trace.logits[list(prompt.answer_ids)].argmax()), answered(prompt)
+    if options.keep == "right" and predicted != right:
+        return f"the model answers {prompt.labels[predicted]}, not {prompt.labels[right]}"
+    layer, head = options.head.layer, options.head.head
+    kv_head, positions = kv_head_of(trace, head), tuple(own[-1] for own in places)
+    loss = -torch.log_softmax(trace.logits, dim=-1)[prompt.answer_ids[right]]
+    q, k = trace.q[layer, :, head], trace.k[layer, :, kv_head]
+    if options.rotated:
+        q, k = trace.q_rotated[layer, head], trace.k_rotated[layer, kv_head]
+    return HeadInputs(
+        number=number,
+        prompt=prompt,
+        positions=positions,
+        predicted=predicted,
+        right=right,
+        loss=float(loss),
+        # Copies: a view would keep the whole trace in memory.
+        q=q[-1].clone(),
+        k=k[list(positions)].clone(),
+        v=trace.v[layer, list(positions), kv_head].clone(),
+        z=trace.z[layer, -1, head].clone(),
+    )
+
+
+def kv_head_of(trace: Trace, head: int) -> int:
+    """The kv head whose keys and values a head reads."""
+    return head // (trace.q.shape[2] // trace.k.shape[2])
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a head gives at the final position in some cases, and where it looks."""
+
+    z: Float[Tensor, "case d_head"]
+    attention: Float[Tensor, "case key"]
+
+
+def read_with(
+    trace: Trace,
+    inputs: HeadInputs,
+    head: HeadRef,
+    rotations: Rotations,
+    q: Float[Tensor, "#case d_head"],
+    k: Float[Tensor, "#case label d_head"],
+    v: Float[Tensor, "#case label d_head"],
+) -> Read:
+    """The head's final row with this query, and these keys and values at the labels."""
+    kv_head, at = kv_head_of(trace, head.head), list(inputs.positions)
+    rotated_q = q @ rotations.of_queries(trace, (trace.positions - 1,))[0]
+    rotated_k = torch.einsum("clh,lhr->clr", k, rotations.of_keys(trace, inputs.positions))
+    cases = max(len(q), len(k), len(v))
+    products = (rotated_q @ trace.k_rotated[head.layer, kv_head].T).repeat(cases // len(q), 1)
+    products[:, at] = (rotated_q[:, None] * rotated_k).sum(-1)
+    attention = final_attention(trace, head.layer, products)
+    values = trace.v[head.layer, :, kv_head]
+    z = attention @ values + torch.einsum(
+        "cl,cld->cd", attention[:, at], (v - values[at]).expand(cases, -1, -1)
+    )
+    return Read(z, attention)

@@ -1,0 +1,89 @@
+"""Mutations of a prompt's labels: the same question asked with other letters, to see what a head holds on to.
+
+The registry of kinds (Lieberum et al. 2023, section 5, name them; which letters and how drawn is ours). Random letters
+and numbers keep a label's place in the list, shuffled letters cut the letter loose from it.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from string import ascii_uppercase
+
+from backend.errors import QuestionError, shown
+from backend.questions.prompt import PromptSpec
+from backend.questions.question import Question
+
+Mutated = tuple[Question, PromptSpec]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One kind. `change` is a pure function of question, spec and seed; it raises QuestionError where it cannot."""
+
+    name: str
+    title: str
+    change: Callable[[Question, PromptSpec, int], Mutated]
+
+
+def _base(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    return question, spec
+
+
+def _random_letters(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    """Letters from elsewhere in the alphabet."""
+    count = len(question.options)
+    free = [letter for letter in ascii_uppercase if letter not in spec.labels[:count]]
+    return question, replace(spec, labels=tuple(_drawn(question, seed).sample(free, count)))
+
+
+def _ordered_letters(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    """Letters that follow each other, from elsewhere in the alphabet."""
+    count = len(question.options)
+    runs = [ascii_uppercase[start : start + count] for start in range(len(ascii_uppercase) - count + 1)]
+    free = [run for run in runs if not {*run} & {*spec.labels[:count]}]
+    return question, replace(spec, labels=tuple(_drawn(question, seed).choice(free)))
+
+
+def _shuffled(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    """The labels in another order, none at its own place."""
+    usual = spec.labels[: len(question.options)]
+    labels, order = list(usual), _drawn(question, seed)
+    while any(new == old for new, old in zip(labels, usual, strict=True)):
+        order.shuffle(labels)
+    return question, replace(spec, labels=tuple(labels))
+
+
+def _numbers(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    return question, replace(spec, labels=tuple(str(place + 1) for place in range(len(question.options))))
+
+
+def _separators(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    others = {"paper": "square", "square": "paper"}
+    if spec.template not in others:
+        raise QuestionError(f"The template {shown(spec.template)} has no form with other separators.")
+    return question, replace(spec, template=others[spec.template])
+
+
+def _no_prelude(question: Question, spec: PromptSpec, seed: int) -> Mutated:
+    if spec.template != "paper":
+        raise QuestionError(f"The template {shown(spec.template)} has no form without a prelude.")
+    return question, replace(spec, template="plain")
+
+
+MUTATIONS: dict[str, Mutation] = {
+    mutation.name: mutation
+    for mutation in (
+        Mutation("base", "as asked", _base),
+        Mutation("random_letters", "random letters", _random_letters),
+        Mutation("ordered_letters", "ordered letters", _ordered_letters),
+        Mutation("shuffled", "shuffled labels", _shuffled),
+        Mutation("numbers", "numbers", _numbers),
+        Mutation("separators", "other separators", _separators),
+        Mutation("no_prelude", "no prelude", _no_prelude),
+    )
+}
+
+
+def _drawn(question: Question, seed: int) -> random.Random:
+    """Other letters for each question, the same ones each time."""
+    return random.Random(f"{seed}:{question.stem}:{question.options}")

@@ -1,0 +1,143 @@
+"""Compression: what is patched is what patched queries and keys give, and the hand-wired head needs its dimensions."""
+
+import numpy as np
+import pytest
+import torch
+
+from backend.analyses import COMPRESSION, Findings, Task
+from backend.analyses.compression import patched
+from backend.analyses.head_inputs import HeadInputs, Options, collected, read_with
+from backend.engine.instrument import Instrument
+from backend.engine.rotation import Rotations
+from backend.engine.sweep import Cell, OwnValues, Wanted, sweep_sets
+from backend.errors import Cancelled, RequestError
+from backend.progress import silent
+from backend.questions.prompt import PromptSpec
+from backend.results.request import Request
+from tests import hand_wired, tiny
+from tests.backend.analyses.test_subspace import questions
+
+PLAIN = PromptSpec(template="plain")
+
+
+def task(head: list[int], count: int, **params: object) -> Task:
+    asked = questions(count)
+    request = Request.build("compression", questions=asked, prompt=PLAIN, params={"head": head, **params})
+    COMPRESSION.check(request)
+    return Task(request, asked, ((),) * count)
+
+
+def found(instrument: Instrument, count: int = 16, **params: object) -> Findings:
+    letter = hand_wired.CORRECT_LETTER
+    return COMPRESSION.run(instrument, task([letter.layer, letter.head], count, **params), silent)
+
+
+def one_head(instrument: Instrument, head: list[int]) -> tuple[HeadInputs, Options]:
+    given = task(head, 1)
+    options = Options.of(instrument, given.request)
+    (inputs,), _ = collected(instrument, given, options, silent)
+    return inputs, options
+
+
+def test_a_query_is_patched_as_the_sweep_patches_it(family_instrument: Instrument) -> None:
+    inputs, options = one_head(family_instrument, [1, 2])
+    trace = family_instrument.trace(inputs.prompt.token_ids)
+    rotations = Rotations(family_instrument, 1)
+    query = inputs.q + torch.linspace(-0.4, 0.4, len(inputs.q)).clamp(-0.45, 0.45)
+    slot = family_instrument.family.query(
+        family_instrument.family.attention(family_instrument.family.layers(family_instrument.model)[1]),
+        family_instrument.shape,
+    )
+    if slot.limit is not None:
+        query = query.clamp(-slot.limit, slot.limit)
+    read = read_with(trace, inputs, options.head, rotations, query[None], inputs.k[None], inputs.v[None])
+    ours = patched(family_instrument, inputs, options, read.z, silent)
+    node = ("q", Cell(1, trace.positions - 1, 2))
+    swept = sweep_sets(
+        family_instrument,
+        inputs.prompt.token_ids,
+        OwnValues({(0, node): query}),
+        [[node]],
+        Wanted(inputs.prompt.answer_ids),
+    )
+    torch.testing.assert_close(ours.logits, swept.logits, atol=2e-5, rtol=1e-4)
+
+
+def test_keys_and_values_are_patched_as_the_sweep_patches_them() -> None:
+    # In the last layer of a model whose heads have keys and values of their own nobody else reads them.
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("gpt_neox"), tiny.tokenizer(), "gpt_neox"))
+    inputs, options = one_head(instrument, [2, 1])
+    trace = instrument.trace(inputs.prompt.token_ids)
+    keys, values = inputs.k.flip(0) * 1.5, inputs.v.flip(0)
+    read = read_with(
+        trace, inputs, options.head, Rotations(instrument, 2), inputs.q[None], keys[None], values[None]
+    )
+    ours = patched(instrument, inputs, options, read.z, silent)
+    given = {}
+    for component, vectors in (("k", keys), ("v", values)):
+        for position, vector in zip(inputs.positions, vectors, strict=True):
+            given[(0, (component, Cell(2, position, 1)))] = vector
+    nodes = [node for _, node in given]
+    swept = sweep_sets(
+        instrument, inputs.prompt.token_ids, OwnValues(given), [nodes], Wanted(inputs.prompt.answer_ids)
+    )
+    torch.testing.assert_close(ours.logits, swept.logits, atol=2e-5, rtol=1e-4)
+
+
+def test_three_dimensions_keep_the_hand_wired_head(hand_wired_instrument: Instrument) -> None:
+    result = found(hand_wired_instrument)
+    losses = result.arrays["loss"].values
+    model, ablated = (float(result.arrays[name].values) for name in ("loss_model", "loss_ablated"))
+    ranks = result.arrays["rank"].values.tolist()
+    assert ranks == [0, 1, 2, 3, 4, 6, 8]
+    assert losses[ranks.index(8)] == pytest.approx(model, abs=1e-4)
+    assert losses[ranks.index(3)] == pytest.approx(model, abs=0.05)
+    assert losses[0] > model + 0.5
+    assert ablated > model + 0.5
+    assert result.arrays["accuracy"].values[ranks.index(3)] == 1
+    assert result.scalars["kept_share"] > 0.9
+    assert result.scalars["kept_share"] > result.scalars["kept_share_random"] + 0.2
+    assert (result.arrays["loss_random"].values[3] > losses[3] + 0.1).any()
+    kl = result.arrays["kl"].values
+    assert kl[0] > 0.5
+    assert abs(kl[-1]) < 1e-4
+    low, high = (result.arrays[f"loss_{end}"].values for end in ("low", "high"))
+    assert (low <= losses).all()
+    assert (losses <= high).all()
+    for value, limit in result.checks.values():
+        assert value < limit
+
+
+def test_one_part_alone_changes_less_than_both(hand_wired_instrument: Instrument) -> None:
+    result = found(hand_wired_instrument, ranks=[0, 3])
+    for part in ("q", "k", "v"):
+        assert np.isfinite(result.arrays[f"loss_{part}"].values).all()
+    # A head whose values are all alike says no letter.
+    assert result.arrays["loss_v"].values[0] > float(result.arrays["loss_model"].values) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"ranks": []}, "params.ranks"),
+        ({"ranks": [99]}, "A rank is 0 to 8"),
+        ({"ranks": "all"}, "params.ranks"),
+    ],
+)
+def test_bad_ranks(hand_wired_instrument: Instrument, params: dict[str, object], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        found(hand_wired_instrument, **params)
+
+
+def test_too_few_questions(hand_wired_instrument: Instrument) -> None:
+    with pytest.raises(RequestError, match="needs at least 4"):
+        found(hand_wired_instrument, 3)
+
+
+def test_it_can_be_cancelled(hand_wired_instrument: Instrument) -> None:
+    def stop(message: str, done: int = 0, total: int = 0) -> None:
+        if done == 2:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        COMPRESSION.run(hand_wired_instrument, task([1, 2], 8), stop)

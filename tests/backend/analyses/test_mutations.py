@@ -1,0 +1,59 @@
+"""Mutations: each entry runs, conditions are those of the head, and what cannot be mutated is left out and told."""
+
+import numpy as np
+import pytest
+
+from backend.analyses import MUTATIONS_ANALYSIS, Findings, Task
+from backend.analyses.mutations import CONDITIONS
+from backend.engine.instrument import Instrument
+from backend.progress import silent
+from backend.questions.mutations import MUTATIONS
+from backend.questions.prompt import PromptSpec
+from backend.results.request import Request
+from tests import hand_wired, tiny
+from tests.backend.analyses.test_subspace import questions
+
+
+def found(instrument: Instrument, spec: PromptSpec, count: int) -> Findings:
+    asked = questions(count)
+    letter = hand_wired.CORRECT_LETTER
+    request = Request.build(
+        "mutations", questions=asked, prompt=spec, params={"head": [letter.layer, letter.head]}
+    )
+    MUTATIONS_ANALYSIS.check(request)
+    return MUTATIONS_ANALYSIS.run(instrument, Task(request, asked, ((),) * count), silent)
+
+
+def test_every_mutation_runs() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+    result = found(instrument, PromptSpec(), 6)
+    assert result.ticks["mutation"] == tuple(MUTATIONS)
+    assert result.scalars["left_out"] == []
+    shape = (len(MUTATIONS), len(CONDITIONS))
+    for name in ("loss", "loss_low", "loss_high", "accuracy"):
+        assert result.arrays[name].values.shape == shape
+        assert np.isfinite(result.arrays[name].values).all()
+    # Fitted under the mutation itself it is the condition.
+    own = np.diag(result.arrays["transfer"].values)
+    assert own == pytest.approx(
+        result.arrays["loss"].values[:, list(CONDITIONS).index("low_rank_qk")], abs=1e-5
+    )
+    assert "[B] " in result.scalars["mutations"][list(MUTATIONS).index("separators")]["example"]
+    value, limit = result.checks["oracle_error"]
+    assert value < limit
+
+
+def test_the_hand_wired_head_and_its_two_mutations(hand_wired_instrument: Instrument) -> None:
+    result = found(hand_wired_instrument, hand_wired.SPEC, 16)
+    # It knows no other letters, and its prompt has no prelude.
+    assert result.ticks["mutation"] == ("base", "shuffled")
+    reasons = {one["name"]: one["reason"] for one in result.scalars["left_out"]}
+    assert "same token" in reasons["numbers"]
+    assert "no form without a prelude" in reasons["no_prelude"]
+    accuracy = dict(zip(CONDITIONS, result.arrays["accuracy"].values[0], strict=True))
+    loss = dict(zip(CONDITIONS, result.arrays["loss"].values[0], strict=True))
+    assert accuracy["whole"] == accuracy["low_rank_qk"] == accuracy["low_rank_v"] == 1
+    for ablated in ("ablated_mean", "ablated_resample", "mean_qk"):
+        assert loss[ablated] > loss["whole"] + 0.5
+    # It follows the letter: with the letters shuffled it says a wrong one.
+    assert result.arrays["accuracy"].values[1, 0] == 0
