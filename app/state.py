@@ -26,6 +26,8 @@ from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATION
 
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
+COLOURINGS = ("label", "letter", "place", "verdict", "subject")
+MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 MAX_DRAWS = 5
 
@@ -36,7 +38,8 @@ class Chosen:
 
     `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
     `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
-    `node` says which kind of node is looked at; `head` or `mlp` then says which one.
+    `node` says which kind of node is looked at; `head` or `mlp` then says which one. `x`, `y` and `z` count components
+    of a subspace from 1.
     """
 
     model: str = DEFAULT_MODEL
@@ -72,6 +75,13 @@ class Chosen:
     mode: str = "receiver"
     node: str = "head"
     mlp: int = 0
+    colour: str = "label"
+    x: int = 1
+    y: int = 2
+    z: int = 3
+    means: bool = False
+    measure: str = "loss"
+    mutation: str = ""
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -163,6 +173,10 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
     return reader
 
 
+def _truth(name: str, text: str) -> bool:
+    return _one_of(("True", "False"))(name, text) == "True"
+
+
 def _question(name: str, text: str) -> Question:
     try:
         data = json.loads(text)
@@ -212,4 +226,11 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "mode": _one_of(MODES),
     "node": _one_of(NODES),
     "mlp": _whole(0, 9999),
+    "colour": _one_of(COLOURINGS),
+    "x": _whole(1, 9999),
+    "y": _whole(1, 9999),
+    "z": _whole(1, 9999),
+    "means": _truth,
+    "measure": _one_of(MEASURES),
+    "mutation": _free,
 }
