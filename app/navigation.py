@@ -1,5 +1,6 @@
 """The pages, and links between them that keep the choices."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from backend.results.request import HeadRef
 HEAD_PAGE = "app/views/head.py"
 PATHS_PAGE = "app/views/paths.py"
 QUESTION_PAGE = "app/views/question.py"
+SUBSPACE_PAGE = "app/views/subspace.py"
 PAGES: tuple[dict[str, Any], ...] = (
     {
         "page": QUESTION_PAGE,
@@ -55,6 +57,18 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "One head: what it writes, from which tokens, and where it looks.",
     },
     {
+        "page": SUBSPACE_PAGE,
+        "title": "Subspace",
+        "icon": ":material/view_in_ar:",
+        "help": "What one head compares: its queries and keys in three dimensions.",
+    },
+    {
+        "page": "app/views/mutations.py",
+        "title": "Mutations",
+        "icon": ":material/shuffle:",
+        "help": "Other labels, other order: does a head follow the place or the letter?",
+    },
+    {
         "page": "app/views/model.py",
         "title": "Model",
         "icon": ":material/memory:",
@@ -83,3 +97,9 @@ def open_head(layer: int, head: int) -> None:
     """Go to a head's page, from a callback; the choices stay."""
     params = write(current()[0]) | {"head": str(HeadRef(layer, head))}
     st.switch_page(HEAD_PAGE, query_params=params)
+
+
+def open_question(bank: str, item: int) -> None:
+    """Go to a bank's question, counted from 1, from a callback; filters that might hide it are dropped."""
+    chosen = replace(current()[0], bank=bank, item=item, question=None, subject="", right="", search="")
+    st.switch_page(QUESTION_PAGE, query_params=write(chosen))

@@ -26,6 +26,8 @@ from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATION
 
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
+COLOURINGS = ("label", "letter", "place", "verdict", "subject")
+MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 MAX_DRAWS = 5
 
@@ -36,8 +38,8 @@ class Chosen:
 
     `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
     `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
-    `node` says which kind of node is looked at; `head` or `mlp` then says which one.
-    `against` is the model that the chosen one is compared with, the same one where it is empty.
+    `node` says which kind of node is looked at; `head` or `mlp` then says which one. `x`, `y` and `z` count components
+    of a subspace from 1. `against` is the model that the chosen one is compared with, the same one where it is empty.
     """
 
     model: str = DEFAULT_MODEL
@@ -76,6 +78,13 @@ class Chosen:
     against: str = ""
     against_dtype: str = "float32"
     against_quantization: str = "none"
+    colour: str = "label"
+    x: int = 1
+    y: int = 2
+    z: int = 3
+    means: bool = False
+    measure: str = "loss"
+    mutation: str = ""
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -167,6 +176,10 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
     return reader
 
 
+def _truth(name: str, text: str) -> bool:
+    return _one_of(("True", "False"))(name, text) == "True"
+
+
 def _question(name: str, text: str) -> Question:
     try:
         data = json.loads(text)
@@ -219,4 +232,11 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "against": _free,
     "against_dtype": _one_of(DTYPES),
     "against_quantization": _one_of(QUANTIZATIONS),
+    "colour": _one_of(COLOURINGS),
+    "x": _whole(1, 9999),
+    "y": _whole(1, 9999),
+    "z": _whole(1, 9999),
+    "means": _truth,
+    "measure": _one_of(MEASURES),
+    "mutation": _free,
 }

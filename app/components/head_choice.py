@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.components.notice import quiet, warning_box
 from app.figures.net import net_effect, strongest_head
-from app.navigation import HEAD_PAGE, PATHS_PAGE
+from app.navigation import HEAD_PAGE, PATHS_PAGE, SUBSPACE_PAGE
 from app.selection import Selection
 from app.state import READINGS, bound, change, current, write
 from backend.results.request import HeadRef
@@ -59,6 +59,17 @@ def paths_link(head: HeadRef) -> None:
     params = write(replace(current()[0], head=head, node="head", mode="receiver"))
     st.page_link(
         PATHS_PAGE, label="Who feeds this head?", icon=":material/account_tree:", query_params=params
+    )
+
+
+def subspace_link(head: HeadRef) -> None:
+    """A link to the head's queries and keys."""
+    params = write(replace(current()[0], head=head))
+    st.page_link(
+        SUBSPACE_PAGE,
+        label="What does this head compare?",
+        icon=":material/view_in_ar:",
+        query_params=params,
     )
 
 

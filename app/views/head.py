@@ -4,7 +4,14 @@ import numpy as np
 import streamlit as st
 
 from app.components.frame import open_page, show_question
-from app.components.head_choice import choose_head, choose_reading, head_in_hand, paths_link, target_of
+from app.components.head_choice import (
+    choose_head,
+    choose_reading,
+    head_in_hand,
+    paths_link,
+    subspace_link,
+    target_of,
+)
 from app.components.heatmap import Heatmap, show_heatmap
 from app.components.job import result_of
 from app.components.notice import quiet
@@ -93,7 +100,9 @@ if overview:
     head = head_in_hand(overview, selection)
     choose_head(head, overview["heads"].shape)
     st.header(str(head))
-    paths_link(head)
+    with st.container(horizontal=True):
+        paths_link(head)
+        subspace_link(head)
     params = {"head": [head.layer, head.head]}
     written = result_of(client, selection.ask("attribution", **params), "head attribution")
     if written:

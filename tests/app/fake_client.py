@@ -417,7 +417,101 @@ def _self_check(request: Request, generator: np.random.Generator) -> tuple[Any, 
     return {}, {}, {**sizes, "family": "qwen2", "by_structure": False}
 
 
+def _subspace(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    """Queries lie where the key of the right label does, in the first three of six dimensions."""
+    labels, size = [*request.prompt.labels, *"ABCD"][:4], 6
+    right = np.array([question.answer for question in BANK], np.float32)
+    corners = np.eye(4, size) * [8, 6, 4, 2, 1, 1]
+    k = corners + generator.normal(0, 0.1, (len(BANK), 4, size))
+    q = 3 * corners[right.astype(int)] + generator.normal(0, 0.1, (len(BANK), size))
+    axes = ("question", "label", "d_head")
+    arrays = {
+        "q": (q, ("question", "d_head")),
+        "k": (k, axes),
+        "v": (k, axes),
+        "q_variance": ([0.6, 0.25, 0.1, 0.03, 0.01, 0.01], ("component",)),
+        "k_variance": ([0.5, 0.3, 0.15, 0.03, 0.01, 0.01], ("component",)),
+        "basis": (np.eye(size), ("component", "d_head")),
+        "points_q": ((q - q.mean(0))[:, :3], ("question", "axis")),
+        "points_k": ((k - k.mean((0, 1)))[..., :3], ("question", "label", "axis")),
+        "right": (right, ("question",)),
+    }
+    questions = [
+        {
+            "stem": question.stem,
+            "subject": question.subject,
+            "answer": labels[question.answer or 0],
+            "predicted": labels[item % 2],
+            "right": item % 2 == question.answer,
+            "item": item,
+        }
+        for item, question in enumerate(BANK)
+    ]
+    scalars = {
+        "labels": labels,
+        "questions": questions,
+        "separability": None if len(set(right)) < 2 else 0.95,
+        "separability_shuffled": None if len(set(right)) < 2 else 0.24,
+        "variance_q3": 0.95,
+        "variance_k3": 0.95,
+        "kept": len(BANK),
+        "left_out": [{"stem": "Which?", "reason": "3 options, not 4 as most of the questions"}],
+    }
+    return arrays, {"label": tuple(labels)}, scalars
+
+
+def _compression(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    ranks = np.array([0, 1, 2, 3, 4, 6])
+    loss = np.array([0.6, 0.5, 0.3, 0.22, 0.21, 0.2])
+    arrays = {
+        "rank": (ranks, ("rank",)),
+        "loss": (loss, ("rank",)),
+        "loss_low": (loss - 0.05, ("rank",)),
+        "loss_high": (loss + 0.1, ("rank",)),
+        "loss_random": (loss[:, None] + 0.1 * np.arange(3), ("rank", "draw")),
+        "accuracy": (1 - loss, ("rank",)),
+        "kl": (loss - 0.2, ("rank",)),
+        "loss_model": (0.2, ()),
+        "loss_ablated": (0.6, ()),
+    }
+    return arrays, {"rank": tuple(map(str, ranks))}, {"count": 5}
+
+
+def _mutations(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    mutations = [
+        {"name": "base", "title": "as it is", "example": "(A) red\n(B) blue"},
+        {"name": "numbers", "title": "numbers", "example": "(1) red\n(2) blue"},
+    ]
+    conditions = [
+        {"name": "model", "title": "whole model"},
+        {"name": "mean", "title": "head at its mean"},
+        {"name": "low_rank_qk", "title": "low-rank Q and K"},
+    ]
+    loss, axes = np.array([[0.2, 0.6, 0.25], [0.3, 0.8, 0.35]]), ("mutation", "condition")
+    arrays = {"loss": (loss, axes), "accuracy": (1 - loss, axes)}
+    arrays |= {"loss_low": (loss - 0.05, axes), "loss_high": (loss + 0.1, axes)}
+    left_out = [{"name": "separators", "reason": "The label 'A)' is not one token."}]
+    return arrays, {}, {"mutations": mutations, "conditions": conditions, "left_out": left_out}
+
+
+def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    arrays = {
+        name: (generator.uniform(size=5), ("question",)) for name in ("follows_place", "follows_letter")
+    }
+    scalars = {
+        "index": 0.4,
+        "low": 0.1,
+        "high": 0.7,
+        "sentence": "It follows the place more than the letter.",
+    }
+    return arrays, {}, scalars
+
+
 MAKERS = {
+    "subspace": _subspace,
+    "compression": _compression,
+    "mutations": _mutations,
+    "swap-test": _swap_test,
     "prediction": _prediction,
     "attribution": _attribution,
     "attention": _attention,

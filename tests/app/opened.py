@@ -9,7 +9,19 @@ from streamlit.testing.v1 import AppTest
 from tests.app.fake_client import FakeClient
 
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
-PAGES = ("question", "attribution", "attention", "patching", "effects", "paths", "head", "model", "drift")
+PAGES = (
+    "question",
+    "attribution",
+    "attention",
+    "patching",
+    "effects",
+    "paths",
+    "head",
+    "subspace",
+    "mutations",
+    "model",
+    "drift",
+)
 
 
 def opened(page: str, client: FakeClient | None = None, **params: str) -> AppTest:

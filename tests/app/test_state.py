@@ -21,6 +21,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
         Chosen(head=HeadRef(16, 7)),
         Chosen(norm="frozen", mode="sender", node="mlp", mlp=12),
+        Chosen(colour="subject", x=4, y=1, z=64, means=True, measure="accuracy", mutation="numbers"),
         Chosen(corruption="question", draws=3, component="resid_pre", where="all", place=4),
     ],
 )
@@ -52,6 +53,10 @@ def test_only_the_model_is_in_the_address_when_it_is_the_default() -> None:
         ("mode", "both"),
         ("node", "L1H1"),
         ("mlp", "-1"),
+        ("colour", "red"),
+        ("x", "0"),
+        ("means", "yes"),
+        ("measure", "time"),
         ("nonsense", "1"),
         ("labels", " "),
     ],

@@ -16,6 +16,8 @@ PICTURES = {
     "effects": 1,
     "paths": 4,
     "head": 4,
+    "subspace": 3,
+    "mutations": 3,
     "model": 1,
     "drift": 2,
 }

@@ -1,0 +1,45 @@
+"""The questions behind a picture as a table: the keyboard's way to each of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.navigation import open_question
+
+
+def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) -> None:
+    """A row for each question of a result's `questions`. Selecting one opens it; `item` is its index in the bank."""
+
+    def picked() -> None:
+        for row in st.session_state[key]["selection"]["rows"]:
+            item = questions[row]["item"]
+            if item is not None:
+                open_question(bank, item + 1)
+
+    table = pd.DataFrame(
+        {
+            "question": [" ".join(question["stem"].split()) for question in questions],
+            "right": [str(question["answer"]) for question in questions],
+            "says": [
+                f"{question['predicted']} {'✓' if question['right'] else '✗'}" for question in questions
+            ],
+            "subject": [question["subject"] for question in questions],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        key=key,
+        on_select=picked,
+        selection_mode="single-row",
+        height=min(540, 36 * (len(questions) + 1) + 2),
+        column_config={
+            "question": st.column_config.TextColumn(width="medium"),
+            "right": st.column_config.TextColumn(width=50),
+            "says": st.column_config.TextColumn(width=50),
+        },
+        alt="The questions of the picture",
+    )
+    st.caption("Select a row to open its question.")

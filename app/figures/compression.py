@@ -1,0 +1,69 @@
+"""What becomes of the loss when a head's queries and keys are held in few dimensions."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures.style import COLOURS, OTHER, finish
+from backend.results.result import Result
+
+
+def compression_curve(result: Result, title: str) -> go.Figure:
+    """Loss against rank with its interval, random subspaces as thin lines, whole model and ablated head dashed.
+
+    Ranks stand at equal distances: what matters happens at the smallest.
+    """
+    ranks = [f"{rank:.0f}" for rank in result["rank"]]
+    figure = go.Figure()
+    for draw, losses in enumerate(result["loss_random"].T):
+        figure.add_scatter(
+            x=ranks,
+            y=losses,
+            mode="lines",
+            name="random subspaces",
+            legendgroup="random",
+            showlegend=draw == 0,
+            line={"color": OTHER, "width": 1},
+            hovertemplate="random subspace of rank %{x}: %{y:.3f} nats<extra></extra>",
+        )
+    loss, low, high = (result[name] for name in ("loss", "loss_low", "loss_high"))
+    figure.add_scatter(
+        x=ranks,
+        y=loss,
+        mode="lines+markers",
+        name="the largest components",
+        line={"color": COLOURS[0], "width": 2.5},
+        error_y={"type": "data", "array": high - loss, "arrayminus": loss - low, "thickness": 1, "width": 3},
+        customdata=np.stack([result["accuracy"], result["kl"], low, high], axis=-1),
+        hovertemplate="rank %{x}: %{y:.3f} nats, 95 %: %{customdata[2]:.3f} to %{customdata[3]:.3f}<br>"
+        "accuracy %{customdata[0]:.1%}<br>KL of its attention %{customdata[1]:.3f} nats<extra></extra>",
+    )
+    for name, array, colour, dash in (
+        ("whole model", "loss_model", COLOURS[2], "dash"),
+        ("head ablated", "loss_ablated", COLOURS[1], "dot"),
+    ):
+        figure.add_scatter(
+            x=ranks,
+            y=[float(result[array])] * len(ranks),
+            mode="lines",
+            name=name,
+            line={"color": colour, "dash": dash, "width": 1.6},
+            hovertemplate=f"{name}: %{{y:.3f}} nats<extra></extra>",
+        )
+    finish(figure, title=title, x="dimensions kept", y="loss, nats", height=400)
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
+        margin={"t": 84},
+    )
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def kept_at(result: Result, rank: int) -> tuple[float, float | None]:
+    """The loss at the rank measured that is nearest, and the share kept of what the head contributes.
+
+    The share is 1 at the whole model's loss and 0 at the ablated head's; None where ablating costs nothing.
+    """
+    loss = float(result["loss"][np.abs(result["rank"] - rank).argmin()])
+    whole, ablated = float(result["loss_model"]), float(result["loss_ablated"])
+    return loss, (ablated - loss) / (ablated - whole) if ablated > whole else None

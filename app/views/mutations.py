@@ -1,0 +1,128 @@
+"""Place or letter: what becomes of the answer, and of where one head looks, when the labels are changed."""
+
+import numpy as np
+import streamlit as st
+
+from app.components.frame import open_page, show_question
+from app.components.head_choice import head_link
+from app.components.head_over_bank import head_over_bank
+from app.components.heatmap import Heatmap, show_heatmap
+from app.components.job import result_of
+from app.components.notice import quiet, sentence
+from app.components.provenance import show_provenance
+from app.figures.mutations import interval_of, mutation_lines, swap_scatter, titles_of
+from app.selection import Selection
+from app.state import MEASURES, bound
+from backend.results.request import HeadRef
+from backend.results.result import Result
+from backend.service.client import Client
+
+MEASURE_NAMES = {"loss": "Loss", "accuracy": "Accuracy"}
+UNITS = {"loss": "nats", "accuracy": "share"}
+
+
+def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
+    """The same numbers as a heatmap, whose cells tell them, and as lines."""
+    measure = selection.chosen.measure
+    st.segmented_control(
+        "Measure",
+        MEASURES,
+        format_func=MEASURE_NAMES.__getitem__,
+        required=True,
+        **bound("measure", measure),
+    )
+    values = result[measure]
+    low, high = interval_of(result, measure) or (None, None)
+    top = 1.0 if measure == "accuracy" else float(np.nanmax(values)) or 1.0
+    heatmap = Heatmap(
+        title=f"{MEASURE_NAMES[measure]} under each mutation, and with {head} changed",
+        unit=UNITS[measure],
+        values=values,
+        rows=titles_of(result, "mutations"),
+        columns=titles_of(result, "conditions"),
+        row_axis="mutation",
+        column_axis="condition",
+        range=(0.0, top),
+        low=low,
+        high=high,
+    )
+    show_heatmap(heatmap, "mutations")
+    st.caption("Point at a cell, or walk with the arrow keys, for its number and 95 % interval.")
+    title = f"{MEASURE_NAMES[measure]} from mutation to mutation"
+    st.plotly_chart(mutation_lines(result, measure, title), key="mutation lines", alt=title)
+
+
+def show_left_out(result: Result) -> None:
+    reasons = [f"{entry['name']}: {entry['reason']}" for entry in result.scalars["left_out"]]
+    if reasons:
+        quiet("Left out. " + "\n".join(reasons), "left out")
+
+
+def show_example(result: Result, selection: Selection) -> None:
+    mutations = {entry["name"]: entry for entry in result.scalars["mutations"]}
+    name = selection.chosen.mutation if selection.chosen.mutation in mutations else next(iter(mutations))
+    st.selectbox(
+        "A prompt under",
+        list(mutations),
+        format_func=lambda name: mutations[name]["title"],
+        width=320,
+        **bound("mutation", name),
+    )
+    st.code(mutations[name]["example"], language=None, wrap_lines=True)
+
+
+def show_swap(result: Result, head: HeadRef) -> None:
+    scalars = result.scalars
+    sentence(
+        "Index ",
+        f"{scalars['index']:+.2f}",
+        f" (95 %: {scalars['low']:+.2f} to {scalars['high']:+.2f}). {scalars['sentence']}",
+        key="swap",
+        lead=True,
+    )
+    st.plotly_chart(
+        swap_scatter(result, str(head)), key="swap", alt="Attention to the place and to the letter"
+    )
+    st.caption(
+        "A mark for each question. Above the line the head looks at the place that the other prompt's answer had, "
+        "below it at the letter."
+    )
+
+
+def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
+    params = {"head": [head.layer, head.head]}
+    st.subheader("What the answer loses")
+    result = result_of(
+        client, selection.ask_bank("mutations", **params), "mutations", start="Run all mutations"
+    )
+    if result:
+        show_table(result, head, selection)
+        show_left_out(result)
+        show_example(result, selection)
+        show_provenance(result)
+    st.subheader("Swap test")
+    st.markdown(
+        "The head is given the query of another prompt, in which the right answer has another place and "
+        "another letter. An index of +1 says that its attention follows the place, the n-th item; −1 that it follows "
+        "the letter."
+    )
+    swapped = result_of(
+        client, selection.ask_bank("swap-test", **params), "swap-test", start="Run the swap test"
+    )
+    if swapped:
+        show_swap(swapped, head)
+        show_provenance(swapped)
+
+
+client, selection = open_page(
+    "Place or letter?",
+    "A head that finds the right option may look for the n-th item of the list or for a letter. Labels that are "
+    "shuffled, drawn from elsewhere in the alphabet or replaced by numbers pull the two apart. Each mutation is run "
+    "with the model as it is and with one head ablated, or held in few dimensions.",
+)
+show_question(selection)
+head = head_over_bank(client, selection)
+if head is not None:
+    st.header(str(head))
+    head_link(head)
+    show_tests(client, selection, head)

@@ -1,0 +1,144 @@
+"""What one head compares: its queries and keys over many questions, in three dimensions."""
+
+import streamlit as st
+
+from app.components.frame import open_page, show_question
+from app.components.head_choice import head_link
+from app.components.head_over_bank import head_over_bank
+from app.components.job import result_of
+from app.components.notice import quiet, sentence
+from app.components.provenance import show_provenance
+from app.components.question_table import question_table
+from app.components.scene_choice import choose_scene
+from app.figures.compression import compression_curve, kept_at
+from app.figures.subspace import points_frame, scene, stand_alone, variance_bars
+from app.selection import Selection
+from backend.results.request import HeadRef
+from backend.results.result import Result
+from backend.service.client import Client
+
+RANK = 3
+MEANING = {
+    "label": "Queries are coloured by the right letter, keys by their own label.",
+    "letter": "Queries and keys are coloured by the right letter of their question.",
+    "place": "Queries are coloured by where in the list the right option stands, keys by where they stand.",
+    "verdict": "Queries are coloured by whether the model answers right, keys by whether theirs is the right option.",
+    "subject": "Queries and keys are coloured by their question's subject.",
+}
+
+
+def show_separation(result: Result, head: HeadRef) -> None:
+    scalars = result.scalars
+    if scalars["separability"] is None:
+        quiet(
+            "All these questions have the same right letter, so there is nothing to tell apart.", "one letter"
+        )
+    else:
+        sentence(
+            f"From three components of {head}'s query the right letter can be told on ",
+            f"{scalars['separability']:.0%}",
+            f" of questions not fitted to; with the letters shuffled, on {scalars['separability_shuffled']:.0%}.",
+            key="separation",
+            lead=True,
+        )
+    left_out = scalars["left_out"]
+    quiet(
+        f"Three components hold {scalars['variance_q3']:.1%} of the queries' variance and "
+        f"{scalars['variance_k3']:.1%} of the keys', over {len(scalars['questions'])} questions"
+        + (
+            f"; {len(left_out)} left out, the first because of: {left_out[0]['reason']}." if left_out else "."
+        ),
+        "variance",
+    )
+
+
+def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
+    chosen = selection.chosen
+    components = choose_scene(selection, len(result["basis"]))
+    figure = scene(
+        points_frame(result, components),
+        chosen.colour,
+        components,
+        means=chosen.means,
+        title=f"{head}'s queries and keys",
+    )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.plotly_chart(
+            figure,
+            key="scene",
+            config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
+            alt="The queries and keys as points in three dimensions; the table holds their questions",
+        )
+        st.caption(
+            f"{MEANING[chosen.colour]} Drag to turn it. Queries are of the final token, keys of the labels, each "
+            "about their mean; keys are drawn to the queries' scale."
+        )
+        st.download_button(
+            "Save as HTML",
+            lambda: stand_alone(figure),
+            f"{head}.html",
+            "text/html",
+            on_click="ignore",
+            icon=":material/download:",
+            help="One file that turns in any browser, without a network. The camera in the picture's corner saves PNG.",
+        )
+    with right:
+        st.markdown(f"**Its {len(result.scalars['questions'])} questions**")
+        question_table(result.scalars["questions"], selection.bank.name, "questions")
+
+
+def show_compression(client: Client, selection: Selection, head: HeadRef) -> None:
+    st.subheader("Are so few dimensions enough?")
+    st.markdown(
+        "Queries and keys are replaced by their mean and what a few components hold, fitted on one half of the "
+        "questions, and the model is run with them on the other half. It takes minutes."
+    )
+    request = selection.ask_bank("compression", head=[head.layer, head.head])
+    result = result_of(client, request, "compression", start="Compress and run")
+    if result is None:
+        return
+    loss, share = kept_at(result, RANK)
+    whole, ablated = float(result["loss_model"]), float(result["loss_ablated"])
+    sentence(
+        f"With {RANK} dimensions the loss is ",
+        f"{loss:.3f} nats",
+        f"; it is {whole:.3f} with the whole head and {ablated:.3f} without it. "
+        + (
+            "So taking the head away costs nothing here, and this says little of its dimensions."
+            if share is None
+            else f"So they keep {share:.0%} of what the head contributes."
+        ),
+        key="compression",
+        lead=True,
+    )
+    figure = compression_curve(result, f"Loss when {head}'s queries and keys keep few dimensions")
+    st.plotly_chart(figure, key="compression", alt="Loss against the number of dimensions kept")
+    st.caption("Thin lines: random subspaces of the same rank. Rank 0 leaves the mean alone.")
+    show_provenance(result)
+
+
+client, selection = open_page(
+    "What does this head compare?",
+    "A head attends where its query fits a key. Over many questions, here are the final token's queries and the "
+    "labels' keys of one head, in the dimensions in which they differ most: where they fall into one group for each "
+    "letter, that is what the head compares.",
+)
+show_question(selection)
+head = head_over_bank(client, selection)
+if head is not None:
+    st.header(str(head))
+    head_link(head)
+    # Stacked: one basis for queries and keys, so that both stand in the same dimensions.
+    request = selection.ask_bank("subspace", head=[head.layer, head.head], stacked=True)
+    result = result_of(client, request, "subspace")
+    if result:
+        show_separation(result, head)
+        show_scene(result, head, selection)
+        st.plotly_chart(
+            variance_bars(result["q_variance"], result["k_variance"]),
+            key="variance",
+            alt="Bars of the share of variance along each component",
+        )
+        show_provenance(result)
+        show_compression(client, selection, head)

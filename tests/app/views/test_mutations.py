@@ -1,0 +1,49 @@
+"""The Mutations page: what it asks for, and what it says of what comes back."""
+
+import pytest
+
+from tests.app.fake_client import FakeClient
+from tests.app.opened import notices, opened, titles
+
+
+def test_nothing_long_begins_by_itself() -> None:
+    client = FakeClient(slow=("mutations", "swap-test"))
+    at = opened("mutations", client, head="L1H1")
+    assert client.submitted == []
+    for label in ("Run all mutations", "Run the swap test"):
+        next(button for button in at.button if button.label == label).click().run()
+    assert [request.analysis for request in client.submitted] == ["mutations", "swap-test"]
+    assert [request.params for request in client.submitted] == [{"head": [1, 1]}] * 2
+
+
+@pytest.mark.parametrize(("measure", "name"), [("loss", "Loss"), ("accuracy", "Accuracy")])
+def test_both_measures(measure: str, name: str) -> None:
+    shown = titles(opened("mutations", measure=measure))
+    assert f"{name} under each mutation, and with L3H2 changed" in shown
+    assert f"{name} from mutation to mutation" in shown
+
+
+def test_the_measure_is_in_the_address_and_asks_nothing_new() -> None:
+    client = FakeClient()
+    at = opened("mutations", client)
+    at.segmented_control(key="measure").select("accuracy").run()
+    assert at.query_params["measure"] == "accuracy"
+    assert client.submitted == []
+
+
+def test_an_example_of_each_mutation() -> None:
+    at = opened("mutations")
+    assert at.code[0].value == "(A) red\n(B) blue"
+    at.selectbox(key="mutation").select("numbers").run()
+    assert at.query_params["mutation"] == "numbers"
+    assert opened("mutations", mutation="numbers").code[0].value == "(1) red\n(2) blue"
+    assert opened("mutations", mutation="nonsense").code[0].value == "(A) red\n(B) blue"
+
+
+def test_what_was_left_out_is_told_with_its_reason() -> None:
+    assert "Left out. separators: The label 'A)' is not one token." in notices(opened("mutations"), "quiet")
+
+
+def test_the_index_comes_with_its_interval_and_its_reading() -> None:
+    (lead,) = notices(opened("mutations"), "lead")
+    assert lead == "Index +0.40 (95 %: +0.10 to +0.70). It follows the place more than the letter."

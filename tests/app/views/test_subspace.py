@@ -1,0 +1,97 @@
+"""The Subspace page: what it asks for, what it says, and where its table leads."""
+
+import json
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from app.figures.subspace import COLOUR_NAMES
+from app.state import COLOURINGS
+from tests.app.fake_client import FakeClient
+from tests.app.opened import notices, opened, titles
+
+
+def layout(at: AppTest) -> dict[str, Any]:
+    (spec,) = (
+        json.loads(chart.proto.spec)
+        for chart in at.get("plotly_chart")
+        if "scene" in json.loads(chart.proto.spec)["layout"]
+    )
+    return dict(spec["layout"])
+
+
+def test_every_colouring_has_its_words() -> None:
+    assert tuple(COLOUR_NAMES) == COLOURINGS
+    for colour in COLOURINGS:
+        captions = " ".join(caption.value for caption in opened("subspace", colour=colour).caption)
+        assert "are coloured by" in captions
+
+
+def test_the_strongest_head_is_asked_about_over_the_bank() -> None:
+    client = FakeClient(slow=("subspace",))
+    opened("subspace", client, bank="other", limit="20")
+    (request,) = client.submitted
+    assert request.params == {"head": [3, 2], "stacked": True}
+    assert request.to_json()["questions"]["bank"] == "other"
+
+
+def test_the_lead_holds_the_control_too() -> None:
+    at = opened("subspace")
+    assert notices(at, "lead")[0] == (
+        "From three components of L3H2's query the right letter can be told on 95% of questions not fitted to; "
+        "with the letters shuffled, on 24%."
+    )
+    assert any("1 left out, the first because of: 3 options, not 4" in text for text in notices(at, "quiet"))
+    assert titles(at)[0] == "L3H2's queries and keys"
+
+
+def test_the_scene_shows_the_chosen_components() -> None:
+    at = opened("subspace", x="4", z="1", means="True")
+    axes = [layout(at)["scene"][f"{axis}axis"]["title"]["text"] for axis in "xyz"]
+    assert axes == ["component 4", "component 2", "component 1"]
+    at.selectbox(key="y").select(3).run()
+    assert at.query_params["y"] == "3"
+    assert 4 not in at.selectbox(key="y").options
+
+
+def test_impossible_components_are_told() -> None:
+    for params in ({"x": "99"}, {"x": "2"}):
+        at = opened("subspace", **params)
+        assert any("three different components from 1 to 6" in text for text in notices(at, "warning"))
+        assert layout(at)["scene"]["xaxis"]["title"]["text"] == "component 1"
+
+
+def test_a_control_changes_the_picture_and_not_its_view() -> None:
+    at = opened("subspace")
+    before = layout(at)["uirevision"]
+    at.selectbox(key="colour").select("subject").run()
+    assert at.query_params["colour"] == "subject"
+    assert layout(at)["uirevision"] == before
+
+
+def test_the_table_holds_the_questions() -> None:
+    table = opened("subspace").dataframe[0].value
+    assert list(table.columns) == ["question", "right", "says", "subject"]
+    assert table["question"].iloc[4] == "Where is <b>up</b>?"
+    assert table["says"].iloc[0] == "A ✓"
+
+
+def test_compression_waits_for_its_button() -> None:
+    client = FakeClient(slow=("compression",))
+    at = opened("subspace", client)
+    assert client.submitted == []
+    next(button for button in at.button if button.label == "Compress and run").click().run()
+    assert [request.analysis for request in client.submitted] == ["compression"]
+
+
+def test_what_three_dimensions_keep() -> None:
+    assert notices(opened("subspace"), "lead")[1] == (
+        "With 3 dimensions the loss is 0.220 nats; it is 0.200 with the whole head and 0.600 without it. "
+        "So they keep 95% of what the head contributes."
+    )
+
+
+def test_a_head_leads_here() -> None:
+    links = [link.proto for link in opened("head", head="L1H3").get("page_link")]
+    (link,) = (link for link in links if link.label == "What does this head compare?")
+    assert "head=L1H3" in link.query_string
