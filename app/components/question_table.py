@@ -20,11 +20,11 @@ def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) 
 
     table = pd.DataFrame(
         {
-            "question": [" ".join(question["stem"].split()) for question in questions],
             "right": [str(question["answer"]) for question in questions],
             "says": [
                 f"{question['predicted']} {'✓' if question['right'] else '✗'}" for question in questions
             ],
+            "question": [" ".join(question["stem"].split()) for question in questions],
             "subject": [question["subject"] for question in questions],
         }
     )
@@ -36,9 +36,9 @@ def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) 
         selection_mode="single-row",
         height=min(540, 36 * (len(questions) + 1) + 2),
         column_config={
-            "question": st.column_config.TextColumn(width="medium"),
             "right": st.column_config.TextColumn(width=50),
             "says": st.column_config.TextColumn(width=50),
+            "question": st.column_config.TextColumn(width="medium"),
         },
         alt="The questions of the picture",
     )

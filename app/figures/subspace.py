@@ -1,7 +1,7 @@
 """Queries and keys of one head in three dimensions, and how much of their variance each dimension holds."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ COLOUR_NAMES = {
     "subject": "Subject",
 }
 REST = "other"
+CAMERA = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.1}}
+GRID = "rgba(140, 140, 140, 0.4)"
 SHOWN_COMPONENTS = 10
 STEM_WIDTH, STEM_LENGTH = 48, 240
 
@@ -71,11 +73,17 @@ def points_frame(result: Result, components: Sequence[int]) -> pd.DataFrame:
 
 
 def scene(
-    frame: pd.DataFrame, colour: str, components: Sequence[int], *, means: bool, title: str
+    frame: pd.DataFrame,
+    colour: str,
+    components: Sequence[int],
+    *,
+    means: bool,
+    title: str,
+    camera: Mapping[str, Any] | None = None,
 ) -> go.Figure:
     """The points of `points_frame`, coloured by one of its columns, with the mean of each colour where asked for.
 
-    The camera stays where the viewer turned it while the figure's title is the same.
+    `camera` is plotly's, for another view than the first.
     """
     figure = go.Figure()
     groups = _groups(frame, colour)
@@ -96,7 +104,7 @@ def scene(
                 text=rows["text"],
                 marker={
                     "symbol": mark,
-                    "size": 5 if kind == "query" else 3.5,
+                    "size": 5 if kind == "query" else 4,
                     "color": COLOURS[place],
                     "opacity": 0.85,
                 },
@@ -107,10 +115,9 @@ def scene(
     finish(figure, title=title, x="", y="", height=600)
     figure.update_layout(
         showlegend=True,
-        legend={"orientation": "v", "x": 0, "y": 0.94, "yanchor": "top", "uirevision": colour},
-        uirevision=title,
+        legend={"x": 1, "xanchor": "right", "y": 0.94, "itemsizing": "constant"},
         scene={axis + "axis": _axis(place) for axis, place in zip(AXES, components, strict=True)}
-        | {"aspectmode": "cube", "camera": {"eye": {"x": 1.35, "y": 1.35, "z": 0.8}}},
+        | {"aspectmode": "cube", "camera": camera or CAMERA},
     )
     return figure
 
@@ -187,7 +194,13 @@ def _add_mean(figure: go.Figure, rows: pd.DataFrame, kind: str, group: str, colo
 
 
 def _axis(component: int) -> dict[str, object]:
-    return {"title": {"text": f"component {component + 1}"}, "showspikes": False}
+    return {
+        "title": {"text": f"component {component + 1}"},
+        "nticks": 5,
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "showspikes": False,
+    }
 
 
 def _wrapped(stem: str) -> str:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.components.camera import camera_of, watch_camera
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
@@ -61,6 +62,7 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
         components,
         means=chosen.means,
         title=f"{head}'s queries and keys",
+        camera=camera_of("scene"),
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -70,6 +72,7 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
             config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
             alt="The queries and keys as points in three dimensions; the table holds their questions",
         )
+        watch_camera("scene")
         st.caption(
             f"{MEANING[chosen.colour]} Drag to turn it. Queries are of the final token, keys of the labels, each "
             "about their mean; keys are drawn to the queries' scale."

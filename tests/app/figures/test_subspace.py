@@ -59,12 +59,11 @@ def test_queries_and_keys_have_marks_of_their_own(result: Result) -> None:
     assert figure.layout.scene.zaxis.title.text == "component 4"
 
 
-def test_the_camera_stays_whatever_is_drawn(result: Result) -> None:
+def test_the_camera_is_the_viewers(result: Result) -> None:
     frame = points_frame(result, (0, 1, 2))
-    one = scene(frame, "label", (0, 1, 2), means=False, title="t").layout
-    other = scene(frame, "subject", (0, 1, 2), means=True, title="t").layout
-    assert one.uirevision == other.uirevision == "t"
-    assert one.legend.uirevision != other.legend.uirevision
+    turned = {"eye": {"x": 0.1, "y": 2.0, "z": 0.3}}
+    figure = scene(frame, "label", (0, 1, 2), means=False, title="t", camera=turned)
+    assert figure.layout.scene.camera.eye.to_plotly_json() == turned["eye"]
 
 
 def test_means_are_named_and_in_the_middle(result: Result) -> None:

@@ -63,15 +63,15 @@ def test_impossible_components_are_told() -> None:
 
 def test_a_control_changes_the_picture_and_not_its_view() -> None:
     at = opened("subspace")
-    before = layout(at)["uirevision"]
+    at.session_state["camera scene"] = {"eye": {"x": 0.1, "y": 2.0, "z": 0.3}}
     at.selectbox(key="colour").select("subject").run()
     assert at.query_params["colour"] == "subject"
-    assert layout(at)["uirevision"] == before
+    assert layout(at)["scene"]["camera"]["eye"] == {"x": 0.1, "y": 2.0, "z": 0.3}
 
 
 def test_the_table_holds_the_questions() -> None:
     table = opened("subspace").dataframe[0].value
-    assert list(table.columns) == ["question", "right", "says", "subject"]
+    assert list(table.columns) == ["right", "says", "question", "subject"]
     assert table["question"].iloc[4] == "Where is <b>up</b>?"
     assert table["says"].iloc[0] == "A ✓"
 
