@@ -72,7 +72,8 @@ def test_a_run_over_questions_can_be_cancelled_inside_a_question(
     calls: list[tuple[int, int]] = []
 
     def cancel_inside_the_second(message: str, done: int = 0, total: int = 0) -> None:
-        calls.append((done, total))
+        if message.startswith("Going through"):
+            calls.append((done, total))
         if calls.count((1, 3)) == 3:
             raise Cancelled("stop")
 
