@@ -1,5 +1,6 @@
 """What a sweep costs: the floating-point operations of its cones, and the memory that an experiment and a row take."""
 
+import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -128,17 +129,20 @@ def machine_speed(instrument: Instrument) -> float:
 
 
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
-    """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP."""
+    """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP.
+
+    The median of several: a machine that others share is faster for moments than it is for minutes.
+    """
     taken, given = max(_matrices(instrument))
     like = {"dtype": instrument.model.dtype, "device": instrument.model.device}
     weight = torch.randn(given, taken, **like)
     hidden = torch.randn(rows, taken, **like)
-    best = float("inf")
-    for _ in range(5):
+    seconds = []
+    for _ in range(9):
         begun = time.perf_counter()
         float(torch.nn.functional.linear(hidden, weight)[0, 0])  # reading a number waits for a graphics card
-        best = min(best, time.perf_counter() - begun)
-    return 2 * rows * weight.numel() / best
+        seconds.append(time.perf_counter() - begun)
+    return 2 * rows * weight.numel() / statistics.median(seconds)
 
 
 def _matrices(instrument: Instrument) -> list[tuple[int, int]]:
