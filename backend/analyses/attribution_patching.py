@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.budget import expected_seconds
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
@@ -28,7 +27,6 @@ from backend.engine.sweep import (
     all_cells,
     components_of,
     each_alone,
-    estimate,
     experiments,
     run_source,
     sweep,
@@ -151,7 +149,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         **pair_scalars(list(chosen.pairs), ends),
         "direction": chosen.direction,
         "first_difference": chosen.first,
-        "sweep_seconds": _sweep_seconds(instrument, chosen),
     }
     if chosen.verify is not None:
         nominated = _nominated(instrument, chosen, chosen.verify, estimates)
@@ -174,23 +171,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
         checks={"logits_error": (estimates.logits_error, tolerance(instrument).identity)},
     )
-
-
-def _sweep_seconds(instrument: Instrument, chosen: Plan) -> dict[str, float]:
-    """About how long the exact sweep of each component over all positions takes on this machine."""
-    found = {}
-    for name, component in components_of(instrument.shape).items():
-        # All heads of a place cost the same: one stands for them.
-        heads = component.head_count(instrument.shape)
-        flops = 0.0
-        for base, source in chosen.runs:
-            cells = [
-                cell for cell in all_cells(name, instrument.shape, range(len(base))) if cell.head in (None, 0)
-            ]
-            sets = each_alone(name, cells)
-            flops += estimate(instrument, base, run_source(instrument, base, source), sets).flops
-        found[name] = expected_seconds(instrument, flops * (heads or 1))
-    return found
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:

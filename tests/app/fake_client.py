@@ -299,9 +299,12 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> t
         "corruption": "options 1 and 2 swapped",
         "direction": request.params["direction"],
         "first_difference": 7,
-        "sweep_seconds": {"z": 130.0},
     }
     return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
+
+
+def _patching_cost(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    return {}, {}, {"seconds": 130.0, "bytes": 2e8, "cells": 168}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -516,6 +519,7 @@ MAKERS = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
+    "patching-cost": _patching_cost,
     "effects": _effects,
     "paths": _paths,
     "attribution_patching": _attribution_patching,
