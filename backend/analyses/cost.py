@@ -38,7 +38,7 @@ from backend.analyses.subspace import SUBSPACE
 from backend.analyses.swap_test import SWAP_TEST
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
-from backend.engine.sweep.plan import BATCH_ROWS, PASS_FLOPS
+from backend.engine.sweep.plan import limits_of
 from backend.errors import RequestError, shown
 from backend.progress import Progress
 from backend.questions.mutations import MUTATIONS
@@ -183,14 +183,15 @@ def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], sha
     ]
     flops = times * sum(cost.flops(tokens, cell) for cell in cells)
     rows = times * sum(cost.row_layers(tokens, cell) for cell in cells)
-    passes = ceil(flops / PASS_FLOPS)
-    calls = shape.layers * (1 + passes) / 2 + rows / BATCH_ROWS
+    limits = limits_of(cost.device)
+    passes = ceil(flops / limits.flops)
+    calls = shape.layers * (1 + passes) / 2 + rows / limits.rows
     state = max(cost.state_bytes(tokens, cell) for cell in cells)
     return Work(
         products=flops / 2,
         weights=calls * cost.row,
         calls=calls,
-        held=times * len(cells) / max(1, passes) * state + BATCH_ROWS * cost.row_bytes(tokens),
+        held=times * len(cells) / max(1, passes) * state + min(rows, limits.rows) * cost.row_bytes(tokens),
     )
 
 

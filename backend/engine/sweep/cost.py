@@ -30,6 +30,7 @@ class Cost:
         widths: numbers that those matrices give for one row, together.
         itemsize: bytes of a number.
         whole: whether each experiment is a pass of the whole model.
+        device: cpu, cuda or mps.
     """
 
     shape: Shape
@@ -37,6 +38,7 @@ class Cost:
     widths: int
     itemsize: int
     whole: bool
+    device: str
 
     def flops(self, tokens: int, experiment: Experiment) -> float:
         """Floating-point operations (a multiply-add is two) of a cone: what a patch can change, computed once.
@@ -103,6 +105,7 @@ def cost_of(instrument: Instrument) -> Cost:
         widths=sum(given for _, given in matrices),
         itemsize=instrument.model.dtype.itemsize,
         whole=runs_whole(instrument),
+        device=instrument.resolved.device,
     )
 
 
