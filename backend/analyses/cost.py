@@ -24,7 +24,8 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING, VERIFY
 from backend.analyses.check_model import CHECK_MODEL
-from backend.analyses.compression import COMPRESSION, DRAWS, PARTS, RANKS
+from backend.analyses.compression import COMPRESSION, RANKS
+from backend.analyses.compression_arrays import DRAWS
 from backend.analyses.effects import EFFECTS
 from backend.analyses.effects import RECHECKED as EFFECTS_RECHECKED
 from backend.analyses.mutations import CONDITIONS, MUTATIONS_ANALYSIS
@@ -32,6 +33,7 @@ from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
+from backend.analyses.projections import PARTS
 from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK, TEXT
 from backend.analyses.subspace import SUBSPACE
@@ -276,18 +278,22 @@ def subspace(cost: Cost, asked: Asked) -> Work:
 
 def compression(cost: Cost, asked: Asked) -> Work:
     """Two traces, the rotation of a few positions, and a one-row cone for each rank and projection."""
-    shape, ranks = cost.shape, len(asked.params.get("ranks", RANKS)) + 1
+    ranks = len(asked.params.get("ranks", RANKS)) + 1
     cases = 3 + ranks * (len(PARTS) + DRAWS)
-    share = cases / (shape.layers * shape.heads)
-    return traced(cost, asked.tokens) * 2 + cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
+    return traced(cost, asked.tokens) * 2 + _exchanged(cost, asked, cases)
 
 
 def mutations(cost: Cost, asked: Asked) -> Work:
     """For each mutation two traces and a one-row cone for each condition and each mutation fitted under."""
-    shape, kinds = cost.shape, len(MUTATIONS)
-    share = (len(CONDITIONS) + kinds) / (shape.layers * shape.heads)
-    swept = cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
-    return (traced(cost, asked.tokens) * 2 + swept) * kinds
+    kinds = len(MUTATIONS)
+    return (traced(cost, asked.tokens) * 2 + _exchanged(cost, asked, len(CONDITIONS) + kinds)) * kinds
+
+
+def _exchanged(cost: Cost, asked: Asked, cases: int) -> Work:
+    """One-row cones of one head; of several those of each alone, and of all twice: for what they read, and run."""
+    shape, several = cost.shape, asked.params.get("heads", ())
+    times = len(several) + 2 if isinstance(several, list) and len(several) > 1 else 1
+    return cones(cost, asked.tokens, "z", [asked.tokens - 1], cases * times / (shape.layers * shape.heads))
 
 
 def swap_test(cost: Cost, asked: Asked) -> Work:

@@ -21,6 +21,13 @@ def share_interval(hits: int, count: int) -> tuple[float, float, float]:
     return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
 
 
+def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
+    """`share_interval` over the first axis of samples that are 0 or 1."""
+    ends = [share_interval(int(hits), len(samples)) for hits in samples.sum(axis=0).ravel()]
+    share, low, high = np.array(ends).T.reshape(3, *samples.shape[1:])
+    return share, low, high
+
+
 def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
     """Means over the first axis with a normal interval: (mean, low, high). One sample has no interval: NaN."""
     mean = samples.mean(axis=0)

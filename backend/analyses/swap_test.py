@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array
-from backend.analyses.compression import RECHECKED, patched
+from backend.analyses.compression import RECHECKED
+from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import at_question
@@ -140,7 +141,7 @@ def _row(
     queries = torch.stack([taking.q, swap.donor.q])
     read = read_with(trace, taking, options.head, rotations, queries, taking.k[None], taking.v[None])
     before, after = _shares(read.attention[:, list(taking.positions)])
-    outcome = patched(instrument, taking, options, read.z, progress, rechecked)
+    outcome = patched(instrument, taking, {options.head: read.z}, progress, rechecked)
     rise = outcome.logits[1] - outcome.logits[0]
     rise = rise - rise.mean()
     place, letter = swap.place, swap.letter

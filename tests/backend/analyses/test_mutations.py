@@ -14,12 +14,11 @@ from tests import hand_wired, tiny
 from tests.backend.analyses.test_subspace import questions
 
 
-def found(instrument: Instrument, spec: PromptSpec, count: int) -> Findings:
+def found(instrument: Instrument, spec: PromptSpec, count: int, **params: object) -> Findings:
     asked = questions(count)
     letter = hand_wired.CORRECT_LETTER
-    request = Request.build(
-        "mutations", questions=asked, prompt=spec, params={"head": [letter.layer, letter.head]}
-    )
+    chosen = {} if "heads" in params else {"head": [letter.layer, letter.head]}
+    request = Request.build("mutations", questions=asked, prompt=spec, params={**chosen, **params})
     MUTATIONS_ANALYSIS.check(request)
     return MUTATIONS_ANALYSIS.run(instrument, Task(request, asked, ((),) * count), silent)
 
@@ -57,3 +56,20 @@ def test_the_hand_wired_head_and_its_two_mutations(hand_wired_instrument: Instru
         assert loss[ablated] > loss["whole"] + 0.5
     # It follows the letter: with the letters shuffled it says a wrong one.
     assert result.arrays["accuracy"].values[1, 0] == 0
+
+
+def test_several_heads_together_and_each_alone() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+    both = found(instrument, PromptSpec(), 6, heads=[[2, 1], [1, 2]])
+    assert both.ticks["head"] == ("L1H2", "L2H1")
+    for number, head in enumerate(([1, 2], [2, 1])):
+        one = found(instrument, PromptSpec(), 6, head=head)
+        for name in ("loss", "loss_low", "accuracy_high", "transfer"):
+            ours = both.arrays[f"alone_{name}"].values[number]
+            assert ours == pytest.approx(one.arrays[name].values, abs=1e-4)
+    whole, ablated = (list(CONDITIONS).index(name) for name in ("whole", "ablated_mean"))
+    losses, alone = both.arrays["loss"].values, both.arrays["alone_loss"].values
+    assert losses[:, whole] == pytest.approx(alone[0, :, whole], abs=1e-5)
+    assert not np.allclose(losses[:, ablated], alone[:, :, ablated], atol=1e-3)
+    value, limit = both.checks["oracle_error"]
+    assert value < limit
