@@ -8,7 +8,7 @@ Z95 = 1.959964
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-def share_interval(hits: int, count: int) -> tuple[float, float, float]:
+def share_interval(hits: float, count: int) -> tuple[float, float, float]:
     """A share with its Wilson score interval (Wilson 1927): (share, low, high).
 
     >>> [round(value, 3) for value in share_interval(8, 10)]
