@@ -18,10 +18,11 @@ from torch import Tensor
 from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.compression_arrays import DRAWS, Table, alone_arrays, arrays_of, kept_shares
 from backend.analyses.exchange import patched
-from backend.analyses.fitting import Half, halved, question_of, resampled
+from backend.analyses.fitting import Half, halved, question_of, resampled, span_notes
 from backend.analyses.head_inputs import ByHead, Options, Read, collected_heads, enough, read_with
 from backend.analyses.over_questions import at_question
 from backend.analyses.projections import PARTS, Projection, projected, rotations_of
+from backend.analyses.questions_told import wrong
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
@@ -50,7 +51,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     several = options.heads if len(options.heads) > 1 else ()
     together: list[dict[str, Tensor]] = []
     alone: dict[HeadRef, list[dict[str, Tensor]]] = {head: [] for head in several}
-    for half in halved(kept, options.seed):
+    halves = halved(kept, options.seed)
+    for half in halves:
         for inputs in half.run_on:
             within = at_question(progress, len(together), len(kept))
             rechecked = int(len(together) < RECHECKED)
@@ -65,7 +67,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "head": options.name,
             "heads": [str(head) for head in options.heads],
             "kept": len(kept),
+            "wrong": wrong(map(question_of, kept)),
             "left_out": left_out,
+            "notes": span_notes(halves, tuple(rank for rank in ranks if rank < instrument.shape.d_head)),
             "rank": options.rank,
             **kept_shares(table, ranks, options.rank),
             "alone": [

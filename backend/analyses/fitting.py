@@ -64,6 +64,21 @@ def question_of(inputs: ByHead) -> HeadInputs:
     return next(iter(inputs.values()))
 
 
+def span_notes(halves: list[Half], ranks: tuple[int, ...]) -> list[str]:
+    """What has to be said where a half has fewer questions than a subspace has dimensions.
+
+    Keys and values are as many as there are labels, so that queries are the fewest.
+    """
+    fewest = min(len(half.fit_on) for half in halves)
+    beyond = [rank for rank in ranks if rank > fewest - 1]
+    if not beyond:
+        return []
+    return [
+        f"Each fit has {fewest} queries, which span at most {fewest - 1} dimensions: at a rank of {beyond[0]} or more "
+        f"some directions are arbitrary. Rank {beyond[0]} needs at least {2 * (beyond[0] + 1)} questions."
+    ]
+
+
 def resampled(inputs: ByHead, others: list[ByHead], seed: int) -> dict[HeadRef, Float[Tensor, " d_head"]]:
     """The heads' outputs in another question, with another right label where there is one."""
     own = question_of(inputs)

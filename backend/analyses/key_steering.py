@@ -20,7 +20,7 @@ from backend.analyses.compression import RECHECKED
 from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, one_of, read_with
 from backend.analyses.over_questions import at_question
-from backend.analyses.questions_told import told
+from backend.analyses.questions_told import told, wrong
 from backend.analyses.steering_arrays import Steered, arrays_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
@@ -78,6 +78,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "labels": list(labels),
             "questions": told(task, usable),
             "kept": len(usable),
+            "wrong": wrong(usable),
             "left_out": left_out,
             "direction_length": float(lengths.mean()),
         },

@@ -7,21 +7,22 @@ other half, under the same mutation; the matrix `transfer` fits under one and ru
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array
+from backend.analyses.analysis import Analysis, Findings, Task
+from backend.analyses.attention_to_right import to_right
 from backend.analyses.compression import RECHECKED
 from backend.analyses.exchange import patched
-from backend.analyses.fitting import Fits, Half, halved, question_of, resampled
+from backend.analyses.fitting import Fits, Half, halved, question_of, resampled, span_notes
 from backend.analyses.head_inputs import ByHead, Options, collected_heads, enough
-from backend.analyses.intervals import mean_interval, share_intervals
+from backend.analyses.mutation_arrays import Samples, alone_arrays
 from backend.analyses.over_questions import at_question
 from backend.analyses.projections import Projection, projected, rotations_of
+from backend.analyses.questions_told import wrong
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
@@ -30,7 +31,6 @@ from backend.progress import Progress
 from backend.questions.mutations import MUTATIONS
 from backend.questions.prompt import Prompt
 from backend.results.request import HeadRef
-from backend.results.result import Array
 
 CONDITIONS = {
     "whole": "whole model",
@@ -42,37 +42,36 @@ CONDITIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Usable:
+    """A mutation's questions in halves, the first one's prompt, and those left out."""
+
+    halves: list[Half]
+    example: str
+    left_out: list[dict[str, str]]
+
+    @property
+    def questions(self) -> list[ByHead]:
+        """Of both halves."""
+        return [inputs for half in self.halves for inputs in half.run_on]
+
+
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Loss and accuracy of each mutation under each condition.
 
     Arrays `loss`, `loss_low`, `loss_high`, `accuracy`, `accuracy_low`, `accuracy_high[mutation,condition]`;
-    `transfer[fitted,mutation]`: the loss with low-rank queries and keys fitted under one mutation, run under another.
-    Of several heads these are of all exchanged together; each alone has `alone_loss[head,mutation,condition]` and so
-    on.
+    `transfer[fitted,mutation]`: the loss with low-rank queries and keys fitted under one mutation, run under another;
+    where the head looks: `right_share`, `letter_share`, `right_top[mutation]` with intervals. Of several heads losses
+    are of all exchanged together; each alone has `alone_loss[head,mutation,condition]`,
+    `alone_right_share[head,mutation]` and so on.
     """
     options = replace(Options.of(instrument, task.request), rotated=False)
     rotations = rotations_of(instrument, options.heads)
-    found: dict[str, list[Half]] = {}
-    examples: dict[str, str] = {}
-    left_out: list[dict[str, str]] = []
-    for name in MUTATIONS:
-        try:
-            prompts = _mutated(instrument, task, name, options.seed)
-            if examples and prompts[0].text in examples.values():
-                raise QuestionError("It changes nothing here.")
-            kept, reasons = collected_heads(instrument, task, options, progress, prompts)
-            enough(kept, reasons, 4, "fitting on one half and running the other")
-            found[name] = halved(kept, options.seed)
-            examples[name] = prompts[0].text
-        except (QuestionError, RequestError) as error:
-            left_out.append({"name": name, "reason": str(error)})
-    if not found:
-        raise RequestError(f"None of the mutations can be used. The first: {left_out[0]['reason']}")
-    runner = _Runner(instrument, options, rotations)
-    together, alone = runner.tables(found, progress)
+    found, left_out = _usable(instrument, task, options, progress)
+    together, alone = _Runner(instrument, options, rotations, task.request.prompt.labels).run(found, progress)
     several = {"head": tuple(map(str, options.heads))} if alone else {}
     return Findings(
-        arrays={**together.arrays(), **_alone(alone)},
+        arrays={**together.arrays(), **alone_arrays(alone)},
         ticks={"mutation": tuple(found), "condition": tuple(CONDITIONS), "fitted": tuple(found), **several},
         scalars={
             "head": options.name,
@@ -80,11 +79,19 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "rank": options.rank,
             "kept": together.kept,
             "mutations": [
-                {"name": name, "title": MUTATIONS[name].title, "example": example}
-                for name, example in examples.items()
+                {
+                    "name": name,
+                    "title": MUTATIONS[name].title,
+                    "example": usable.example,
+                    "kept": len(usable.questions),
+                    "wrong": wrong(map(question_of, usable.questions)),
+                    "left_out": usable.left_out,
+                }
+                for name, usable in found.items()
             ],
             "conditions": [{"name": name, "title": title} for name, title in CONDITIONS.items()],
             "left_out": left_out,
+            "notes": span_notes(next(iter(found.values())).halves, (options.rank,)),
         },
         checks={
             "oracle_error": (
@@ -93,6 +100,37 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             )
         },
     )
+
+
+def _usable(
+    instrument: Instrument, task: Task, options: Options, progress: Progress
+) -> tuple[dict[str, Usable], list[dict[str, str]]]:
+    """The mutations that can be used and those that cannot, with the reason; one at least can.
+
+    Where only questions that the model answers right are kept, it has to do so as they are asked: under every mutation
+    they are the same ones.
+    """
+    found: dict[str, Usable] = {}
+    left_out: list[dict[str, str]] = []
+    right: set[int] = set()
+    for name in MUTATIONS:
+        try:
+            prompts = _mutated(instrument, task, name, options.seed)
+            if prompts[0].text in [usable.example for usable in found.values()]:
+                raise QuestionError("It changes nothing here.")
+            here = options if name == "base" else replace(options, keep="all")
+            kept, reasons = collected_heads(instrument, task, here, progress, prompts)
+            if name == "base":
+                right = {question_of(inputs).number for inputs in kept}
+            elif options.keep == "right":
+                kept = [inputs for inputs in kept if question_of(inputs).number in right]
+            enough(kept, reasons, 4, "fitting on one half and running the other")
+            found[name] = Usable(halved(kept, options.seed), prompts[0].text, reasons)
+        except (QuestionError, RequestError) as error:
+            left_out.append({"name": name, "reason": str(error)})
+    if not found:
+        raise RequestError(f"None of the mutations can be used. The first: {left_out[0]['reason']}")
+    return found, left_out
 
 
 def _mutated(instrument: Instrument, task: Task, name: str, seed: int) -> list[Prompt]:
@@ -104,48 +142,6 @@ def _mutated(instrument: Instrument, task: Task, name: str, seed: int) -> list[P
     return prompts
 
 
-@dataclass
-class _Table:
-    """By mutation the samples `[question, condition]`, and `[question, fitted]` of each mutation fitted under."""
-
-    loss: list[list[Tensor]] = field(default_factory=list)
-    right: list[list[Tensor]] = field(default_factory=list)
-    transfer: list[list[Tensor]] = field(default_factory=list)
-    oracle_error: float = 0.0
-
-    @property
-    def kept(self) -> int:
-        """How many questions the first mutation has."""
-        return len(self.loss[0])
-
-    def begin(self) -> None:
-        """The rows that follow are of another mutation."""
-        for samples in (self.loss, self.right, self.transfer):
-            samples.append([])
-
-    def arrays(self) -> dict[str, Array]:
-        axes = ("mutation", "condition")
-        losses = [mean_interval(torch.stack(samples).numpy()) for samples in self.loss]
-        shares = [share_intervals(torch.stack(samples).numpy()) for samples in self.right]
-        arrays = {}
-        for place, suffix in enumerate(("", "_low", "_high")):
-            arrays[f"loss{suffix}"] = array(np.stack([ends[place] for ends in losses]), axes, "nats")
-            arrays[f"accuracy{suffix}"] = array(np.stack([ends[place] for ends in shares]), axes, "share")
-        transfer = torch.stack([torch.stack(samples).mean(0) for samples in self.transfer], 1)
-        return {**arrays, "transfer": array(transfer, ("fitted", "mutation"), "nats")}
-
-
-def _alone(tables: Sequence[_Table]) -> dict[str, Array]:
-    """The same of each of several heads alone."""
-    each = [table.arrays() for table in tables]
-    return {
-        f"alone_{name}": array(
-            np.stack([arrays[name].values for arrays in each]), ("head", *first.axes), first.unit
-        )
-        for name, first in (each[0].items() if each else ())
-    }
-
-
 @dataclass(frozen=True)
 class _Runner:
     """What is the same for every question and mutation."""
@@ -153,19 +149,20 @@ class _Runner:
     instrument: Instrument
     options: Options
     rotations: Mapping[int, Rotations]
+    labels: tuple[str, ...]
 
-    def tables(self, found: Mapping[str, list[Half]], progress: Progress) -> tuple[_Table, list[_Table]]:
+    def run(self, found: Mapping[str, Usable], progress: Progress) -> tuple[Samples, list[Samples]]:
         """That of all heads together and, of several, that of each alone."""
         heads = self.options.heads
         sets = [heads, *((head,) for head in heads)] if len(heads) > 1 else [heads]
-        tables = [_Table() for _ in sets]
-        total = sum(len(half.run_on) for halves in found.values() for half in halves)
+        tables = [Samples() for _ in sets]
+        total = sum(len(usable.questions) for usable in found.values())
         done = 0
-        for halves in found.values():
+        for usable in found.values():
             for table in tables:
                 table.begin()
-            for number, half in enumerate(halves):
-                fitted = [others[number].fits for others in found.values()]
+            for number, half in enumerate(usable.halves):
+                fitted = [others.halves[number].fits for others in found.values()]
                 for inputs in half.run_on:
                     within = at_question(progress, done, total)
                     for table, some in zip(tables, sets, strict=True):
@@ -176,7 +173,7 @@ class _Runner:
 
     def _add(
         self,
-        table: _Table,
+        table: Samples,
         inputs: ByHead,
         half: Half,
         fitted: Sequence[Fits],
@@ -189,6 +186,11 @@ class _Runner:
         table.loss[-1].append(outcome.loss[:conditions])
         table.right[-1].append(outcome.right[:conditions])
         table.transfer[-1].append(outcome.loss[conditions:])
+        if len(inputs) == 1:
+            (head,) = inputs
+            own = question_of(inputs).prompt
+            trace = self.instrument.trace(own.token_ids, progress)
+            table.attention[-1].append(to_right(trace, head, own, self.labels))
         table.oracle_error = max(table.oracle_error, outcome.oracle_error)
 
     def _outputs(
@@ -222,5 +224,5 @@ MUTATIONS_ANALYSIS = Analysis(
     summary="loss and accuracy under label mutations, of the whole model and with heads ablated or of low rank",
     takes=("questions",),
     run=run,
-    params=("head", "heads", "rank", "at", "seed"),
+    params=("head", "heads", "rank", "at", "keep", "seed"),
 )

@@ -1,11 +1,17 @@
 """What a result says of each question that it used."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from backend.analyses.analysis import Task
 from backend.analyses.head_inputs import HeadInputs
 from backend.questions.banks import load_bank
 from backend.results.request import QuestionSet
+
+
+def wrong(kept: Iterable[HeadInputs]) -> int:
+    """How many of the questions the model answers wrong."""
+    return sum(one.predicted != one.right for one in kept)
 
 
 def told(task: Task, kept: list[HeadInputs]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from backend.analyses.head_inputs import (
 )
 from backend.analyses.intervals import share_interval
 from backend.analyses.low_rank import Subspace, components, fitted, separated, shuffled, variance_along
-from backend.analyses.questions_told import told
+from backend.analyses.questions_told import told, wrong
 from backend.analyses.tolerance import FLOAT32
 from backend.engine.instrument import Instrument
 from backend.progress import Progress
@@ -67,6 +67,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "labels": list(kept[0].prompt.labels),
             "questions": told(task, kept),
             "kept": len(kept),
+            "wrong": wrong(kept),
             "left_out": left_out,
             "variance_q3": float(of_q.variance[:PICTURED].sum()),
             "variance_k3": float(of_k.variance[:PICTURED].sum()),

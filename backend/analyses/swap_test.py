@@ -19,6 +19,7 @@ from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import at_question
+from backend.analyses.questions_told import wrong
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
@@ -113,6 +114,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "answer_place": float(table["answer_place"].mean()),
             "answer_letter": float(table["answer_letter"].mean()),
             "kept": len(rows),
+            "wrong": wrong(usable),
             "left_out": left_out,
         },
         checks={
