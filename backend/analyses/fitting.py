@@ -56,7 +56,21 @@ def halved(kept: list[ByHead], seed: int) -> list[Half]:
     """Both halves. Raises RequestError where all queries, keys or values of a head are the same."""
     rights = [question_of(inputs).right for inputs in kept]
     first, second = ([kept[number] for number in half] for half in halves(rights, seed))
-    return [Half(first, second, _fits(second)), Half(second, first, _fits(first))]
+    return _both(first, second)
+
+
+def halved_alike(kept: list[ByHead], others: list[Half]) -> list[Half]:
+    """The same questions dealt as in other halves, so that what was fitted there is not run on what it has seen."""
+    first, second = (
+        [inputs for inputs in kept if question_of(inputs).number in numbers_of(half.run_on)]
+        for half in others
+    )
+    return _both(first, second)
+
+
+def numbers_of(some: list[ByHead]) -> set[int]:
+    """The questions' places in the task."""
+    return {question_of(inputs).number for inputs in some}
 
 
 def question_of(inputs: ByHead) -> HeadInputs:
@@ -85,6 +99,10 @@ def resampled(inputs: ByHead, others: list[ByHead], seed: int) -> dict[HeadRef, 
     apart = [other for other in others if question_of(other).right != own.right] or others
     other = random.Random(f"{seed}:{own.number}").choice(apart)
     return {head: of_head.z for head, of_head in other.items()}
+
+
+def _both(first: list[ByHead], second: list[ByHead]) -> list[Half]:
+    return [Half(first, second, _fits(second)), Half(second, first, _fits(first))]
 
 
 def _fits(some: list[ByHead]) -> dict[HeadRef, Fit]:

@@ -17,7 +17,16 @@ from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention_to_right import to_right
 from backend.analyses.compression import RECHECKED
 from backend.analyses.exchange import patched
-from backend.analyses.fitting import Fits, Half, halved, question_of, resampled, span_notes
+from backend.analyses.fitting import (
+    Fits,
+    Half,
+    halved,
+    halved_alike,
+    numbers_of,
+    question_of,
+    resampled,
+    span_notes,
+)
 from backend.analyses.head_inputs import ByHead, Options, collected_heads, enough
 from backend.analyses.mutation_arrays import Samples, alone_arrays
 from backend.analyses.over_questions import at_question
@@ -107,25 +116,25 @@ def _usable(
 ) -> tuple[dict[str, Usable], list[dict[str, str]]]:
     """The mutations that can be used and those that cannot, with the reason; one at least can.
 
-    Where only questions that the model answers right are kept, it has to do so as they are asked: under every mutation
-    they are the same ones.
+    All are run on questions of the first, dealt to the same halves. Where only questions that the model answers right
+    are kept, it has to do so there, as they are asked.
     """
     found: dict[str, Usable] = {}
     left_out: list[dict[str, str]] = []
-    right: set[int] = set()
     for name in MUTATIONS:
+        first = next(iter(found.values()), None)
+        here = options if first is None else replace(options, keep="all")
         try:
             prompts = _mutated(instrument, task, name, options.seed)
             if prompts[0].text in [usable.example for usable in found.values()]:
                 raise QuestionError("It changes nothing here.")
-            here = options if name == "base" else replace(options, keep="all")
             kept, reasons = collected_heads(instrument, task, here, progress, prompts)
-            if name == "base":
-                right = {question_of(inputs).number for inputs in kept}
-            elif options.keep == "right":
-                kept = [inputs for inputs in kept if question_of(inputs).number in right]
+            if first is not None:
+                there = numbers_of(first.questions)
+                kept = [inputs for inputs in kept if question_of(inputs).number in there]
             enough(kept, reasons, 4, "fitting on one half and running the other")
-            found[name] = Usable(halved(kept, options.seed), prompts[0].text, reasons)
+            halves = halved(kept, options.seed) if first is None else halved_alike(kept, first.halves)
+            found[name] = Usable(halves, prompts[0].text, reasons)
         except (QuestionError, RequestError) as error:
             left_out.append({"name": name, "reason": str(error)})
     if not found:
