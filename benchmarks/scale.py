@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from backend.analyses import ANALYSES, Task
-from backend.analyses.cost import PRICED, Asked, Machine, Work, measure, traced
+from backend.analyses.formulas import PRICED
+from backend.analyses.machine import Machine, measure
+from backend.analyses.work import Asked, Work, traced
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
 from backend.models import LoadedModel, fetch, load, release
