@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
+from backend.analyses.params import one_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
@@ -108,11 +109,7 @@ def plan(instrument: Instrument, task: Task) -> Plan:
                 f"The corrupted prompt ({pair.other.note}) has other tokens in other places than the clean one, so "
                 "its positions cannot be patched. Choose a corruption of equal length, such as swap_options."
             )
-    direction = params.get("direction", "denoise")
-    if direction not in DIRECTIONS:
-        raise RequestError(
-            f"params.direction must be one of {', '.join(DIRECTIONS)}, not {shown(direction)}."
-        )
+    direction = one_of(params, "direction", DIRECTIONS)
     if direction == "noise" and pairs[0].metric.metric.kind == "kl":
         raise RequestError(
             "The divergence from the clean run has no slope at the clean run itself, so with the metric kl nothing can "

@@ -7,7 +7,6 @@ Only this head's reading at the final position changes: other heads that share i
 from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,11 +14,12 @@ from torch import Tensor
 
 from backend.analyses.analysis import Task, chosen_heads
 from backend.analyses.over_questions import answered, at_question
+from backend.analyses.params import one_of, true_or_false, whole
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_attention
 from backend.engine.rotation import Rotations
 from backend.engine.trace import Trace
-from backend.errors import RequestError, shown
+from backend.errors import RequestError
 from backend.progress import Progress
 from backend.questions.prompt import Prompt
 from backend.results.request import HeadRef, Request
@@ -96,30 +96,6 @@ class Options:
             seed=whole(params, "seed", 0, 0, 2**31),
             rotated=true_or_false(params, "rotated"),
         )
-
-
-def whole(params: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
-    """A whole number among the params. Raises RequestError."""
-    value = params.get(name, default)
-    if type(value) is not int or not low <= value <= high:
-        raise RequestError(f"params.{name} must be a whole number from {low} to {high}, not {shown(value)}.")
-    return value
-
-
-def true_or_false(params: Mapping[str, Any], name: str) -> bool:
-    """A switch among the params, by default off. Raises RequestError."""
-    value = params.get(name, False)
-    if not isinstance(value, bool):
-        raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
-    return value
-
-
-def one_of(params: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    """One of some words among the params, by default the first. Raises RequestError."""
-    value = params.get(name, allowed[0])
-    if value not in allowed:
-        raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
-    return str(value)
 
 
 def collected(

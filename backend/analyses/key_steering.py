@@ -18,8 +18,9 @@ from torch import Tensor
 from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.compression import RECHECKED
 from backend.analyses.exchange import patched
-from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, one_of, read_with
+from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.over_questions import at_question
+from backend.analyses.params import one_of
 from backend.analyses.questions_told import told, wrong
 from backend.analyses.steering_arrays import Steered, arrays_of
 from backend.analyses.tolerance import tolerance

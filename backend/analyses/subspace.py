@@ -16,10 +16,10 @@ from backend.analyses.head_inputs import (
     Options,
     collected,
     enough,
-    true_or_false,
 )
 from backend.analyses.intervals import share_interval
 from backend.analyses.low_rank import Subspace, components, fitted, separated, shuffled, variance_along
+from backend.analyses.params import true_or_false
 from backend.analyses.questions_told import told, wrong
 from backend.analyses.tolerance import FLOAT32
 from backend.engine.instrument import Instrument
