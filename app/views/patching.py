@@ -128,7 +128,7 @@ def start_button(client: Client, selection: Selection, params: dict[str, Any]) -
         return ""
     with st.container():
         cost = answer_of(client, selection.ask("patching-cost", **params), "patching-cost")
-    about = f" (about {duration(cost.scalars['seconds'])})" if isinstance(cost, Result) else ""
+    about = f" (about {duration(cost.scalars['expected_seconds'])})" if isinstance(cost, Result) else ""
     return "Run the exact sweep" + about
 
 

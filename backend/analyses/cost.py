@@ -1,7 +1,7 @@
 """What an analysis takes, told before it is run: seconds and memory, from the model's sizes and the machine's speed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.formulas import PRICED
@@ -32,7 +32,7 @@ def expected(instrument: Instrument, task: Task, progress: Progress) -> Expected
     name = task.request.analysis
     if name == PATCHING.name:
         found = PATCHING_COST.run(instrument, task, progress).scalars
-        return Expected(found["seconds"], found["bytes"])
+        return Expected(found["expected_seconds"], found["expected_bytes"])
     priced, cost = PRICED[name], cost_of(instrument)
     prompts = _asked(instrument, task)
     traces = sum(trace_bytes(cost, asked.tokens) for asked in prompts)
@@ -51,7 +51,7 @@ def _asked(instrument: Instrument, task: Task) -> list[Asked]:
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """What another analysis of the same questions would take. Scalars `seconds`, `bytes` (beside the weights)."""
+    """What another analysis would take. Scalars `expected_seconds`, `expected_bytes` (beside the weights)."""
     params = task.request.params
     name, inner = params.get("analysis"), params.get("params", {})
     if name not in PRICED:
@@ -61,12 +61,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     fields = {part: getattr(task.request, part) for part in ("model", "question", "questions", "prompt")}
     request = Request.build(name, params=inner, **fields)
     PRICED[name].analysis.check(request)
-    return Findings(scalars=asdict(expected(instrument, replace(task, request=request), progress)))
+    found = expected(instrument, replace(task, request=request), progress)
+    return Findings(scalars={"expected_seconds": found.seconds, "expected_bytes": found.bytes})
 
 
 COST = Analysis(
     name="cost",
-    version=1,
+    version=2,
     summary="how long another analysis takes on this machine, and how much memory",
     takes=("question", "questions", "nothing"),
     run=run,

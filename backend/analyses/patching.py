@@ -149,13 +149,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 
 def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """What `run` of the same request would take on this machine. Scalars `seconds`, `bytes`, `cells`."""
+    """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
     found = plan(instrument, task).estimates(instrument)
     progress("Measuring this machine")
     return Findings(
         scalars={
-            "seconds": sum(expected_seconds(instrument, part.flops) for part in found),
-            "bytes": max(part.peak_bytes for part in found),
+            "expected_seconds": sum(expected_seconds(instrument, part.flops) for part in found),
+            "expected_bytes": max(part.peak_bytes for part in found),
             "cells": sum(part.cells for part in found),
         }
     )
@@ -287,7 +287,7 @@ PATCHING = Analysis(
 )
 PATCHING_COST = Analysis(
     name="patching-cost",
-    version=1,
+    version=2,
     summary="how long patching with the same parameters takes on this machine, and how much memory",
     takes=("question",),
     run=cost,

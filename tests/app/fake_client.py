@@ -304,7 +304,7 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> t
 
 
 def _patching_cost(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
-    return {}, {}, {"seconds": 130.0, "bytes": 2e8, "cells": 168}
+    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8, "cells": 168}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:

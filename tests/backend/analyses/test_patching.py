@@ -216,8 +216,8 @@ def test_unfinished_sweeps_can_be_looked_at(
 def test_a_sweep_beyond_its_budget_is_refused_with_what_would_fit(hand_wired_instrument: Instrument) -> None:
     cost = PATCHING_COST.run(hand_wired_instrument, task(component="resid_pre"), silent).scalars
     assert cost["cells"] > 0
-    assert cost["bytes"] > 0
-    half = {"seconds": cost["seconds"] / 2}
+    assert cost["expected_bytes"] > 0
+    half = {"seconds": cost["expected_seconds"] / 2}
     with pytest.raises(ResourceError, match=r"Positions \d+ to 31 alone would fit"):
         PATCHING.run(hand_wired_instrument, task(component="resid_pre", budget=half), silent)
     with pytest.raises(ResourceError, match="component without heads"):
