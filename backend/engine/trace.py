@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backend.engine.attention_hook import listening
+from backend.errors import ModelError
 from backend.models.families import Family, Shape, Slot
 from backend.progress import Progress, silent
 
@@ -84,8 +85,16 @@ class Trace:
 def trace(
     model: PreTrainedModel, family: Family, token_ids: tuple[int, ...], progress: Progress = silent
 ) -> Trace:
-    """Run `token_ids` once and record. Raises Cancelled between two layers when `progress` does."""
+    """Run `token_ids` once and record.
+
+    Raises Cancelled between two layers when `progress` does, and ModelError for a token that the model does not have.
+    """
     shape = family.shape(model)
+    if max(token_ids) >= shape.vocabulary:
+        raise ModelError(
+            f"The prompt has the token {max(token_ids)}, and the model knows {shape.vocabulary}, counted from 0: its "
+            "tokenizer belongs to another model. Fetch the model again, or choose another."
+        )
     record = _Record(shape, len(token_ids))
     device = model.get_input_embeddings().weight.device
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
