@@ -53,7 +53,7 @@ class Attribution:
 def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...]) -> Attribution:
     """Attribution of the logits of some tokens, the labels' as a rule, in one traced prompt."""
     weights = instrument.weights
-    device = weights.unembedding_matrix.device
+    device = weights.device
     norm = instrument.family.frozen_norm(instrument.model, trace.resid_final[-1].to(device))
     directions = weights.label_directions(answer_ids, norm)
     readout, bias = [], torch.zeros(len(answer_ids))

@@ -40,6 +40,7 @@ from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment, cost_of
 from backend.engine.sweep.plan import BATCH_ROWS, PASS_FLOPS
 from backend.errors import RequestError, shown
+from backend.models.placement import device_of
 from backend.progress import Progress
 from backend.questions.mutations import MUTATIONS
 from backend.results.request import Request
@@ -392,16 +393,17 @@ def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_count
 
     Few rows go through the matrices of many layers, so that each comes from memory, as it does in a pass.
     """
+    device = device_of(instrument.family.layers(instrument.model)[0])
     matrices = [_largest(layer) for layer in instrument.family.layers(instrument.model)]
     taken, given = _sizes(matrices[0])
     each = []
     for rows in MEASURED_ROWS:
         some = matrices[: max(2, MEASURED_ROWS[-1] // rows)]
-        hidden = torch.randn(rows, taken, dtype=instrument.model.dtype, device=instrument.model.device)
+        hidden = torch.randn(rows, taken, dtype=instrument.model.dtype, device=device)
         seconds = _best(partial(_through, some, hidden), clock)
         each.append(seconds / (2 * len(some) * taken * given))
     peak, half = curve(MEASURED_ROWS, each)
-    numbers = torch.zeros(COPIED_BYTES // 4, device=instrument.model.device)
+    numbers = torch.zeros(COPIED_BYTES // 4, device=device)
     room = torch.empty(COPIED_BYTES // 4)
     copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
     return Machine(peak=peak, half=half, copy=copy)

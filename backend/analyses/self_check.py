@@ -15,6 +15,7 @@ from backend.engine.finite import not_finite
 from backend.engine.instrument import Instrument
 from backend.engine.trace import Trace, trace
 from backend.errors import ModelError, shown
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
@@ -65,7 +66,7 @@ def _refuse_not_finite(instrument: Instrument, *, unread_only: bool) -> None:
 
 def _checks(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
     recorded = trace(instrument.model, instrument.family, token_ids, progress)
-    device = instrument.model.get_input_embeddings().weight.device
+    device = device_of(instrument.model.get_input_embeddings())
     with torch.no_grad():
         plain = (
             instrument.model(input_ids=torch.tensor([token_ids], device=device)).logits[0, -1].float().cpu()
@@ -101,7 +102,7 @@ def _readout_error(instrument: Instrument, recorded: Trace) -> float:
     weights = instrument.weights
     with torch.no_grad():
         normed = instrument.family.final_norm(instrument.model)(
-            recorded.resid_final[None, -1:].to(weights.unembedding_matrix)
+            recorded.resid_final[None, -1:].to(weights.device, instrument.model.dtype)
         )
         logits = weights.unembed(normed[0], torch.arange(instrument.shape.vocabulary))[0]
     return float((logits.float().cpu() - recorded.logits).abs().max())

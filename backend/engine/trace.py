@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from backend.engine.attention_hook import listening
 from backend.errors import ModelError
 from backend.models.families import Family, Shape, Slot
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
@@ -96,7 +97,7 @@ def trace(
             "tokenizer belongs to another model. Fetch the model again, or choose another."
         )
     record = _Record(shape, len(token_ids))
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
         output = model(
             input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)

@@ -12,7 +12,7 @@ from backend.models.fetch import fetch
 from backend.models.memory import is_out_of_memory, return_freed
 from backend.models.quantization import bitsandbytes_config
 from backend.models.resolve import Resolved, resolve
-from backend.models.room import check_memory, room_for, too_large
+from backend.models.room import WORKING_BYTES, check_memory, room_for, too_large
 from backend.models.weights import weight_files
 from backend.progress import Progress, silent
 from backend.results.request import ModelSpec
@@ -124,12 +124,16 @@ def _unusable(resolved: Resolved, reason: str) -> ModelError:
 def _placement(resolved: Resolved) -> dict[str, Any]:
     """Keyword arguments that put the weights on their device and quantize them on the way."""
     # Without a device map the weights on the processor stay views of the mapped files: no copy in float32.
-    placement: dict[str, Any] = {} if resolved.device == "cpu" else {"device_map": {"": resolved.device}}
+    if resolved.device == "cpu" and resolved.quantization == "none":
+        return {}
+    from backend.models.placement import device_map
+
+    placement = device_map(resolved.device, resolved.weight_bytes + WORKING_BYTES, WORKING_BYTES)
     if resolved.quantization == "none":
         return placement
     import torch
 
     return {
-        "device_map": {"": resolved.device},
+        **placement,
         "quantization_config": bitsandbytes_config(resolved.quantization, getattr(torch, resolved.dtype)),
     }

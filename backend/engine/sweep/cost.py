@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.experiment import Experiment
 from backend.models.families import Shape
+from backend.models.placement import device_of
 
 ROW_FACTOR = 2.5
 """What a row takes while it goes through a layer, in multiples of what the layer's linear modules give: beside that
@@ -130,7 +131,10 @@ def machine_speed(instrument: Instrument) -> float:
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
     """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP."""
     taken, given = max(_matrices(instrument))
-    like = {"dtype": instrument.model.dtype, "device": instrument.model.device}
+    like = {
+        "dtype": instrument.model.dtype,
+        "device": device_of(instrument.family.layers(instrument.model)[0]),
+    }
     weight = torch.randn(given, taken, **like)
     hidden = torch.randn(rows, taken, **like)
     best = float("inf")

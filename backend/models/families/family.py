@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from backend.errors import ModelError
 from backend.models.families.norm import FrozenNorm, Norm
 from backend.models.families.slot import Slot, whole
+from backend.models.placement import weights_there
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,12 @@ class Family:
 
     def frozen_norm(self, model: PreTrainedModel, residual: Tensor) -> FrozenNorm:
         """The final norm as a linear map, its scale taken at `residual`, `[d_model]` float32."""
-        return self.norm(self.final_norm(model)).frozen(residual)
+        return self.frozen(self.final_norm(model), residual)
+
+    def frozen(self, module: nn.Module, at: Tensor) -> FrozenNorm:
+        """One of the model's norms as a linear map, its scale taken at `at`, `[d_model]` float32."""
+        with weights_there(module):
+            return self.norm(module).frozen(at)
 
     def unembedding(self, model: PreTrainedModel) -> nn.Module:
         """The module with the unembedding matrix, `weight [vocabulary, d_model]`."""
