@@ -49,6 +49,8 @@ class Family:
         query_at, key_at, value_at: the modules in attention that give queries and keys before the rotary embedding,
             and values.
         output_at: the output projection in attention; its input is `z`.
+        experts_at, shared_expert_at: where in an MLP that is a mixture are its routed experts, one module called with
+            (rows, the experts chosen for each, their weights), and an expert that every row goes through.
         attention_interface: whether attention calls the function that transformers looks up by name; otherwise it
             calls torch's `scaled_dot_product_attention`.
         layer_by_layer: whether a layer can be called alone, on rows of many runs at once.
@@ -67,6 +69,8 @@ class Family:
     key_at: str = "k_proj"
     value_at: str = "v_proj"
     output_at: str = "o_proj"
+    experts_at: str | None = None
+    shared_expert_at: str | None = None
     attention_interface: bool = True
     layer_by_layer: bool = True
     listed: bool = True
@@ -114,6 +118,15 @@ class Family:
     def mlp(self, layer: nn.Module) -> nn.Module:
         """The MLP, a mixture of experts being one; or its last module."""
         return layer.get_submodule(self.mlp_at)
+
+    def experts(self, layer: nn.Module) -> nn.Module | None:
+        """The routed experts of the MLP, where it is a mixture of which they are known."""
+        found: nn.Module | None = getattr(self.mlp(layer), self.experts_at or "", None)
+        return found
+
+    def has_shared_expert(self, layer: nn.Module) -> bool:
+        """Whether a mixture also has an expert that every row goes through."""
+        return hasattr(self.mlp(layer), self.shared_expert_at or "")
 
     def mid(self, layer: nn.Module) -> nn.Module:
         """The module whose input is the residual stream between attention and MLP, where there is one."""

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from backend.analyses.attribution import attribute
+from backend.analyses.by_expert import by_expert
 from backend.analyses.prediction import logit_lens
 from backend.analyses.self_check import refuse_failed, self_check
 from backend.engine.gradients import forward
@@ -90,6 +91,8 @@ def test_every_reading_equals_that_of_the_model_in_memory(both: Both) -> None:
             "gradients": gradients.z,
             "head changes": head_changes(instrument, 2, base.z[2], other.z[2]),
         }
+        if (experts := by_expert(instrument, base, found.directions, found.mlps)) is not None:
+            readings["experts"] = experts.routed[2]
         if instrument.family.layer_by_layer:
             changes = (other.resid_pre[2] - base.resid_pre[2])[None]
             readings["paths"] = through_heads(instrument, base, 2, changes)
