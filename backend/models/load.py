@@ -20,6 +20,8 @@ from backend.results.request import ModelSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -43,19 +45,18 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
     check_memory(resolved)
     read_ahead(weight_files(resolved.folder), progress, f"Loading {resolved.name}")
     import torch  # seconds to import, and not needed to say that there is no such model
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from backend.models.quiet import quiet
 
-    here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with quiet():
-        _read(resolved, "its config", AutoConfig, **here)  # first, so that nothing else is blamed for it
-        tokenizer = _read(resolved, "its tokenizer", AutoTokenizer, **here)
+        read_config(resolved)  # first, so that nothing else is blamed for it
+        tokenizer = _read(resolved, "its tokenizer", AutoTokenizer, **HERE)
         model, report = _read(
             resolved,
             "its weights",
             AutoModelForCausalLM,
-            **here,
+            **HERE,
             dtype=getattr(torch, resolved.dtype),
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # told in `_check_fit`, which names them
@@ -75,6 +76,16 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
             module.support_avx512bf16_for_cpu = False
     return_freed(resolved.device)
     return LoadedModel(model, tokenizer, resolved)
+
+
+def read_config(resolved: Resolved) -> Any:
+    """What transformers makes of the config of a model that is here. Raises ModelError."""
+    from transformers import AutoConfig
+
+    from backend.models.quiet import quiet
+
+    with quiet():
+        return _read(resolved, "its config", AutoConfig, **HERE)
 
 
 def release(loaded: LoadedModel) -> None:

@@ -80,7 +80,10 @@ class Family:
 
     def shape(self, model: PreTrainedModel) -> Shape:
         """The model's sizes."""
-        config = model.config
+        return self.shape_by(model.config)
+
+    def shape_by(self, config: Any) -> Shape:
+        """The sizes of the model of a config."""
         return Shape(
             model_type=config.model_type,
             layers=config.num_hidden_layers,
