@@ -20,13 +20,16 @@ from transformers import (
     ViTConfig,
 )
 
+from backend.cli import main
 from backend.errors import ModelError
+from backend.models import hub
 from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker
 from tests import hand_wired, tiny
 from tests.app.opened import notices, opened
+from tests.backend.models.hub_server import hub_server
 from tests.backend.models.making import write_gguf
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -176,7 +179,7 @@ def client(tmp_path: Path) -> InProcessClient:
     return InProcessClient(Worker(Store(tmp_path / "store")))
 
 
-def asked(client: InProcessClient, name: Path, right: int = 0, **held: str) -> str:
+def asked(client: InProcessClient, name: Path | str, right: int = 0, **held: str) -> str:
     """What comes of a request: an error's text, or nothing."""
     model = ModelSpec(str(name), **{"dtype": "float32", "device": "cpu", **held})
     request = Request.build(
@@ -190,7 +193,7 @@ def asked(client: InProcessClient, name: Path, right: int = 0, **held: str) -> s
     return status.error
 
 
-def refused(client: InProcessClient, good: Path, bad: Path, message: str, **held: str) -> None:
+def refused(client: InProcessClient, good: Path, bad: Path | str, message: str, **held: str) -> None:
     assert asked(client, good) == ""
     told = asked(client, bad, **held)
     assert re.search(message, told), told
@@ -217,6 +220,54 @@ def test_a_bad_gguf_is_told_and_the_model_before_it_answers(
     spoil, message = BAD_FILES[what]
     spoil(tmp_path / "bad.gguf")
     refused(client, good, tmp_path / "bad.gguf", message)
+
+
+@pytest.mark.parametrize(
+    ("repo", "gated", "message"),
+    [
+        ("org/nothing", False, "The hub has no model 'org/nothing'"),
+        ("org/model", True, "org/model is gated: accept its terms on the hub"),
+        ("org/code", False, "brings its own code .* never run"),
+        ("org/pickle", False, "org/pickle has only pickled weights, which can run code"),
+        ("org/encoder", False, "type 'bert' .BertForMaskedLM"),
+    ],
+)
+def test_a_bad_hub_id_is_told_and_the_model_before_it_answers(
+    client: InProcessClient,
+    good: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    repo: str,
+    gated: bool,
+    message: str,
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setattr(hub, "_silent", set())
+    for name, spoil in (("model", None), ("code", own_code), ("pickle", pickled), ("encoder", encoder)):
+        shutil.copytree(good, tmp_path / "repositories" / "org" / name)
+        if spoil is not None:
+            spoil(tmp_path / "repositories" / "org" / name)
+    with hub_server(tmp_path / "repositories", gated=gated) as (endpoint, asked_for):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        refused(client, good, repo, message)
+    assert not any(path.endswith((".safetensors", ".bin", ".py")) for path in asked_for)
+
+
+@pytest.mark.parametrize("what", ["a pickle", "smaller by the config", "a cut shard"])
+def test_the_command_line_tells_it_in_one_line(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    spoil, message = BAD_FOLDERS[what]
+    shutil.copytree(good, tmp_path / "bad")
+    spoil(tmp_path / "bad")
+    request = tmp_path / "request.json"
+    model = {"name": str(tmp_path / "bad"), "dtype": "float32", "device": "cpu"}
+    request.write_text(json.dumps({"analysis": "self-check", "model": model}))
+    assert main(["run", str(request), "--out", str(tmp_path / "out")]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("letterheads: ")
+    assert re.search(message, last)
 
 
 def test_an_expert_that_nothing_was_routed_to_counts(
