@@ -18,6 +18,7 @@ COMPONENTS = {
     "attn_out": "what attention writes",
     "mlp_out": "what the MLP writes",
 }
+BETWEEN = "resid_mid"  # not there where attention and MLP of a layer are side by side
 WITH_KV_HEADS = ("k", "v")
 WITHOUT_HEADS = ("resid_pre", "resid_mid", "attn_out", "mlp_out")
 DIRECTIONS = {"denoise": "Denoise", "noise": "Noise"}

@@ -120,6 +120,23 @@ def head_grid(
     )
 
 
+def expert_grid(title: str, values: NDArray[np.float32], columns: Sequence[str]) -> Heatmap:
+    """`values[layer, expert]` in logits, zero-centred; NaN in layers without experts."""
+    largest = float(np.nanmax(np.abs(values))) or 1.0
+    return Heatmap(
+        title=title,
+        unit="logits",
+        values=values,
+        rows=[str(layer) for layer in range(len(values))],
+        columns=columns,
+        row_axis="layer",
+        column_axis="expert",
+        range=(-largest, largest),
+        diverging=True,
+        missing="this layer's MLP has no experts",
+    )
+
+
 def show_heatmap(heatmap: Heatmap, key: str, on_pick: Callable[[int, int], None] | None = None) -> None:
     """Draw it; `on_pick(row, column)` is called when a cell is clicked, or Enter pressed on it."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.frame import open_page, show_question
-from app.components.heatmap import head_grid, show_heatmap
+from app.components.heatmap import expert_grid, head_grid, show_heatmap
 from app.components.job import result_of
 from app.components.node_table import node_table
 from app.components.provenance import show_provenance
@@ -33,6 +33,8 @@ class Shown:
     heads: Values
     mlps: Values
     ends: tuple[tuple[str, float], ...] = ()
+    experts: Values | None = None
+    expert_names: tuple[str, ...] = ()
     heads_interval: tuple[Values, Values] | None = None
     mlps_interval: tuple[Values, Values] | None = None
 
@@ -41,7 +43,7 @@ def of_question(result: Result, letter: str, selection: Selection) -> Shown:
     """The net effect on the right letter (the predicted one where none is known), or what one is written."""
     target = letter or selection.right or str(result.scalars["predicted"])
     place = selection.labels.index(target)
-    parts = {name: result[name] for name in ("heads", "mlps", "embedding", "bias")}
+    parts = {name: result[name] for name in result.arrays if name != "source"}
     if letter:
         what = f"Written for {target}"
         parts = {name: values[..., place] for name, values in parts.items()}
@@ -49,7 +51,11 @@ def of_question(result: Result, letter: str, selection: Selection) -> Shown:
         what = f"Net effect on {target}, the {'predicted' if selection.right is None else 'right'} letter"
         parts = {name: net_effect(values, place) for name, values in parts.items()}
     ends = (("embedding", float(parts["embedding"])), ("biases", float(parts["bias"])))
-    return Shown(what, parts["heads"], parts["mlps"], ends)
+    experts, names = parts.get("experts"), result.ticks.get("expert", ())
+    if experts is not None and "shared_expert" in parts:
+        experts = np.concatenate([experts, parts["shared_expert"][:, None]], axis=1)
+        names = (*names, "shared")
+    return Shown(what, parts["heads"], parts["mlps"], ends, experts, names)
 
 
 def of_bank(result: Result) -> Shown:
@@ -124,6 +130,11 @@ if result:
         mlp_bars(shown.mlps, f"{shown.what}: MLPs", shown.mlps_interval), key="mlps", alt="MLP bars"
     )
     st.caption("One bar for each layer's MLP; above zero it writes for the letter.")
+    if shown.experts is not None:
+        show_heatmap(expert_grid(f"{shown.what}: experts", shown.experts, shown.expert_names), "experts")
+        st.caption(
+            "The experts of a layer add up to its MLP; those that the final token was not sent to are zero."
+        )
     if result.scalars["before_cap"]:
         st.caption("This model caps or scales its logits at the end; these are the logits before that.")
     show_provenance(result)

@@ -18,7 +18,7 @@ from app.figures.drift import against
 from app.figures.net import Node
 from app.selection import Selection
 from app.state import MAX_LIMIT, bound
-from backend.results.drift import Drift, Values, drift
+from backend.results.drift import Drift, Values, check_shapes, drift
 from backend.results.request import DTYPES, QUANTIZATIONS, HeadRef, ModelSpec
 from backend.results.result import Result
 from backend.service.client import Client
@@ -48,6 +48,13 @@ def choose_other(client: Client, selection: Selection) -> ModelSpec:
     return ModelSpec(
         chosen.against or chosen.model, chosen.against_dtype, chosen.against_quantization, chosen.device
     )
+
+
+def check_both(client: Client, *models: ModelSpec) -> None:
+    """Refuse two models that cannot be compared before either is run, as far as their configs tell."""
+    shapes = [client.resolve(model)["shape"] for model in models]
+    if all(shapes):
+        check_shapes(*((shape["layers"], shape["heads"]) for shape in shapes))
 
 
 def readings_of(client: Client, selection: Selection, model: ModelSpec, place: str) -> Result | None:
@@ -154,6 +161,7 @@ client, selection = open_page(
     "one, held as on the page Model: the same questions are put to both, one after the other.",
 )
 reference = choose_other(client, selection)
+check_both(client, reference, selection.model)
 second = readings_of(client, selection, selection.model, "drift second")
 first = readings_of(client, selection, reference, "drift first") if second else None
 if first and second:

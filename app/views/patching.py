@@ -12,7 +12,7 @@ from app.components.patch_picture import place_of, show_effects
 from app.components.provenance import show_provenance
 from app.figures.agreement import agreement, comparable, rank_correlation
 from app.figures.patched import Effects, effects_of
-from app.patching_names import COMPONENTS, DIRECTIONS, POSITIONS, SHOWN, WITHOUT_HEADS
+from app.patching_names import BETWEEN, COMPONENTS, DIRECTIONS, POSITIONS, SHOWN, WITHOUT_HEADS
 from app.selection import Selection
 from app.state import MAX_DRAWS, bound
 from backend.errors import LetterheadsError
@@ -20,7 +20,14 @@ from backend.results.result import Result
 from backend.service.client import Client
 
 
-def controls(selection: Selection) -> dict[str, Any] | None:
+def offered_components(client: Client, selection: Selection) -> list[str]:
+    """All that the model has, as far as its config tells; and the one that the address asks for, to be refused."""
+    shape, chosen = client.resolve(selection.model)["shape"], selection.chosen.component
+    parallel = shape is not None and shape["parallel"]
+    return [name for name in COMPONENTS if name == chosen or not (parallel and name == BETWEEN)]
+
+
+def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     """Draw them; the request's params, or None while the corrupted prompt is still to be written."""
     chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
@@ -36,7 +43,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
         )
     first.selectbox(
         "Component",
-        COMPONENTS,
+        offered_components(client, selection),
         format_func=COMPONENTS.__getitem__,
         width=250,
         **bound("component", chosen.component),
@@ -160,7 +167,7 @@ client, selection = open_page(
     "Exact: everything that the change can reach is computed anew.",
 )
 show_question(selection)
-params = controls(selection)
+params = controls(client, selection)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()

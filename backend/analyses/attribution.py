@@ -20,6 +20,7 @@ from backend.analyses.analysis import (
     chosen_head,
     layer_head_ticks,
 )
+from backend.analyses.by_expert import by_expert
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
@@ -38,6 +39,7 @@ class Attribution:
     Attributes:
         heads, mlps, embedding, bias: what each node wrote for each label.
         readout: per layer, what a head's `z` is multiplied with to give its attribution.
+        directions: what anything written to the residual stream is multiplied with.
         identity_error: the largest difference, over labels, between the sum of all and the model's own logits (before
             a soft cap or scaling).
     """
@@ -47,13 +49,14 @@ class Attribution:
     embedding: Float[Tensor, " label"]
     bias: Float[Tensor, " label"]
     readout: list[Float[Tensor, "label head d_head"]]
+    directions: Float[Tensor, "label d_model"]
     identity_error: float
 
 
 def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...]) -> Attribution:
     """Attribution of the logits of some tokens, the labels' as a rule, in one traced prompt."""
     weights = instrument.weights
-    device = weights.unembedding_matrix.device
+    device = weights.device
     norm = instrument.family.frozen_norm(instrument.model, trace.resid_final[-1].to(device))
     directions = weights.label_directions(answer_ids, norm)
     readout, bias = [], torch.zeros(len(answer_ids))
@@ -76,7 +79,8 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
     embedding = directions @ trace.resid_pre[0, -1]
     total = heads.sum((0, 1)) + mlps.sum(0) + embedding + bias
     logits = trace.unembedded[list(answer_ids)] - trace.unembedded.mean()
-    return Attribution(heads, mlps, embedding, bias, readout, float((total - logits).abs().max()))
+    error = float((total - logits).abs().max())
+    return Attribution(heads, mlps, embedding, bias, readout, directions, error)
 
 
 def by_source(attribution: Attribution, trace: Trace, head: HeadRef) -> Float[Tensor, "token label"]:
@@ -113,6 +117,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     }
     ticks = {**layer_head_ticks(instrument), "label": prompt.labels}
     checks = {"identity_error": (found.identity_error, tolerance(instrument).identity)}
+    experts = by_expert(instrument, trace, found.directions, found.mlps)
+    if experts is not None:
+        arrays["experts"] = array(experts.routed, ("layer", "expert", "label"), "logits")
+        if experts.shared is not None:
+            arrays["shared_expert"] = array(experts.shared, ("layer", "label"), "logits")
+        ticks["expert"] = tuple(str(expert) for expert in range(experts.routed.shape[1]))
+        checks["experts_error"] = (experts.error, tolerance(instrument).identity)
     if head is not None:
         source = by_source(found, trace, head)
         arrays["source"] = array(source, ("token", "label"), "logits")
@@ -156,8 +167,8 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
 
 ATTRIBUTION = Analysis(
     name="attribution",
-    version=2,
-    summary="what each head, MLP and the embedding wrote for each label; over several questions, the mean",
+    version=3,
+    summary="what each head, MLP (and expert) and the embedding wrote for each label; over several questions, the mean",
     takes=("question", "questions"),
     run=run,
     params=("head",),

@@ -19,6 +19,7 @@ from backend.analyses.over_questions import answered, each_prompt
 from backend.engine.instrument import Instrument
 from backend.engine.trace import between_layers
 from backend.errors import QuestionError
+from backend.models.placement import device_of
 from backend.progress import Progress
 from backend.questions.prompt import Prompt
 from backend.questions.question import Question
@@ -117,7 +118,7 @@ def _continue(
     instrument: Instrument, token_ids: tuple[int, ...], cache: DynamicCache, keep: int
 ) -> Float[Tensor, "position vocabulary"]:
     """Run some more tokens onto the cache; log-probabilities, in nats, at the last `keep` of them."""
-    device = instrument.model.get_input_embeddings().weight.device
+    device = device_of(instrument.model.get_input_embeddings())
     with torch.no_grad():
         ids = torch.tensor([token_ids], device=device)
         logits = instrument.model(ids, past_key_values=cache, use_cache=True, logits_to_keep=keep).logits[0]

@@ -94,7 +94,7 @@ def _readouts(
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """From final residual streams `[cell, d_model]` to the metric: with the norm recomputed, and frozen at `clean`."""
     norm = instrument.family.final_norm(instrument.model)
-    device = instrument.weights.unembedding_matrix.device
+    device = instrument.weights.device
     frozen = instrument.family.frozen_norm(instrument.model, clean.to(device))
 
     def value(normed: Tensor) -> Tensor:

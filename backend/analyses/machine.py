@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 
 from backend.analyses.work import Work
 from backend.engine.instrument import Instrument
+from backend.models.placement import device_of
 
 MEASURED_ROWS = (1, 8, 64, 512)
 ROUNDS = 3
@@ -62,16 +63,17 @@ def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_count
 
     Few rows go through the matrices of many layers, so that each comes from memory, as it does in a pass.
     """
+    device = device_of(instrument.family.layers(instrument.model)[0])
     matrices = [_largest(layer) for layer in instrument.family.layers(instrument.model)]
     taken, given = _sizes(matrices[0])
     each = []
     for rows in MEASURED_ROWS:
         some = matrices[: max(2, MEASURED_ROWS[-1] // rows)]
-        hidden = torch.randn(rows, taken, dtype=instrument.model.dtype, device=instrument.model.device)
+        hidden = torch.randn(rows, taken, dtype=instrument.model.dtype, device=device)
         seconds = _best(partial(_through, some, hidden), clock)
         each.append(seconds / (2 * len(some) * taken * given))
     peak, half = curve(MEASURED_ROWS, each)
-    numbers = torch.zeros(COPIED_BYTES // 4, device=instrument.model.device)
+    numbers = torch.zeros(COPIED_BYTES // 4, device=device)
     room = torch.empty(COPIED_BYTES // 4)
     copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
     return Machine(peak=peak, half=half, copy=copy)

@@ -73,7 +73,7 @@ def logit_lens(instrument: Instrument, trace: Trace, prompt: Prompt) -> Float[Te
     after = torch.cat([trace.resid_pre[1:, -1], trace.resid_final[-1:]])
     with torch.no_grad():
         normed = instrument.family.final_norm(instrument.model)(
-            after.to(instrument.weights.unembedding_matrix)
+            after.to(instrument.weights.device, instrument.model.dtype)
         )
         logits = instrument.weights.unembed(normed, torch.tensor(prompt.answer_ids))
     return logits.float().cpu()

@@ -1,5 +1,7 @@
 """Whether what we record of a model is what the model does: run when it is loaded, and shown on its page."""
 
+from math import isnan
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,9 +11,11 @@ from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention import all_final_rows, pattern_error
 from backend.analyses.attribution import attribute
 from backend.analyses.tolerance import tolerance
+from backend.engine.finite import not_finite
 from backend.engine.instrument import Instrument
 from backend.engine.trace import Trace, trace
 from backend.errors import ModelError, shown
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
@@ -33,11 +37,12 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
 
     The last four are a share of the largest value.
 
-    Raises ModelError where a model that is tried by structure cannot be recorded.
+    Raises ModelError where a weight is no number, or where a model that is tried by structure cannot be recorded.
     """
+    _refuse_not_finite(instrument, unread_only=True)
     token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
     try:
-        return _checks(instrument, token_ids, progress)
+        checks = _checks(instrument, token_ids, progress)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         if instrument.family.listed:
             raise
@@ -45,11 +50,23 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
             f"Models of type {shown(instrument.shape.model_type)} are not known, and by its structure this one cannot "
             f"be recorded: {shown(str(error), 200)}. Choose another model."
         ) from error
+    if any(isnan(value) for value, _ in checks.values()):
+        _refuse_not_finite(instrument, unread_only=False)
+    return checks
+
+
+def _refuse_not_finite(instrument: Instrument, *, unread_only: bool) -> None:
+    name = not_finite(instrument.model, unread_only=unread_only)
+    if name is not None:
+        raise ModelError(
+            f"The weight {name} of {instrument.resolved.name} holds NaN or infinity, so that its answers would "
+            "mean nothing. Fetch the model again, or try another dtype: some weights are too large for float16."
+        )
 
 
 def _checks(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
     recorded = trace(instrument.model, instrument.family, token_ids, progress)
-    device = instrument.model.get_input_embeddings().weight.device
+    device = device_of(instrument.model.get_input_embeddings())
     with torch.no_grad():
         plain = (
             instrument.model(input_ids=torch.tensor([token_ids], device=device)).logits[0, -1].float().cpu()
@@ -85,7 +102,7 @@ def _readout_error(instrument: Instrument, recorded: Trace) -> float:
     weights = instrument.weights
     with torch.no_grad():
         normed = instrument.family.final_norm(instrument.model)(
-            recorded.resid_final[None, -1:].to(weights.unembedding_matrix)
+            recorded.resid_final[None, -1:].to(weights.device, instrument.model.dtype)
         )
         logits = weights.unembed(normed[0], torch.arange(instrument.shape.vocabulary))[0]
     return float((logits.float().cpu() - recorded.logits).abs().max())

@@ -17,6 +17,7 @@ from backend.engine.trace import Components, Trace, at_components, between_layer
 from backend.errors import ModelError, ResourceError
 from backend.models.families import Shape, Slot
 from backend.models.memory import available_memory
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 WRITES = ("attn_out", "mlp_out")
@@ -125,7 +126,7 @@ def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progre
         stack.enter_context(between_layers(model, family, progress))
         stack.enter_context(at_components(model, family, lambda name, _, *place: held[name].append(place)))
         stack.enter_context(replacing(model, family, attend))
-        ids = torch.tensor([token_ids], device=model.get_input_embeddings().weight.device)
+        ids = torch.tensor([token_ids], device=device_of(model.get_input_embeddings()))
         output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
         logits = output.logits[0, -1].to("cpu", torch.float32)
     for name, parts in held.items():

@@ -17,6 +17,7 @@ from backend.engine.pattern import final_attention
 from backend.engine.sweep import Pairing
 from backend.engine.trace import Trace
 from backend.engine.writes import head_changes
+from backend.models.placement import device_of
 
 INPUTS = ("query", "key", "value")
 CHUNK = 32
@@ -133,7 +134,7 @@ def _projected(
         raise _Seen
 
     module = instrument.family.layers(instrument.model)[layer]
-    device = next(module.parameters()).device
+    device = device_of(module)
     with replacing(instrument.model, instrument.family, look):
         try:
             module(residual.to(device, instrument.model.dtype), **base.calls[layer])

@@ -18,6 +18,7 @@ from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace
 from backend.errors import RequestError, shown
 from backend.models.families import Slot
+from backend.models.placement import device_of
 
 Matrix = Float[Tensor, "d_head d_head"]
 UNIT = 2**-6
@@ -82,7 +83,7 @@ def _measured(
         rotated.extend(part[0, 0].float().cpu() / UNIT for part in (query, key))
         return query.new_zeros(1, query.shape[2], query.shape[1], query.shape[3])
 
-    device = next(block.parameters()).device
+    device = device_of(block)
     hidden = torch.zeros(1, len(units), shape.d_model, dtype=instrument.model.dtype, device=device)
     at = torch.tensor(positions).repeat_interleave(shape.d_head)
     with ExitStack() as stack:

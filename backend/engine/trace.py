@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backend.engine.attention_hook import listening
+from backend.errors import ModelError
 from backend.models.families import Family, Shape, Slot
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
@@ -21,6 +23,21 @@ Keep = Callable[[str, int, Tensor, Slot | None], object]
 
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What the experts of a layer were called with at the final position, as the model held it.
+
+    Attributes:
+        hidden: what they read.
+        experts: the numbers of those chosen.
+        weights: what each one's output is multiplied with.
+    """
+
+    hidden: Float[Tensor, " d_model"]
+    experts: Int[Tensor, " chosen"]
+    weights: Float[Tensor, " chosen"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +76,7 @@ class Trace(Components):
         unembedded: what the unembedding gave at the final position, over the whole vocabulary.
         logits: the same after a soft cap or scaling, which only some families have.
         calls: per layer, the keyword arguments that the model called it with; mask and cache are None.
+        routed: per layer, what its experts were called with; None where it has none.
     """
 
     resid_final: Float[Tensor, "position d_model"]
@@ -70,6 +88,7 @@ class Trace(Components):
     unembedded: Float[Tensor, " vocabulary"]
     logits: Float[Tensor, " vocabulary"]
     calls: tuple[dict[str, Any], ...]
+    routed: tuple[Routed | None, ...]
 
     @property
     def positions(self) -> int:
@@ -93,10 +112,18 @@ class Trace(Components):
 def trace(
     model: PreTrainedModel, family: Family, token_ids: tuple[int, ...], progress: Progress = silent
 ) -> Trace:
-    """Run `token_ids` once and record. Raises Cancelled between two layers when `progress` does."""
+    """Run `token_ids` once and record.
+
+    Raises Cancelled between two layers when `progress` does, and ModelError for a token that the model does not have.
+    """
     shape = family.shape(model)
+    if max(token_ids) >= shape.vocabulary:
+        raise ModelError(
+            f"The prompt has the token {max(token_ids)}, and the model knows {shape.vocabulary}, counted from 0: its "
+            "tokenizer belongs to another model. Fetch the model again, or choose another."
+        )
     record = _Record(shape, len(token_ids))
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
         output = model(
             input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
@@ -148,6 +175,7 @@ class _Record:
         self.scaling = [0.0] * shape.layers
         self.softcaps: list[float | None] = [None] * shape.layers
         self.calls: list[dict[str, Any]] = [{}] * shape.layers
+        self.routed: list[Routed | None] = [None] * shape.layers
         self._seen_masks: dict[int, tuple[Tensor, Tensor]] = {}
 
     def put(self, name: str, layer: int, value: Tensor) -> None:
@@ -165,6 +193,9 @@ class _Record:
     def call(self, layer: int, arguments: dict[str, Any]) -> None:
         self.calls[layer] = {name: None if name in NOT_KEPT else value for name, value in arguments.items()}
 
+    def route(self, layer: int, hidden: Tensor, experts: Tensor, weights: Tensor) -> None:
+        self.routed[layer] = Routed(*(each[-1].detach().clone() for each in (hidden, experts, weights)))
+
     def trace(self, logits: Tensor) -> Trace:
         middle = self.tensors.pop("resid_mid", None)
         return Trace(
@@ -177,6 +208,7 @@ class _Record:
             unembedded=self.unembedded,
             logits=logits,
             calls=tuple(self.calls),
+            routed=tuple(self.routed),
         )
 
 
@@ -229,6 +261,9 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
     def called(index: int) -> Callable[..., None]:
         return lambda _, args, kwargs: record.call(index, kwargs)
 
+    def routed(index: int) -> Callable[..., None]:
+        return lambda _, args: record.route(index, *args)
+
     def keep(name: str, layer: int, whole: Tensor, slot: Slot | None) -> None:
         record.put(name, layer, whole if slot is None else slot.read(whole))
 
@@ -239,6 +274,8 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
         layers = family.layers(model)
         for index, layer in enumerate(layers):
             stack.callback(layer.register_forward_pre_hook(called(index), with_kwargs=True).remove)
+            if (experts := family.experts(layer)) is not None:
+                stack.callback(experts.register_forward_pre_hook(routed(index)).remove)
         places = {family.attention(layer): index for index, layer in enumerate(layers)}
 
         def attend(

@@ -1,5 +1,7 @@
 """The weights that attribution multiplies with, as plain float32 matrices, dequantized when used and not kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from backend.models.families import Family, FrozenNorm
+from backend.models.placement import device_of, weights_there
 
 
 class Weights:
@@ -38,7 +41,7 @@ class Weights:
         after = self._family.attention_norm(module)
         if after is not None:
             whole = torch.einsum("mhd,hd->m", matrix, z.to(matrix))
-            norm = self._family.norm(after).frozen(whole if bias is None else whole + bias)
+            norm = self._family.frozen(after, whole if bias is None else whole + bias)
             matrix = norm.linear(matrix.movedim(0, -1)).movedim(-1, 0)
             bias = norm.bias if bias is None else norm.applied(bias)
         factor = self._family.multiplier(module)
@@ -48,35 +51,31 @@ class Weights:
 
     def output_bias(self, layer: int) -> Float[Tensor, " d_model"] | None:
         """The output projection's bias, if it has one."""
-        bias = getattr(self._projection(layer), "bias", None)
-        return None if bias is None else bias.float()
+        projection = self._projection(layer)
+        with weights_there(projection):
+            bias = getattr(projection, "bias", None)
+            return None if bias is None else bias.float()
 
     @property
-    def unembedding_matrix(self) -> Float[Tensor, "vocabulary d_model"]:
-        """W_U as the model holds it: its own dtype, on its own device."""
-        matrix: Tensor = self._family.unembedding(self._model).get_parameter("weight")
-        return matrix
-
-    @property
-    def unembedding_offset(self) -> Float[Tensor, " vocabulary"] | None:
-        """The unembedding's bias as the model holds it, if it has one."""
-        offset: Tensor | None = getattr(self._family.unembedding(self._model), "bias", None)
-        return offset
+    def device(self) -> torch.device:
+        """Where the unembedding computes."""
+        return device_of(self._family.unembedding(self._model))
 
     def unembedding(self, token_ids: tuple[int, ...]) -> Float[Tensor, "label d_model"]:
         """The rows of W_U of some tokens."""
-        return self.unembedding_matrix[list(token_ids)].float()
+        with self._unembedding() as (matrix, _):
+            return matrix[list(token_ids)].float()
 
     def unembedding_bias(self, token_ids: tuple[int, ...]) -> Float[Tensor, " label"] | None:
         """The unembedding's bias of some tokens, less its mean over the vocabulary, if it has one."""
-        offset = self.unembedding_offset
-        return None if offset is None else offset[list(token_ids)].float() - offset.float().mean()
+        with self._unembedding() as (_, offset):
+            return None if offset is None else offset[list(token_ids)].float() - offset.float().mean()
 
     def unembedding_mean(self) -> Float[Tensor, " d_model"]:
         """The mean of W_U over the vocabulary; read once, then kept (a row)."""
         if self._unembedding_mean is None:
-            with torch.no_grad():
-                self._unembedding_mean = self.unembedding_matrix.mean(dim=0, dtype=torch.float32)
+            with torch.no_grad(), self._unembedding() as (matrix, _):
+                self._unembedding_mean = matrix.mean(dim=0, dtype=torch.float32)
         return self._unembedding_mean
 
     def label_directions(
@@ -95,9 +94,9 @@ class Weights:
         self, normed: Float[Tensor, "row d_model"], token_ids: Int[Tensor, " token"]
     ) -> Float[Tensor, "row token"]:
         """The model's logits of some tokens for rows that are through the final norm, in its own dtype."""
-        matrix, offset = self.unembedding_matrix, self.unembedding_offset
-        rows = matrix[token_ids.to(matrix.device)]
-        bias = None if offset is None else offset[token_ids.to(offset.device)]
+        with self._unembedding() as (matrix, offset):
+            rows = matrix[token_ids.to(matrix.device)]
+            bias = None if offset is None else offset[token_ids.to(offset.device)]
         logits = torch.nn.functional.linear(normed.to(rows), rows, bias)
         divisor = self._family.logit_divisor(self._model.config)
         if divisor != 1:
@@ -111,12 +110,26 @@ class Weights:
         config = self._model.config
         return self._family.logit_cap(config) is None and self._family.logit_divisor(config) == 1
 
+    @contextmanager
+    def _unembedding(
+        self,
+    ) -> Iterator[tuple[Float[Tensor, "vocabulary d_model"], Float[Tensor, " vocabulary"] | None]]:
+        """W_U and its bias, if it has one, as the model holds them: in its own dtype, on their own device."""
+        module = self._family.unembedding(self._model)
+        with weights_there(module):
+            yield module.get_parameter("weight"), getattr(module, "bias", None)
+
     def _projection(self, layer: int) -> nn.Module:
         return self._family.output(self._family.attention(self._family.layers(self._model)[layer]))
 
 
 def dense(module: nn.Module) -> Float[Tensor, "out features"]:
     """A linear layer's matrix in float32, dequantized where bitsandbytes holds it in 8 or 4 bits."""
+    with weights_there(module):
+        return _dense(module)
+
+
+def _dense(module: nn.Module) -> Float[Tensor, "out features"]:
     weight: Any = module.weight
     kind = type(weight).__name__
     if kind == "Int8Params":

@@ -11,6 +11,7 @@ from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace
+from backend.models.placement import device_of
 
 
 @torch.no_grad()
@@ -30,7 +31,7 @@ def head_changes(
     rows = z.expand(1 + heads, *z.shape).clone()
     each = torch.arange(heads)
     rows[1 + each, :, each] = other.transpose(0, 1)
-    device = next(block.parameters()).device
+    device = device_of(block)
     written: Tensor = family.output(family.attention(block))(
         rows.flatten(2).to(device, instrument.model.dtype)
     )
@@ -50,7 +51,7 @@ def mlp_writes(
     """
     family, shape = instrument.family, instrument.shape
     block = family.layers(instrument.model)[layer]
-    device = next(block.parameters()).device
+    device = device_of(block)
     slot = family.mlp_out(block, shape)
     written: list[Tensor] = []
 

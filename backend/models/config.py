@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from backend.errors import ModelError, shown
+
+# What the classes of models that go on with a text have in their names.
+CONTINUING = ("CausalLM", "LMHead", "ConditionalGeneration")
 
 
 def path_shown(path: Path | None) -> str:
@@ -11,8 +15,11 @@ def path_shown(path: Path | None) -> str:
     return shown(str(path), limit=500)
 
 
-def refuse_remote_code(folder: Path) -> None:
-    """Raise ModelError for a folder without a readable config, or one whose model is code of its own."""
+def check_config(folder: Path) -> None:
+    """Refuse a folder whose config says that its model is none of ours, before anything of it is loaded.
+
+    Raises ModelError: no readable config, code of its own, weights quantized already, not one that goes on with a text.
+    """
     file = folder / "config.json"
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -22,10 +29,28 @@ def refuse_remote_code(folder: Path) -> None:
         ) from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path_shown(file)} cannot be read. Fetch the model again.") from error
-    if not isinstance(config, dict) or "model_type" not in config:
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise ModelError(f"{path_shown(file)} names no model_type, so the model is not known.")
     if "auto_map" in config:
         raise ModelError(
             f"{path_shown(folder)} brings its own code (auto_map in config.json), which is never run "
             "here. Use a model that transformers knows by itself."
+        )
+    if quantized := config.get("quantization_config"):
+        method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized
+        raise ModelError(
+            f"The weights in {path_shown(folder)} are quantized already (quantization_config in config.json: "
+            f"{shown(method)}). Use the original weights, and choose a quantization here."
+        )
+    _check_kind(folder, config)
+
+
+def _check_kind(folder: Path, config: dict[str, Any]) -> None:
+    classes = config.get("architectures") or []
+    named = ", ".join(map(str, classes)) if isinstance(classes, list) else str(classes)
+    if config.get("is_encoder_decoder") or (named and not any(kind in named for kind in CONTINUING)):
+        raise ModelError(
+            f"{path_shown(folder)} holds a model of type {shown(config['model_type'])} "
+            f"({named or 'encoder and decoder'}), which does not go on with a text, as an encoder or a vision model "
+            "does not. Use a decoder for text (architectures in config.json: ...ForCausalLM)."
         )

@@ -100,7 +100,11 @@ def _read_table(gguf: Path) -> GGUFReader:
 
 def _check_architecture(gguf: Path, architecture: str) -> None:
     # Those that transformers reads by its newer way need other steps than the ones here.
-    known = sorted(name for name in GGUF_SUPPORTED_ARCHITECTURES if not is_gguf_arch_supported(name))
+    supported = {*GGUF_SUPPORTED_ARCHITECTURES} - {
+        "general",
+        "tokenizer",
+    }  # in that list, but no architectures
+    known = sorted(name for name in supported if not is_gguf_arch_supported(name))
     if architecture not in known:
         raise ModelError(
             f"{gguf.name} is of the architecture {shown(architecture)}, which is not read from GGUF. "

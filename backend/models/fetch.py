@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from backend.errors import DownloadError, ModelError
 from backend.home import home
 from backend.models.catalogue import CatalogueModel, catalogue
-from backend.models.config import refuse_remote_code
+from backend.models.config import check_config
 from backend.models.disk import full_disk_told, need_room, sha256_of, sync
 from backend.models.hub import fetch_file, fetch_snapshot
 from backend.models.resolve import Resolved, converted_folder, kind_of, resolve
@@ -113,7 +113,7 @@ def _once(folder: Path, write: Callable[[Path], None], progress: Progress) -> No
 def _whole(folder: Path) -> bool:
     try:
         read_weights(folder)
-        refuse_remote_code(folder)
+        check_config(folder)
     except ModelError:
         return False
     return True

@@ -11,7 +11,7 @@ from huggingface_hub.hf_api import ModelInfo
 
 from backend.errors import DownloadError, ModelError, ResourceError, shown
 from backend.models.child import bytes_under, run_child
-from backend.models.config import refuse_remote_code
+from backend.models.config import check_config
 from backend.models.disk import need_room
 from backend.models.weights import weight_files
 from backend.progress import Progress
@@ -51,7 +51,7 @@ def fetch_snapshot(repo: str, progress: Progress) -> Path:
     need_room(hub_cache(), total, repo)
     _download(repo, ["config.json"], progress, total)
     if snapshot := _snapshot(repo):
-        refuse_remote_code(snapshot)
+        check_config(snapshot)
     _download(repo, wanted, progress, total)
     folder = find_snapshot(repo)
     if folder is None:

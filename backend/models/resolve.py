@@ -8,7 +8,7 @@ from typing import Literal
 from backend.errors import ModelError, ResourceError, shown
 from backend.home import home
 from backend.models.catalogue import catalogue
-from backend.models.config import refuse_remote_code
+from backend.models.config import check_config
 from backend.models.fingerprint import content_digest, fingerprint, folder_identity
 from backend.models.hub import find_snapshot
 from backend.models.memory import total_memory
@@ -58,7 +58,7 @@ def resolve(spec: ModelSpec) -> Resolved:
     folder = _folder(spec.name, kind)
     weights = read_weights(folder) if folder else _promised(spec.name, kind)
     if folder:
-        refuse_remote_code(folder)
+        check_config(folder)
     device = _device(spec.device)
     dtype, reason = _dtype(spec, weights, device)
     identity = _identity(spec.name, kind, folder)

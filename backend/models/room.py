@@ -32,7 +32,7 @@ class Room:
 
 def room_for(resolved: Resolved) -> Room:
     """What it would take to load the model now."""
-    free = available_memory(resolved.device)
+    free = _free(resolved.device)
     needed = resolved.weight_bytes + WORKING_BYTES if resolved.parameters else 0
     return Room(needed, free, () if needed <= free else _others(resolved, free))
 
@@ -51,6 +51,15 @@ def too_large(resolved: Resolved, room: Room) -> ResourceError:
         f"{shown(resolved.name)} as {resolved.dtype} needs {room.needed / GIGABYTE:.1f} GB of memory, and "
         f"{room.free / GIGABYTE:.1f} GB are free on {resolved.device}. Close other programs, or try {advice}."
     )
+
+
+def _free(device: str) -> int:
+    """Bytes that could be taken now; on several graphics cards all of them together, since layers are spread."""
+    if device != "cuda":
+        return available_memory(device)
+    from backend.models.placement import free_on_cards  # seconds to import
+
+    return sum(free_on_cards())
 
 
 def _others(resolved: Resolved, free: int) -> tuple[str, ...]:

@@ -125,6 +125,11 @@ def _answer_ids(
         longer = tuple(tokenizer(text + label, add_special_tokens=special)["input_ids"])
         if longer[:-1] != token_ids:
             raise QuestionError(_not_one_token(label, token_ids, longer, tokenizer))
+        if longer[-1] == tokenizer.unk_token_id:
+            raise QuestionError(
+                f"The tokenizer does not know the label {shown(label)}: it becomes "
+                f"{shown(tokenizer.convert_ids_to_tokens(longer[-1:])[0])}. Choose other labels, or another model."
+            )
         if longer[-1] in says:
             raise QuestionError(
                 f"The labels {shown(says[longer[-1]])} and {shown(label)} are the same token here. "

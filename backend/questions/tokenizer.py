@@ -12,6 +12,10 @@ class Tokenizer(Protocol):
         """Whether it can tell which characters a token covers."""
 
     @property
+    def unk_token_id(self) -> int | None:
+        """The token that stands for what is not in the vocabulary, if there is one."""
+
+    @property
     def chat_template(self) -> object:
         """Its chat template, or None."""
 

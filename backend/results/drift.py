@@ -3,7 +3,7 @@
 A pure function of two results of the analysis `readings` over the same prompts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,19 +115,21 @@ def _check(one: Result, other: Result) -> None:
             raise RequestError(
                 f"Drift compares two results of readings; this is one of {shown(result.request['analysis'])}."
             )
-    if one["net"].shape[1:] != other["net"].shape[1:]:
-        sizes = [
-            f"{layers} layers of {heads} heads"
-            for layers, heads in (one["net"].shape[1:], other["net"].shape[1:])
-        ]
-        raise RequestError(
-            f"The models have different shapes, {sizes[0]} and {sizes[1]}, so that no head of one stands for a head "
-            "of the other. Compare two of one shape."
-        )
+    check_shapes(one["net"].shape[1:], other["net"].shape[1:])
     if one.scalars["prompts"] != other.scalars["prompts"] or one.ticks["label"] != other.ticks["label"]:
         raise RequestError(
             f"The models have read different prompts ({one.scalars['count']} and {other.scalars['count']}). Compare "
             "them on the same questions, labels, template and shots."
+        )
+
+
+def check_shapes(one: Sequence[int], other: Sequence[int]) -> None:
+    """Raise RequestError where two models differ in `(layers, heads)`."""
+    if tuple(one) != tuple(other):
+        sizes = [f"{layers} layers of {heads} heads" for layers, heads in (one, other)]
+        raise RequestError(
+            f"The models have different shapes, {sizes[0]} and {sizes[1]}, so that no head of one stands for a head "
+            "of the other. Compare two of one shape."
         )
 
 

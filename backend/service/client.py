@@ -106,5 +106,6 @@ class Client(Protocol):
         """What `auto` means here for this model: dtype, device, the reason in words, and the memory for it.
 
         `needed_bytes` (0: not known yet), `free_bytes` and whether it `fits`; where it does not, `others` says in words
-        how else it could be held; `resident` whether it is in memory already.
+        how else it could be held; `resident` whether it is in memory already. `shape`: `layers`, `heads` and whether
+        attention and MLP are side by side (`parallel`); None where that is not known before it is loaded.
         """

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError
 from backend.models import catalogue, resolve, room_for
+from backend.models.shape import known_shape
 from backend.questions import banks, uploads
 from backend.questions.question import Question
 from backend.results.request import ModelSpec, Request
@@ -90,7 +91,7 @@ class InProcessClient:
 
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
         resolved = resolve(spec)
-        room, resident = room_for(resolved), self._worker.loaded()
+        room, resident, shape = room_for(resolved), self._worker.loaded(), known_shape(resolved)
         return {
             "dtype": resolved.dtype,
             "quantization": resolved.quantization,
@@ -98,6 +99,7 @@ class InProcessClient:
             "reason": resolved.reason,
             "parameters": resolved.parameters,
             "fingerprint": resolved.fingerprint,
+            "shape": shape and {"layers": shape.layers, "heads": shape.heads, "parallel": shape.parallel},
             "needed_bytes": room.needed,
             "free_bytes": room.free,
             "fits": room.fits,

@@ -53,6 +53,7 @@ class FakeClient:
             "fits": True,
             "others": [],
             "resident": False,
+            "shape": {"layers": LAYERS, "heads": HEADS, "parallel": False},
         }
         self.shown: dict[str, Result] = {}
         self.submitted: list[Request] = []

@@ -21,6 +21,8 @@ from backend.engine.sweep.rows import Block
 from backend.engine.sweep.source import Source
 from backend.engine.trace import Trace
 from backend.errors import ResourceError, shown
+from backend.models.memory import is_out_of_memory
+from backend.models.placement import device_of
 
 
 @dataclass
@@ -107,7 +109,7 @@ class ConePass:
 
     def _place(self, layer: int) -> None:
         """Put all rows where the layer's weights are."""
-        device = next(self._layers[layer].parameters()).device
+        device = device_of(self._layers[layer])
         for position, experiments in self._experiments.items():
             if position not in self._states:
                 size = (len(experiments), self._base.positions - position, self._instrument.shape.d_model)
@@ -140,7 +142,7 @@ class ConePass:
             try:
                 self._through(layer, batch, blocks)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._limit.halve(rows, sum(block.cells for block in blocks))
                 waiting.extend(reversed(batch))
@@ -207,8 +209,3 @@ def _take(waiting: list[_Piece], width: Callable[[_Piece], int], rows: int) -> l
             waiting.append(replace(piece, first=middle))
             break
     return taken
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # On the processor torch raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

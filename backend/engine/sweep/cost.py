@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.experiment import Experiment
 from backend.models.families import Shape
+from backend.models.placement import device_of
 
 ROW_FACTOR = 2.5
 """What a row takes while it goes through a layer, in multiples of what the layer's linear modules give: beside that
@@ -137,7 +138,10 @@ def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
     The median of several: a machine that others share is faster for moments than it is for minutes.
     """
     taken, given = max(_matrices(instrument))
-    like = {"dtype": instrument.model.dtype, "device": instrument.model.device}
+    like = {
+        "dtype": instrument.model.dtype,
+        "device": device_of(instrument.family.layers(instrument.model)[0]),
+    }
     weight = torch.randn(given, taken, **like)
     hidden = torch.randn(rows, taken, **like)
     seconds = []

@@ -16,6 +16,7 @@ from backend.engine.sweep.cells import Cell
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.source import Source
 from backend.engine.trace import last_logits_only
+from backend.models.placement import device_of
 
 
 @torch.no_grad()
@@ -24,7 +25,7 @@ def patched_run(
 ) -> tuple[Float[Tensor, " vocabulary"], Float[Tensor, " d_model"]]:
     """Final logits and final residual stream of the base run with an experiment's nodes patched; float32, CPU."""
     model = instrument.model
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     finals: list[Tensor] = []
 
     def note(whole: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The registry of architecture families. A new one is a new file here and one line in `FAMILIES`."""
 
+from typing import Any
+
 from transformers import PreTrainedModel
 
 from backend.errors import ModelError
@@ -35,7 +37,17 @@ FAMILIES: tuple[Family, ...] = (
     OPT(),
 )
 
-__all__ = ["FAMILIES", "Family", "FrozenNorm", "Norm", "Shape", "Slot", "family_of", "known_types"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "FrozenNorm",
+    "Norm",
+    "Shape",
+    "Slot",
+    "family_of",
+    "known_types",
+    "listed_family",
+]
 
 
 def known_types() -> tuple[str, ...]:
@@ -43,16 +55,23 @@ def known_types() -> tuple[str, ...]:
     return tuple(name for family in FAMILIES for name in family.model_types)
 
 
+def listed_family(config: Any) -> Family | None:
+    """The family of a config, if it is listed. Raises ModelError for what that does not serve."""
+    for family in FAMILIES:
+        if config.model_type in family.model_types:
+            family.check(config)
+            return family
+    return None
+
+
 def family_of(model: PreTrainedModel) -> Family:
     """The family of a model; one that is not listed is tried by structure (see `by_structure.py`).
 
     Raises ModelError for what a listed family does not serve, or naming what was not found and the listed types.
     """
-    model_type = model.config.model_type
-    for family in FAMILIES:
-        if model_type in family.model_types:
-            family.check(model.config)
-            return family
+    family = listed_family(model.config)
+    if family is not None:
+        return family
     try:
         return ByStructure(model)
     except ModelError as error:

@@ -16,6 +16,7 @@ from backend.errors import ModelError, shown
 from backend.models.families.family import Family, Shape
 from backend.models.families.norm import Norm
 from backend.models.families.slot import Slot
+from backend.models.placement import device_of
 
 SIZES = ("num_hidden_layers", "num_attention_heads", "hidden_size", "vocab_size", "max_position_embeddings")
 PARTS_OF_A_LAYER = {
@@ -145,7 +146,7 @@ def _gives_heads_first(model: PreTrainedModel, norm: nn.Module) -> bool:
     hook = norm.register_forward_hook(lambda *call: shapes.append(call[-1].shape))
     try:
         with torch.no_grad():
-            device = model.get_input_embeddings().weight.device
+            device = device_of(model.get_input_embeddings())
             model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device), use_cache=False)
     finally:
         hook.remove()

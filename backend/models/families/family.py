@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from backend.errors import ModelError
 from backend.models.families.norm import FrozenNorm, Norm
 from backend.models.families.slot import Slot, whole
+from backend.models.placement import weights_there
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Family:
         query_at, key_at, value_at: the modules in attention that give queries and keys before the rotary embedding,
             and values.
         output_at: the output projection in attention; its input is `z`.
+        experts_at, shared_expert_at: where in an MLP that is a mixture are its routed experts, one module called with
+            (rows, the experts chosen for each, their weights), and an expert that every row goes through.
         attention_interface: whether attention calls the function that transformers looks up by name; otherwise it
             calls torch's `scaled_dot_product_attention`.
         layer_by_layer: whether a layer can be called alone, on rows of many runs at once.
@@ -66,6 +69,8 @@ class Family:
     key_at: str = "k_proj"
     value_at: str = "v_proj"
     output_at: str = "o_proj"
+    experts_at: str | None = None
+    shared_expert_at: str | None = None
     attention_interface: bool = True
     layer_by_layer: bool = True
     listed: bool = True
@@ -75,7 +80,10 @@ class Family:
 
     def shape(self, model: PreTrainedModel) -> Shape:
         """The model's sizes."""
-        config = model.config
+        return self.shape_by(model.config)
+
+    def shape_by(self, config: Any) -> Shape:
+        """The sizes of the model of a config."""
         return Shape(
             model_type=config.model_type,
             layers=config.num_hidden_layers,
@@ -113,6 +121,15 @@ class Family:
     def mlp(self, layer: nn.Module) -> nn.Module:
         """The MLP, a mixture of experts being one; or its last module."""
         return layer.get_submodule(self.mlp_at)
+
+    def experts(self, layer: nn.Module) -> nn.Module | None:
+        """The routed experts of the MLP, where it is a mixture of which they are known."""
+        found: nn.Module | None = getattr(self.mlp(layer), self.experts_at or "", None)
+        return found
+
+    def has_shared_expert(self, layer: nn.Module) -> bool:
+        """Whether a mixture also has an expert that every row goes through."""
+        return hasattr(self.mlp(layer), self.shared_expert_at or "")
 
     def mid(self, layer: nn.Module) -> nn.Module:
         """The module whose input is the residual stream between attention and MLP, where there is one."""
@@ -167,7 +184,12 @@ class Family:
 
     def frozen_norm(self, model: PreTrainedModel, residual: Tensor) -> FrozenNorm:
         """The final norm as a linear map, its scale taken at `residual`, `[d_model]` float32."""
-        return self.norm(self.final_norm(model)).frozen(residual)
+        return self.frozen(self.final_norm(model), residual)
+
+    def frozen(self, module: nn.Module, at: Tensor) -> FrozenNorm:
+        """One of the model's norms as a linear map, its scale taken at `at`, `[d_model]` float32."""
+        with weights_there(module):
+            return self.norm(module).frozen(at)
 
     def unembedding(self, model: PreTrainedModel) -> nn.Module:
         """The module with the unembedding matrix, `weight [vocabulary, d_model]`."""

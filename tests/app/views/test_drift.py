@@ -1,5 +1,7 @@
 """The Drift page: what it asks of which model, and what it says of what comes back."""
 
+from typing import Any
+
 from backend.results.request import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
@@ -50,3 +52,20 @@ def test_the_same_model_twice_is_told() -> None:
     assert any("the same model, held the same way" in text for text in notices(at, "quiet"))
     (lead,) = notices(at, "lead")
     assert lead.startswith("Small drift: every one of 5 answers is the same")
+
+
+def test_models_of_different_shape_are_refused_before_either_is_run() -> None:
+    class TwoShapes(FakeClient):
+        def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+            layers = 28 if spec.name == DEFAULT_MODEL else 24
+            return {**super().resolve(spec), "shape": {"layers": layers, "heads": 12, "parallel": False}}
+
+    client = TwoShapes(slow=True)
+    at = opened("drift", client, against="qwen2.5-coder-0.5b")
+    (told,) = notices(at, "error")
+    assert told.startswith(
+        "The models have different shapes, 24 layers of 12 heads and 28 layers of 12 heads"
+    )
+    assert not client.submitted
+    at.selectbox(key="against").select("").run()
+    assert client.submitted

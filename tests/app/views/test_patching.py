@@ -180,3 +180,13 @@ def heatmaps(at: AppTest) -> list[dict[str, Any]]:
 
 def captions(at: AppTest) -> str:
     return " ".join(caption.value for caption in at.caption)
+
+
+def test_what_a_model_with_both_side_by_side_does_not_have_is_not_offered() -> None:
+    client = FakeClient()
+    between = patching_names.COMPONENTS[patching_names.BETWEEN]
+    assert between in opened("patching", client).selectbox(key="component").options
+    client.room["shape"]["parallel"] = True
+    assert between not in opened("patching", client).selectbox(key="component").options
+    client.room["shape"] = None
+    assert between in opened("patching", client).selectbox(key="component").options

@@ -3,6 +3,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from backend.errors import QuestionError
@@ -112,6 +113,15 @@ def test_a_label_that_joins_the_prompts_end_is_refused() -> None:
     joining.add_tokens(["(("])
     with pytest.raises(QuestionError, match=r"label '\(' is not one token .* joined with the end"):
         render(RAVEN, PromptSpec("plain", ("A", "(", "B", "C")), joining)
+
+
+def test_a_label_that_the_tokenizer_does_not_know_is_refused() -> None:
+    """Its logit would be that of every unknown word."""
+    inner = Tokenizer(models.WordLevel(vocab={"[UNK]": 0, "A": 1, "C": 2, "D": 3}, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="[UNK]")
+    with pytest.raises(QuestionError, match=r"does not know the label 'B': it becomes '\[UNK\]'\. Choose"):
+        render(RAVEN, PromptSpec("plain", tuple("ABCD")), tokenizer)
 
 
 def test_labels_with_one_and_the_same_token_are_refused() -> None:

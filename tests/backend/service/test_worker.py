@@ -305,7 +305,8 @@ def test_what_goes_wrong_in_a_job_is_told_in_words(client: InProcessClient) -> N
 def test_a_model_that_fails_its_self_check_is_not_used(tmp_path: Path) -> None:
     def broken(spec: ModelSpec, progress: Progress) -> LoadedModel:
         model = tiny.tiny_model("qwen2")
-        model.model.norm.weight[0] = float("nan")
+        for parameter in model.parameters():
+            parameter.zero_()
         return tiny.loaded(model, tiny.tokenizer(), "broken")
 
     client = InProcessClient(Worker(Store(tmp_path), broken))

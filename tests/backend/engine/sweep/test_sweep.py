@@ -278,7 +278,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
     def short_of_memory(*args, **kwargs):
         sizes.append(len(args[3]))
         if len(args[3]) > room:
-            raise torch.OutOfMemoryError("no room")
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return call_layer(*args, **kwargs)
 
     monkeypatch.setattr(cone, "call_layer", short_of_memory)

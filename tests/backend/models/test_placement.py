@@ -1,0 +1,152 @@
+"""A model whose layers are on several devices or fetched when they run gives the same numbers."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from backend.analyses.attribution import attribute
+from backend.analyses.by_expert import by_expert
+from backend.analyses.prediction import logit_lens
+from backend.analyses.self_check import refuse_failed, self_check
+from backend.engine.gradients import forward
+from backend.engine.instrument import Instrument
+from backend.engine.paths import through_heads
+from backend.engine.rotation import Rotations
+from backend.engine.sweep import all_cells, components_of, machine_speed, sweep
+from backend.engine.writes import head_changes, mlp_writes
+from backend.errors import ResourceError
+from backend.models import placement, room
+from backend.models.families import family_of
+from backend.models.placement import device_map, device_of
+from backend.models.quiet import quiet
+from backend.models.resolve import resolve
+from backend.results.request import ModelSpec
+from tests import hand_wired, tiny
+
+IDS, OTHER, TOKENS = (1, 2, 3, 4, 5, 6), (1, 2, 9, 4, 5, 6), (5, 6, 7)
+# Norms after the sublayers, fused and transposed projections, experts, side by side; one tried by structure.
+FAMILIES = ("llama", "gpt2", "gemma2", "qwen2_moe", "falcon new", "phi", "olmo2", "smollm3")
+
+Both = tuple[Instrument, Instrument]
+
+
+def offloaded_map(model: PreTrainedModel) -> dict[str, str]:
+    """All but the first layer and a tied embedding is on the disk: without data until it runs."""
+    inner, _, layers = family_of(model).layers_at.rpartition(".")
+    places = {f"{inner}.{layers}.{layer}": "disk" for layer in range(model.config.num_hidden_layers)}
+    others = (name for name, _ in model.get_submodule(inner).named_children() if name != layers)
+    places |= {"lm_head": "disk", **{f"{inner}.{name}": "disk" for name in others}}
+    for place in places:
+        weights = list(model.get_submodule(place).parameters())
+        tied = (
+            model.config.tie_word_embeddings
+            and weights[:1]
+            and weights[0] is model.get_input_embeddings().weight
+        )
+        if not weights or tied or place.endswith(".0"):
+            places[place] = "cpu"
+    return places
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """The same model held in memory, and offloaded."""
+    folder = tmp_path_factory.mktemp("offloaded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tiny.FAMILY_CONFIGS, "smollm3", {"pad_token_id": 0})
+        resident = tiny.tiny_model(request.param)
+    resident.save_pretrained(folder)
+    with quiet():
+        offloaded = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, device_map=offloaded_map(resident), offload_folder=folder / "offload"
+        )
+    offloaded.eval().requires_grad_(False)
+    assert sum(parameter.is_meta for parameter in offloaded.parameters()) > 10
+    one, other = (
+        Instrument(tiny.loaded(each, tiny.tokenizer(), request.param)) for each in (resident, offloaded)
+    )
+    return one, other
+
+
+def test_it_passes_the_self_check(both: Both) -> None:
+    checks = self_check(both[1])
+    refuse_failed("offloaded", checks)
+    assert all(value < 2e-5 for value, _ in checks.values())
+
+
+def test_every_reading_equals_that_of_the_model_in_memory(both: Both) -> None:
+    def readings(instrument: Instrument) -> dict[str, torch.Tensor]:
+        base, other = (instrument.trace(ids) for ids in (IDS, OTHER))
+        found = attribute(instrument, base, TOKENS)
+        prompt = instrument.prompt(hand_wired.question(0), hand_wired.SPEC)
+        graph = forward(instrument, IDS)
+        gradients = graph.gradients(graph.logits[5])
+        readings = {
+            "heads": found.heads,
+            "bias": found.bias,
+            "lens": logit_lens(instrument, base, prompt),
+            "gradients": gradients.z,
+            "head changes": head_changes(instrument, 2, base.z[2], other.z[2]),
+        }
+        if (experts := by_expert(instrument, base, found.directions, found.mlps)) is not None:
+            readings["experts"] = experts.routed[2]
+        if instrument.family.layer_by_layer:
+            changes = (other.resid_pre[2] - base.resid_pre[2])[None]
+            readings["paths"] = through_heads(instrument, base, 2, changes)
+            readings["rotation"] = Rotations(instrument, 2).of_queries(base, [3])
+            readings["mlp"] = mlp_writes(instrument, base, 2, base.before_mlp(2))
+        return readings
+
+    resident, offloaded = (readings(instrument) for instrument in both)
+    for name, expected in resident.items():
+        torch.testing.assert_close(offloaded[name], expected, msg=name, rtol=1e-5, atol=1e-5)
+    assert machine_speed(both[1]) > 0
+
+
+@pytest.mark.parametrize("engine", ["cone", "full"])
+def test_patching_equals_that_of_the_model_in_memory(
+    both: tuple[Instrument, Instrument], engine: str
+) -> None:
+    shape = both[0].shape
+    for component in components_of(shape):
+        cells = all_cells(component, shape, [2, 5])[:: 1 if engine == "cone" else 7]
+        one, other = (
+            sweep(instrument, IDS, OTHER, component, cells, TOKENS, vocabulary=True, engine=engine)
+            for instrument in both
+        )
+        torch.testing.assert_close(other.logits, one.logits, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(other.logsumexp, one.logsumexp, rtol=1e-5, atol=1e-5)
+
+
+def test_nothing_stays_in_memory_after_it_was_read(both: Both) -> None:
+    offloaded = both[1]
+    before = sum(parameter.is_meta for parameter in offloaded.model.parameters())
+    attribute(offloaded, offloaded.trace(IDS), TOKENS)
+    assert sum(parameter.is_meta for parameter in offloaded.model.parameters()) == before
+    assert device_of(offloaded.family.layers(offloaded.model)[2]) == torch.device("cpu")
+
+
+def test_layers_are_spread_over_cards_only_where_the_first_is_too_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placement, "free_on_cards", lambda: [10, 8])
+    assert device_map("cpu", 100, 1) == {"device_map": {"": "cpu"}}
+    assert device_map("cuda", 10, 1) == {"device_map": {"": "cuda"}}
+    assert device_map("cuda", 15, 1) == {"device_map": "auto", "max_memory": {0: 9, 1: 7}}
+    monkeypatch.setattr(placement, "free_on_cards", lambda: [10])
+    assert device_map("cuda", 15, 1) == {"device_map": {"": "cuda"}}
+
+
+def test_cards_count_together(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = resolve(ModelSpec(str(converted), "float32", "none", "cpu"))
+    large = dataclasses.replace(small, device="cuda", weight_bytes=15_000_000_000)
+    monkeypatch.setattr(placement, "free_on_cards", lambda: [10_000_000_000, 8_000_000_000])
+    assert room.room_for(large).free == 18_000_000_000
+    room.check_memory(large)
+    monkeypatch.setattr(placement, "free_on_cards", lambda: [10_000_000_000])
+    monkeypatch.setattr(room, "_others", lambda resolved, free: ())
+    with pytest.raises(ResourceError, match=r"10\.0 GB are free on cuda"):
+        room.check_memory(large)
