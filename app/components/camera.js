@@ -10,6 +10,7 @@ export default function ({ data, setStateValue }) {
     const chart = document.querySelector(`.st-key-${data.chart} .js-plotly-plot`);
     if (!chart?.on || chart === watched) return;
     watched = chart;
+    chart.dataset.watched = "camera";
     chart.on("plotly_relayout", tell);
   };
   const timer = setInterval(look, 200);
