@@ -83,7 +83,7 @@ def scene(
 ) -> go.Figure:
     """The points of `points_frame`, coloured by one of its columns, with the mean of each colour where asked for.
 
-    `camera` is plotly's, for another view than the first.
+    `camera` is plotly's, for another view than the first. A point's customdata is its question.
     """
     figure = go.Figure()
     groups = _groups(frame, colour)
@@ -102,6 +102,7 @@ def scene(
                 legendgroup=kind,
                 legendgrouptitle={"text": "Queries" if kind == "query" else "Keys"},
                 text=rows["text"],
+                customdata=rows["question"],
                 marker={
                     "symbol": mark,
                     "size": 5 if kind == "query" else 4,

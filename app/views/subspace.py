@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from app.components.camera import camera_of, watch_camera
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
 from app.components.provenance import show_provenance
-from app.components.question_table import question_table
+from app.components.question_table import open_listed, question_table
 from app.components.scene_choice import choose_scene
+from app.components.scene_viewer import camera_of, watch_scene
 from app.figures.compression import compression_curve, kept_at
 from app.figures.subspace import points_frame, scene, stand_alone, variance_bars
 from app.selection import Selection
@@ -54,7 +54,7 @@ def show_separation(result: Result, head: HeadRef) -> None:
 
 
 def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
-    chosen = selection.chosen
+    chosen, questions = selection.chosen, result.scalars["questions"]
     components = choose_scene(selection, len(result["basis"]))
     figure = scene(
         points_frame(result, components),
@@ -72,9 +72,10 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
             config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
             alt="The queries and keys as points in three dimensions; the table holds their questions",
         )
-        watch_camera("scene")
+        watch_scene("scene", lambda row: open_listed(questions, selection.bank.name, row))
         st.caption(
-            f"{MEANING[chosen.colour]} Drag to turn it. Queries are of the final token, keys of the labels, each "
+            f"{MEANING[chosen.colour]} Drag to turn it, click a point to open its question. "
+            "Queries are of the final token, keys of the labels, each "
             "about their mean; keys are drawn to the queries' scale."
         )
         st.download_button(
@@ -87,8 +88,8 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
             help="One file that turns in any browser, without a network. The camera in the picture's corner saves PNG.",
         )
     with right:
-        st.markdown(f"**Its {len(result.scalars['questions'])} questions**")
-        question_table(result.scalars["questions"], selection.bank.name, "questions")
+        st.markdown(f"**Its {len(questions)} questions**")
+        question_table(questions, selection.bank.name, "questions")
 
 
 def show_compression(client: Client, selection: Selection, head: HeadRef) -> None:

@@ -26,6 +26,18 @@ EYE = """() => {
     return [x, y, z].map((part) => Math.round(part * 1e4) / 1e4);
 }"""
 FRAME = "() => new Promise((done) => requestAnimationFrame(done))"
+# Where on the page the first point of the first set is drawn: data, scaled, through the three matrices of the view.
+POINT = f"""() => {{
+    const scene = {SCENE};
+    const {{ model, view, projection }} = scene.glplot.cameraParams;
+    const {{ x, y, z }} = scene.graphDiv._fullData[0];
+    const through = (m, p) =>
+        [0, 1, 2, 3].map((i) => m[i] * p[0] + m[i + 4] * p[1] + m[i + 8] * p[2] + m[i + 12] * p[3]);
+    const data = [x, y, z].map((values, axis) => values[0] * scene.dataScale[axis]);
+    const [right, up, , depth] = [model, view, projection].reduce((p, m) => through(m, p), [...data, 1]);
+    const box = scene.glplot.canvas.getBoundingClientRect();
+    return [box.left + (1 + right / depth) / 2 * box.width, box.top + (1 - up / depth) / 2 * box.height];
+}}"""
 WATCHED = "() => document.querySelector('.js-plotly-plot')?.dataset.watched"
 ROW = 36
 
@@ -37,14 +49,9 @@ def eye(page: Page) -> list[float]:
 
 
 def turn(page: Page) -> list[float]:
-    """Drag the first chart, however slowly it is drawn; where its camera stands then."""
-    page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
-    page.wait_for_function(DRAWN)
+    """Drag the first chart by a point of it, however slowly it is drawn; where its camera stands then."""
+    x, y = to_a_point(page)
     before = eye(page)
-    box = page.locator(".js-plotly-plot canvas").first.bounding_box()
-    assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
     page.mouse.down()
     for step in range(1, 7):
         # The camera follows when a frame is drawn: several moves between two frames would be one.
@@ -53,6 +60,16 @@ def turn(page: Page) -> list[float]:
     page.mouse.up()
     page.wait_for_function(f"before => String(({EYE})()) !== String(before)", arg=before)
     return eye(page)
+
+
+def to_a_point(page: Page) -> tuple[float, float]:
+    """Move the pointer to a point of the first chart, and wait until it is told which; where that is."""
+    page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
+    page.wait_for_function(DRAWN)
+    x, y = page.evaluate(POINT)
+    page.mouse.move(x, y)
+    expect(page.locator(".hovertext")).to_be_visible()
+    return x, y
 
 
 def opened(app: str, context: BrowserContext) -> Page:
@@ -84,6 +101,23 @@ def test_the_camera_turns_and_stays(app: str, context: BrowserContext) -> None:
     settle(page)
     assert params(page)["colour"] == "subject"
     assert eye(page) == turned
+
+
+def test_a_click_opens_its_question_and_a_drag_does_not(app: str, context: BrowserContext) -> None:
+    page = opened(app, context)
+    turn(page)
+    page.evaluate(FRAME)
+    page.evaluate(FRAME)
+    settle(page)
+    expect(page.get_by_role("heading", name="What does this head compare?")).to_be_visible()
+    to_a_point(page)
+    stem = page.locator(".hovertext tspan").first.text_content() or ""
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.get_by_role("heading", name="Which letter, and who writes it?")).to_be_visible()
+    settle(page)
+    assert len(stem) > 10
+    assert stem in (page.locator(".tokens .text").text_content() or "")
 
 
 def test_a_row_opens_its_question(app: str, context: BrowserContext) -> None:

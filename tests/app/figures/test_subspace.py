@@ -56,6 +56,8 @@ def test_queries_and_keys_have_marks_of_their_own(result: Result) -> None:
     assert [trace.name for trace in figure.data] == ["A", "B", "A", "B", "C", "D"]
     colours = {(trace.name, trace.marker.color) for trace in figure.data}
     assert len(colours) == 4
+    assert list(figure.data[0].customdata) == [0, 1, 2, 3]
+    assert list(figure.data[4].customdata) == [0, 1, 2, 3, 4]
     assert figure.layout.scene.zaxis.title.text == "component 4"
 
 
