@@ -19,6 +19,7 @@ from app.patching_names import (
     POSITIONS,
     SHOWN,
 )
+from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
 from backend.errors import LetterheadsError, RequestError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
@@ -26,7 +27,6 @@ from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATION
 
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
-COLOURINGS = ("label", "letter", "place", "verdict", "subject")
 MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 MAX_DRAWS = 5
@@ -83,6 +83,11 @@ class Chosen:
     y: int = 2
     z: int = 3
     means: bool = False
+    products: bool = False
+    at: str = "label"
+    keep: str = "all"
+    rotated: bool = False
+    stacked: bool = True
     measure: str = "loss"
     mutation: str = ""
 
@@ -237,6 +242,11 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "y": _whole(1, 9999),
     "z": _whole(1, 9999),
     "means": _truth,
+    "products": _truth,
+    "at": _one_of(KEY_PLACES),
+    "keep": _one_of(KEPT),
+    "rotated": _truth,
+    "stacked": _truth,
     "measure": _one_of(MEASURES),
     "mutation": _free,
 }

@@ -1,4 +1,4 @@
-"""The questions behind a picture: opening one of them, and a table of them, the keyboard's way to each."""
+"""The questions behind a picture as a table: the keyboard's way to each of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,19 +9,14 @@ import streamlit as st
 from app.navigation import open_question
 
 
-def open_listed(questions: Sequence[Mapping[str, Any]], bank: str, row: int) -> None:
-    """Go to one of a result's `questions`, from a callback; `item` is its index in the bank."""
-    item = questions[row]["item"] if 0 <= row < len(questions) else None
-    if item is not None:
-        open_question(bank, item + 1)
-
-
 def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) -> None:
-    """A row for each question of a result's `questions`. Selecting one opens it."""
+    """A row for each question of a result's `questions`. Selecting one opens it; `item` is its index in the bank."""
 
     def picked() -> None:
         for row in st.session_state[key]["selection"]["rows"]:
-            open_listed(questions, bank, row)
+            item = questions[row]["item"]
+            if item is not None:
+                open_question(bank, item + 1)
 
     table = pd.DataFrame(
         {

@@ -1,5 +1,8 @@
 """What one head compares: its queries and keys over many questions, in three dimensions."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 import streamlit as st
 
 from app.components.frame import open_page, show_question
@@ -8,12 +11,15 @@ from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
 from app.components.provenance import show_provenance
-from app.components.question_table import open_listed, question_table
-from app.components.scene_choice import choose_scene
+from app.components.question_table import question_table
+from app.components.scene_choice import choose_scene, choose_vectors
 from app.components.scene_viewer import camera_of, watch_scene
 from app.figures.compression import compression_curve, kept_at
-from app.figures.subspace import points_frame, scene, stand_alone, variance_bars
+from app.figures.subspace import scene, stand_alone, variance_bars
+from app.figures.subspace_points import directions, points_frame, products_right
+from app.navigation import open_question
 from app.selection import Selection
+from app.subspace_names import KEY_PLACES
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
@@ -62,6 +68,7 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
         components,
         means=chosen.means,
         title=f"{head}'s queries and keys",
+        directions=directions(result, components) if chosen.products else None,
         camera=camera_of("scene"),
     )
     left, right = st.columns([3, 2], gap="large")
@@ -72,12 +79,10 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
             config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
             alt="The queries and keys as points in three dimensions; the table holds their questions",
         )
-        watch_scene("scene", lambda row: open_listed(questions, selection.bank.name, row))
-        st.caption(
-            f"{MEANING[chosen.colour]} Drag to turn it, click a point to open its question. "
-            "Queries are of the final token, keys of the labels, each "
-            "about their mean; keys are drawn to the queries' scale."
-        )
+        watch_scene("scene", lambda item: open_question(selection.bank.name, item + 1))
+        st.caption(" ".join(scene_words(selection)))
+        if chosen.products:
+            show_products(result, components, selection)
         st.download_button(
             "Save as HTML",
             lambda: stand_alone(figure),
@@ -92,13 +97,47 @@ def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
         question_table(questions, selection.bank.name, "questions")
 
 
-def show_compression(client: Client, selection: Selection, head: HeadRef) -> None:
+def scene_words(selection: Selection) -> Iterator[str]:
+    """The picture's caption, sentence by sentence."""
+    chosen = selection.chosen
+    yield MEANING[chosen.colour]
+    yield "Drag to turn it, click a point to open its question."
+    yield (
+        f"Queries are the final token's, keys are read at {KEY_PLACES[chosen.at]}, "
+        f"{'after' if chosen.rotated else 'before'} the rotary embedding; each about their mean, and keys drawn to "
+        "the queries' scale."
+    )
+    if not chosen.stacked:
+        yield "Queries and keys stand in dimensions of their own, so that a query near a key means nothing."
+
+
+def show_products(result: Result, components: Sequence[int], selection: Selection) -> None:
+    """What the lines are, and how far what is pictured decides."""
+    pictured, whole = products_right(result, components)
+    sentence(
+        "The further a query lies along a label's line, the larger its product with that label's mean key, about "
+        "the means; longer lines count for more. By the pictured dimensions alone that product is largest for the "
+        "right label's key on ",
+        f"{pictured:.0%}",
+        f" of questions; by the whole vectors, means included, on {whole:.0%}. "
+        + (
+            "Scaled, the product is what attention compares."
+            if selection.chosen.rotated
+            else "Before the rotary embedding it is not yet what attention compares: queries and keys are still to be "
+            "turned by their positions."
+        ),
+        key="products",
+    )
+
+
+def show_compression(client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]) -> None:
     st.subheader("Are so few dimensions enough?")
     st.markdown(
         "Queries and keys are replaced by their mean and what a few components hold, fitted on one half of the "
         "questions, and the model is run with them on the other half. It takes minutes."
     )
-    request = selection.ask_bank("compression", head=[head.layer, head.head])
+    kept = {name: value for name, value in vectors.items() if name in ("at", "keep")}
+    request = selection.ask_bank("compression", head=[head.layer, head.head], **kept)
     result = result_of(client, request, "compression", start="Compress and run")
     if result is None:
         return
@@ -132,10 +171,12 @@ show_question(selection)
 head = head_over_bank(client, selection)
 if head is not None:
     st.header(str(head))
-    head_link(head)
-    # Stacked: one basis for queries and keys, so that both stand in the same dimensions.
-    request = selection.ask_bank("subspace", head=[head.layer, head.head], stacked=True)
-    result = result_of(client, request, "subspace")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        vectors = choose_vectors(selection)
+        head_link(head)
+    result = result_of(
+        client, selection.ask_bank("subspace", head=[head.layer, head.head], **vectors), "subspace"
+    )
     if result:
         show_separation(result, head)
         show_scene(result, head, selection)
@@ -145,4 +186,4 @@ if head is not None:
             alt="Bars of the share of variance along each component",
         )
         show_provenance(result)
-        show_compression(client, selection, head)
+        show_compression(client, selection, head, vectors)

@@ -432,6 +432,7 @@ def _subspace(request: Request, generator: np.random.Generator) -> tuple[Any, An
         "q_variance": ([0.6, 0.25, 0.1, 0.03, 0.01, 0.01], ("component",)),
         "k_variance": ([0.5, 0.3, 0.15, 0.03, 0.01, 0.01], ("component",)),
         "basis": (np.eye(size), ("component", "d_head")),
+        "k_basis": (np.eye(size), ("component", "d_head")),
         "points_q": ((q - q.mean(0))[:, :3], ("question", "axis")),
         "points_k": ((k - k.mean((0, 1)))[..., :3], ("question", "label", "axis")),
         "right": (right, ("question",)),

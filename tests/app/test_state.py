@@ -21,6 +21,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
         Chosen(head=HeadRef(16, 7)),
         Chosen(norm="frozen", mode="sender", node="mlp", mlp=12),
+        Chosen(products=True, at="newline", keep="right", rotated=True, stacked=False),
         Chosen(colour="subject", x=4, y=1, z=64, means=True, measure="accuracy", mutation="numbers"),
         Chosen(corruption="question", draws=3, component="resid_pre", where="all", place=4),
     ],

@@ -5,8 +5,8 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from app.figures.subspace import COLOUR_NAMES
-from app.state import COLOURINGS
+from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
+from backend.analyses import head_inputs
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 
@@ -21,7 +21,6 @@ def layout(at: AppTest) -> dict[str, Any]:
 
 
 def test_every_colouring_has_its_words() -> None:
-    assert tuple(COLOUR_NAMES) == COLOURINGS
     for colour in COLOURINGS:
         captions = " ".join(caption.value for caption in opened("subspace", colour=colour).caption)
         assert "are coloured by" in captions
@@ -33,6 +32,44 @@ def test_the_strongest_head_is_asked_about_over_the_bank() -> None:
     (request,) = client.submitted
     assert request.params == {"head": [3, 2], "stacked": True}
     assert request.to_json()["questions"]["bank"] == "other"
+
+
+def test_the_names_are_the_backends() -> None:
+    assert (tuple(KEY_PLACES), tuple(KEPT)) == (head_inputs.PLACES, head_inputs.KEPT)
+
+
+def test_which_vectors_are_collected_is_asked_for() -> None:
+    client = FakeClient(slow=("subspace",))
+    at = opened("subspace", client, at="newline", keep="right", rotated="True", stacked="False")
+    (request,) = client.submitted
+    assert request.params == {
+        "head": [3, 2],
+        "at": "newline",
+        "keep": "right",
+        "rotated": True,
+        "stacked": False,
+    }
+    at.selectbox(key="at").select("bracket").run()
+    assert at.query_params["at"] == "bracket"
+    assert client.submitted[1].params["at"] == "bracket"
+
+
+def test_compression_is_of_the_same_questions_and_places() -> None:
+    client = FakeClient(slow=("compression",))
+    at = opened("subspace", client, at="newline", keep="right", rotated="True")
+    next(button for button in at.button if button.label == "Compress and run").click().run()
+    assert client.submitted[0].params == {"head": [3, 2], "at": "newline", "keep": "right"}
+
+
+def test_products_are_drawn_and_told() -> None:
+    def told(**params: str) -> str:
+        return " ".join(notices(opened("subspace", products="True", **params), "plain"))
+
+    assert "largest for the right label's key on 100% of questions" in told()
+    assert "not yet what attention compares" in told()
+    assert "Scaled, the product is what attention compares." in told(rotated="True")
+    assert layout(opened("subspace", products="True"))["scene"]["aspectmode"] == "data"
+    assert layout(opened("subspace"))["scene"]["aspectmode"] == "cube"
 
 
 def test_the_lead_holds_the_control_too() -> None:
