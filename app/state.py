@@ -19,7 +19,7 @@ from app.patching_names import (
     POSITIONS,
     SHOWN,
 )
-from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
+from app.subspace_names import ALSO, COLOURINGS, KEPT, KEY_PLACES, MAX_ALSO
 from backend.errors import LetterheadsError, RequestError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
@@ -88,6 +88,7 @@ class Chosen:
     keep: str = "all"
     rotated: bool = False
     stacked: bool = True
+    also: tuple[str, ...] = ()
     measure: str = "loss"
     mutation: str = ""
 
@@ -142,13 +143,13 @@ def _take(name: str) -> None:
     picked = st.session_state[name]
     # A second click on the chosen segment of a segmented control unchooses it; keep the choice.
     if picked is not None:
-        change(**{name: picked})
+        change(**{name: tuple(picked) if isinstance(picked, list) else picked})
 
 
 def _text(value: object) -> str:
     if isinstance(value, Question):
         return json.dumps(value.to_json(), ensure_ascii=False, separators=(",", ":"))
-    return str(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _free(name: str, text: str) -> str:
@@ -183,6 +184,15 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
 
 def _truth(name: str, text: str) -> bool:
     return _one_of(("True", "False"))(name, text) == "True"
+
+
+def _mutations(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for one in names:
+        _one_of(ALSO)(name, one)
+    if len(names) > MAX_ALSO or len(set(names)) < len(names):
+        raise RequestError(f"{name} must be at most {MAX_ALSO} different mutations, not {shown(text)}.")
+    return names
 
 
 def _question(name: str, text: str) -> Question:
@@ -247,6 +257,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "keep": _one_of(KEPT),
     "rotated": _truth,
     "stacked": _truth,
+    "also": _mutations,
     "measure": _one_of(MEASURES),
     "mutation": _free,
 }

@@ -9,7 +9,7 @@ from app.components.notice import warning_box
 from app.figures.subspace_points import AXES
 from app.selection import Selection
 from app.state import bound
-from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
+from app.subspace_names import ALSO, COLOURINGS, KEPT, KEY_PLACES, MAX_ALSO
 
 FIRST = (1, 2, 3)
 
@@ -51,6 +51,21 @@ def choose_vectors(selection: Selection) -> dict[str, Any]:
         if getattr(chosen, name) != usual
     }
     return {"stacked": chosen.stacked, **others}
+
+
+def choose_also(selection: Selection) -> None:
+    """Draw the control for the mutations whose points are drawn too."""
+    st.multiselect(
+        "Also the same head under",
+        ALSO,
+        format_func=ALSO.__getitem__,
+        max_selections=MAX_ALSO,
+        placeholder="other labels, other separators, …",
+        width=420,
+        help="The same questions asked with other labels or another form, put into the dimensions of the prompts as "
+        "they are. Drawn letters are the same ones for all questions. Each takes about as long as the picture took.",
+        **bound("also", list(selection.chosen.also)),
+    )
 
 
 def choose_scene(selection: Selection, count: int) -> tuple[int, ...]:

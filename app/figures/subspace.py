@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from app.figures.style import COLOURS, finish, plain
 from app.figures.subspace_points import AXES
 
-MARKS = {"query": "circle", "key": "diamond"}
+# Of queries and of keys: of the base, then of each of the others.
+MARKS = (("circle", "diamond"), ("circle-open", "diamond-open"), ("square", "cross"), ("square-open", "x"))
+KINDS = {"query": "queries", "key": "keys"}
 REST = "other"
 CAMERA = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.1}}
-GRID = "rgba(140, 140, 140, 0.4)"
-LINE = "#8C8C8C"
+FAR = {"eye": {"x": 1.9, "y": 1.9, "z": 1.1}, "center": CAMERA["center"]}
+GRID = LINE = "#8C8C8C"
 SHOWN_COMPONENTS = 10
 
 
@@ -37,31 +39,19 @@ def scene(
     figure = go.Figure()
     groups = _groups(frame, colour)
     named = frame[colour].where(frame[colour].isin(groups), REST)
-    for kind, mark in MARKS.items():
-        for place, group in enumerate(groups):
-            rows = frame[(frame["kind"] == kind) & (named == group)]
-            if rows.empty:
-                continue
-            figure.add_scatter3d(
-                x=rows["x"],
-                y=rows["y"],
-                z=rows["z"],
-                mode="markers",
-                name=plain(group),
-                legendgroup=kind,
-                legendgrouptitle={"text": "Queries" if kind == "query" else "Keys"},
-                text=rows["text"],
-                customdata=rows["item"],
-                marker={
-                    "symbol": mark,
-                    "size": 5 if kind == "query" else 4,
-                    "color": COLOURS[place],
-                    "opacity": 0.85,
-                },
-                hovertemplate="%{text}<extra></extra>",
-            )
-            if means:
-                _add_mean(figure, rows, kind, group, COLOURS[place])
+    usual = set(named[frame["among"] == ""])
+    for among, marks in zip(frame["among"].unique(), MARKS, strict=False):
+        for kind, mark in zip(KINDS, marks, strict=True):
+            own = (frame["among"] == among) & (frame["kind"] == kind)
+            if among:
+                _add_legend(figure, among, kind, mark)
+            for place, group in enumerate(groups):
+                rows = frame[own & (named == group)]
+                if not rows.empty:
+                    told = not among or group not in usual
+                    _add_points(figure, rows, mark, group, COLOURS[place], told=told)
+                    if means:
+                        _add_mean(figure, rows, mark, group, COLOURS[place])
     if directions:
         _add_directions(figure, frame, directions)
     finish(figure, title=title, x="", y="", height=600)
@@ -69,7 +59,10 @@ def scene(
         showlegend=True,
         legend={"x": 1, "xanchor": "right", "y": 0.94, "itemsizing": "constant"},
         scene={axis + "axis": _axis(place) for axis, place in zip(AXES, components, strict=True)}
-        | {"aspectmode": "data" if directions else "cube", "camera": camera or CAMERA},
+        | {
+            "aspectmode": "data" if directions else "cube",
+            "camera": camera or (FAR if directions else CAMERA),
+        },
     )
     return figure
 
@@ -109,27 +102,70 @@ def stand_alone(figure: go.Figure) -> str:
 
 
 def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
-    """The values of one column in the order of their names, or the most frequent and the rest where they are many."""
+    """The values of one column, or the most frequent and the rest where they are many; the base's come first."""
     counted = frame[colour].value_counts()
-    if len(counted) <= len(COLOURS):
-        return sorted(counted.index)
-    return [*sorted(counted.index[: len(COLOURS) - 1]), REST]
+    usual = set(frame.loc[frame["among"] == "", colour])
+    few = list(counted.index)
+    if len(few) > len(COLOURS):
+        few = sorted(few, key=lambda group: group not in usual)[: len(COLOURS) - 1]
+    listed = sorted(few, key=lambda group: (group not in usual, group))
+    return listed if len(few) == len(counted) else [*listed, REST]
 
 
-def _add_mean(figure: go.Figure, rows: pd.DataFrame, kind: str, group: str, colour: str) -> None:
+def _add_legend(figure: go.Figure, among: str, kind: str, mark: str) -> None:
+    """What a mark among the others stands for: their colours are the base's."""
+    figure.add_scatter3d(
+        x=[None],
+        y=[None],
+        z=[None],
+        mode="markers",
+        name=KINDS[kind],
+        legendgroup=f"{among} {kind}",
+        legendgrouptitle={"text": plain(among).capitalize() if kind == "query" else ""},
+        marker={"symbol": mark, "color": LINE},
+    )
+
+
+def _add_points(
+    figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colour: str, *, told: bool
+) -> None:
+    """One colour's points of one kind; `told` in the legend."""
+    kind, among = rows["kind"].iloc[0], rows["among"].iloc[0]
+    figure.add_scatter3d(
+        x=rows["x"],
+        y=rows["y"],
+        z=rows["z"],
+        mode="markers",
+        name=plain(group),
+        legendgroup=f"{among} {kind}",
+        legendgrouptitle={"text": "" if among else KINDS[kind].capitalize()},
+        showlegend=told,
+        text=rows["text"],
+        customdata=rows["item"],
+        marker={"symbol": mark, "size": 5 if kind == "query" else 4, "color": colour, "opacity": 0.85},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _add_mean(figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colour: str) -> None:
     middle = rows[list(AXES)].mean()
+    last = figure.data[-1]
     figure.add_scatter3d(
         x=[middle["x"]],
         y=[middle["y"]],
         z=[middle["z"]],
         mode="markers+text",
-        legendgroup=kind,
+        legendgroup=last.legendgroup,
         showlegend=False,
         text=[plain(group)],
         textfont={"size": 14, "color": colour},
-        marker={"symbol": f"{MARKS[kind]}-open", "size": 13, "color": colour, "line": {"width": 3}},
-        hovertemplate=f"mean of the {len(rows)} {'queries' if kind == 'query' else 'keys'} "
-        f"of {plain(group)}<extra></extra>",
+        marker={
+            "symbol": mark if mark.endswith("-open") or mark in ("cross", "x") else f"{mark}-open",
+            "size": 13,
+            "color": colour,
+            "line": {"width": 3},
+        },
+        hovertemplate=f"mean of the {len(rows)} {KINDS[rows['kind'].iloc[0]]} of {plain(group)}<extra></extra>",
     )
 
 
@@ -137,7 +173,8 @@ def _add_directions(
     figure: go.Figure, frame: pd.DataFrame, directions: Mapping[str, NDArray[np.float32]]
 ) -> None:
     """All to one scale, the longest as long as the farthest query is from the origin."""
-    farthest = np.linalg.norm(frame.loc[frame["kind"] == "query", list(AXES)], axis=1).max()
+    base = (frame["kind"] == "query") & (frame["among"] == "")
+    farthest = np.linalg.norm(frame.loc[base, list(AXES)], axis=1).max()
     longest = max(np.linalg.norm(end) for end in directions.values()) or 1.0
     for label, end in directions.items():
         x, y, z = end * (farthest / longest)

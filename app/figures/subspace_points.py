@@ -62,12 +62,20 @@ class Pictured:
         return np.asarray((k - self.k_mean) @ self.q_basis.T, np.float32)
 
 
-def points_frame(result: Result, components: Sequence[int]) -> pd.DataFrame:
+def points_frame(
+    result: Result, components: Sequence[int], others: Mapping[str, Result] | None = None
+) -> pd.DataFrame:
     """A row for each query, then for each key, at its coordinates along three components, counted from 0.
 
-    The other columns are what points are coloured by, `kind`, `item` (the question's index in its bank) and `text`.
+    The other columns are what points are coloured by, `kind`, `item` (the question's index in its bank), `text`, and
+    `among`: empty, or the name of one of the `others`, which are put into the same space.
     """
     pictured = Pictured.of(result, components)
+    named = {"": result, **(others or {})}
+    return pd.concat([_frame(one, pictured, name) for name, one in named.items()], ignore_index=True)
+
+
+def _frame(result: Result, pictured: Pictured, among: str) -> pd.DataFrame:
     questions, labels = result["k"].shape[:2]
     listed = result.scalars["questions"]
     right = result["right"].astype(int)
@@ -96,6 +104,7 @@ def points_frame(result: Result, components: Sequence[int]) -> pd.DataFrame:
     queries[list(AXES)] = pictured.queries(result["q"])
     keys[list(AXES)] = pictured.keys(result["k"]).reshape(-1, len(AXES))
     frame = pd.concat([queries, keys], ignore_index=True)
+    frame["among"] = among
     frame["text"] = [_told(listed[row.row], row) for row in frame.itertuples()]
     return frame
 
@@ -118,10 +127,40 @@ def products_right(result: Result, components: Sequence[int]) -> tuple[float, fl
     return float(hits[0]), float(hits[1])
 
 
+@dataclass(frozen=True)
+class Followed:
+    """On which share of changed prompts a point is nearest to the base points of the same place, or letter.
+
+    Without a letter where the labels are other ones altogether.
+    """
+
+    place: float
+    letter: float | None
+
+
+def followed(frame: pd.DataFrame, kind: str, among: str) -> Followed:
+    """Where the points of one kind (query or key) among one of the others lie, seen from the middles of the base's.
+
+    Their own colours' columns say the truth: `place`, and `label`.
+    """
+    own = frame[frame["kind"] == kind]
+    base, other = own[own["among"] == ""], own[own["among"] == among]
+    middles = base.groupby("place")[list(AXES)].mean()
+    labels = base.groupby("place")["label"].first()
+    offsets = other[list(AXES)].to_numpy()[:, None] - middles.to_numpy()[None]
+    nearest = middles.index[np.square(offsets).sum(-1).argmin(axis=1)]
+    place = float((nearest == other["place"]).mean())
+    if not set(other["label"]) <= set(frame.loc[frame["among"] == "", "label"]):
+        return Followed(place, None)
+    return Followed(place, float((labels.loc[nearest].to_numpy() == other["label"].to_numpy()).mean()))
+
+
 def _told(question: Mapping[str, Any], row: Any) -> str:
     short = textwrap.shorten(question["stem"], STEM_LENGTH, placeholder=" …")
     stem = "<br>".join(plain(line) for line in textwrap.wrap(short, STEM_WIDTH))
     what = f"key of label {plain(row.label)}" if row.kind == "key" else "query of the final token"
+    if row.among:
+        what += f", {plain(row.among)}"
     return (
         f"{stem}<br>right: {plain(row.letter)}, the model says {plain(str(question['predicted']))}<br>{what}"
     )

@@ -1,6 +1,7 @@
 """What one head compares: its queries and keys over many questions, in three dimensions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -9,29 +10,21 @@ from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
-from app.components.notice import quiet, sentence
+from app.components.notice import quiet, sentence, warning_box
 from app.components.provenance import show_provenance
-from app.components.question_table import question_table
-from app.components.scene_choice import choose_scene, choose_vectors
-from app.components.scene_viewer import camera_of, watch_scene
+from app.components.scene_choice import choose_also, choose_vectors
+from app.components.subspace_picture import show_picture
 from app.figures.compression import compression_curve, kept_at
-from app.figures.subspace import scene, stand_alone, variance_bars
-from app.figures.subspace_points import directions, points_frame, products_right
-from app.navigation import open_question
+from app.figures.subspace import variance_bars
 from app.selection import Selection
-from app.subspace_names import KEY_PLACES
+from app.subspace_names import ALSO
+from backend.errors import QuestionError
+from backend.questions.mutations import MUTATIONS
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
 
 RANK = 3
-MEANING = {
-    "label": "Queries are coloured by the right letter, keys by their own label.",
-    "letter": "Queries and keys are coloured by the right letter of their question.",
-    "place": "Queries are coloured by where in the list the right option stands, keys by where they stand.",
-    "verdict": "Queries are coloured by whether the model answers right, keys by whether theirs is the right option.",
-    "subject": "Queries and keys are coloured by their question's subject.",
-}
 
 
 def show_separation(result: Result, head: HeadRef) -> None:
@@ -59,75 +52,28 @@ def show_separation(result: Result, head: HeadRef) -> None:
     )
 
 
-def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
-    chosen, questions = selection.chosen, result.scalars["questions"]
-    components = choose_scene(selection, len(result["basis"]))
-    figure = scene(
-        points_frame(result, components),
-        chosen.colour,
-        components,
-        means=chosen.means,
-        title=f"{head}'s queries and keys",
-        directions=directions(result, components) if chosen.products else None,
-        camera=camera_of("scene"),
-    )
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.plotly_chart(
-            figure,
-            key="scene",
-            config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
-            alt="The queries and keys as points in three dimensions; the table holds their questions",
-        )
-        watch_scene("scene", lambda item: open_question(selection.bank.name, item + 1))
-        st.caption(" ".join(scene_words(selection)))
-        if chosen.products:
-            show_products(result, components, selection)
-        st.download_button(
-            "Save as HTML",
-            lambda: stand_alone(figure),
-            f"{head}.html",
-            "text/html",
-            on_click="ignore",
-            icon=":material/download:",
-            help="One file that turns in any browser, without a network. The camera in the picture's corner saves PNG.",
-        )
-    with right:
-        st.markdown(f"**Its {len(questions)} questions**")
-        question_table(questions, selection.bank.name, "questions")
+def under_mutations(
+    client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]
+) -> dict[str, Result]:
+    """The same head's results with the prompts changed, by the mutations' titles, as far as they are there.
 
-
-def scene_words(selection: Selection) -> Iterator[str]:
-    """The picture's caption, sentence by sentence."""
-    chosen = selection.chosen
-    yield MEANING[chosen.colour]
-    yield "Drag to turn it, click a point to open its question."
-    yield (
-        f"Queries are the final token's, keys are read at {KEY_PLACES[chosen.at]}, "
-        f"{'after' if chosen.rotated else 'before'} the rotary embedding; each about their mean, and keys drawn to "
-        "the queries' scale."
-    )
-    if not chosen.stacked:
-        yield "Queries and keys stand in dimensions of their own, so that a query near a key means nothing."
-
-
-def show_products(result: Result, components: Sequence[int], selection: Selection) -> None:
-    """What the lines are, and how far what is pictured decides."""
-    pictured, whole = products_right(result, components)
-    sentence(
-        "The further a query lies along a label's line, the larger its product with that label's mean key, about "
-        "the means; longer lines count for more. By the pictured dimensions alone that product is largest for the "
-        "right label's key on ",
-        f"{pictured:.0%}",
-        f" of questions; by the whole vectors, means included, on {whole:.0%}. "
-        + (
-            "Scaled, the product is what attention compares."
-            if selection.chosen.rotated
-            else "Before the rotary embedding it is not yet what attention compares: queries and keys are still to be "
-            "turned by their positions."
-        ),
-        key="products",
-    )
+    One request has the same labels for all its questions, so drawn ones are drawn once.
+    """
+    found, problems = {}, []
+    longest = max(client.questions(selection.bank.name), key=lambda question: len(question.options))
+    for name in selection.chosen.also:
+        try:
+            _, spec = MUTATIONS[name].change(longest, selection.prompt, 0)
+        except QuestionError as error:
+            problems.append(str(error))
+            continue
+        changed = replace(selection, prompt=spec)
+        request = changed.ask_bank("subspace", head=[head.layer, head.head], **vectors)
+        result = result_of(client, request, f"subspace {name}")
+        if result is not None:
+            found[ALSO[name]] = result
+    warning_box(problems, "also")
+    return found
 
 
 def show_compression(client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]) -> None:
@@ -179,7 +125,9 @@ if head is not None:
     )
     if result:
         show_separation(result, head)
-        show_scene(result, head, selection)
+        choose_also(selection)
+        others = under_mutations(client, selection, head, vectors)
+        show_picture(result, others, head, selection)
         st.plotly_chart(
             variance_bars(result["q_variance"], result["k_variance"]),
             key="variance",

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,27 @@ def test_lines_of_products_are_true_to_angle_and_length(result: Result) -> None:
         assert np.allclose(lines[label] / lines["A"][0], end / ends["A"][0], atol=1e-5)
     assert figure.layout.scene.aspectmode == "data"
     assert all(trace.customdata is None for trace in figure.data[6:])
+
+
+def test_others_have_marks_of_their_own_and_one_line_each_in_the_legend(result: Result) -> None:
+    other = replace(result, scalars={**result.scalars, "labels": ["A", "B", "1", "2"]})
+    frame = points_frame(result, (0, 1, 2), {"numbers": other, "<b>x": result})
+    figure = scene(frame, "label", (0, 1, 2), means=True, title="t")
+    points = [trace for trace in figure.data if trace.mode == "markers" and trace.customdata is not None]
+    assert len({trace.marker.symbol for trace in points}) == 6
+    told = [
+        (trace.legendgrouptitle.text or "", trace.name)
+        for trace in figure.data
+        if trace.showlegend is not False
+    ]
+    assert told[6:] == [
+        ("Numbers", "queries"),
+        ("", "keys"),
+        ("", "1"),
+        ("", "2"),
+        ("&lt;b&gt;x", "queries"),
+        ("", "keys"),
+    ]
 
 
 def test_many_subjects_share_the_last_colour(result: Result) -> None:

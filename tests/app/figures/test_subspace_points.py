@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.figures.subspace_points import Pictured, directions, points_frame, products_right
+from app.figures.subspace_points import Followed, Pictured, directions, followed, points_frame, products_right
 from backend.results.result import Array, Result
 from tests.app.figures.test_subspace import result as result
 
@@ -94,3 +94,26 @@ def test_products_find_the_right_label_where_it_is_pictured(result: Result) -> N
     pictured, whole = products_right(result, (3, 4, 5))
     assert whole == 1.0
     assert pictured < 1.0
+
+
+def test_others_stand_in_the_same_space(result: Result) -> None:
+    moved = with_arrays(result, q=result["q"] + np.eye(6)[1], k=result["k"] + np.eye(6)[2])
+    frame = points_frame(result, FIRST, {"moved": moved}).set_index(["among", "kind"])
+    by = {
+        key: frame.loc[("moved", key), ["x", "y", "z"]].to_numpy() - frame.loc[("", key), ["x", "y", "z"]]
+        for key in ("query", "key")
+    }
+    assert np.allclose(by["query"], [0, 1, 0], atol=1e-4)
+    assert np.allclose(by["key"], [0, 0, Pictured.of(result, FIRST).key_scale], atol=1e-4)
+
+
+def test_place_and_letter_are_told_apart(result: Result) -> None:
+    scalars = {**result.scalars, "labels": ["B", "C", "D", "A"]}
+    by_place = replace(result, scalars=scalars)
+    by_letter = with_arrays(by_place, k=np.roll(result["k"], -1, axis=1))
+    frame = points_frame(result, FIRST, {"place": by_place, "letter": by_letter})
+    assert followed(frame, "key", "place") == Followed(1.0, 0.0)
+    assert followed(frame, "key", "letter") == Followed(0.0, 1.0)
+    other = replace(result, scalars={**result.scalars, "labels": ["1", "2", "3", "4"]})
+    numbers = points_frame(result, FIRST, {"numbers": other})
+    assert followed(numbers, "query", "numbers") == Followed(1.0, None)

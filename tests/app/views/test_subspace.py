@@ -7,8 +7,22 @@ from streamlit.testing.v1 import AppTest
 
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
 from backend.analyses import head_inputs
+from backend.results.request import Request
+from backend.results.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
+
+
+class Asked(FakeClient):
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Request] = []
+
+    def find(self, request: Request) -> Result | None:
+        self.asked.append(request)
+        return super().find(request)
 
 
 def layout(at: AppTest) -> dict[str, Any]:
@@ -70,6 +84,39 @@ def test_products_are_drawn_and_told() -> None:
     assert "Scaled, the product is what attention compares." in told(rotated="True")
     assert layout(opened("subspace", products="True"))["scene"]["aspectmode"] == "data"
     assert layout(opened("subspace"))["scene"]["aspectmode"] == "cube"
+
+
+def test_a_mutation_is_one_more_request() -> None:
+    client = Asked()
+    at = opened("subspace", client, also="numbers", keep="right", template="plain")
+    client.asked.clear()
+    at.multiselect(key="also").select("shuffled").run()
+    assert at.query_params["also"] == "numbers,shuffled"
+    _, numbers, shuffled = (request for request in client.asked if request.analysis == "subspace")
+    assert numbers.prompt.labels == ("1", "2", "3", "4")
+    assert set(shuffled.prompt.labels) == set("ABCD")
+    assert all(label != usual for label, usual in zip(shuffled.prompt.labels, "ABCD", strict=True))
+    for request in (numbers, shuffled):
+        assert request.params == {"head": [3, 2], "keep": "right", "stacked": True}
+        assert request.prompt.template == "plain"
+
+
+def test_what_a_mutation_leaves_in_place_is_told() -> None:
+    at = opened("subspace", also="shuffled,numbers")
+    letters, numbers = (text for text in notices(at, "plain") if text.startswith("Under "))
+    assert letters.startswith(
+        "Under shuffled labels, over 5 questions, 100% of the queries and 100% of the keys"
+    )
+    assert letters.endswith("to those of the same letter, 0% and 0%.")
+    assert numbers.endswith("in the prompts as they are.")
+
+
+def test_a_mutation_that_does_not_exist_here_is_told() -> None:
+    at = opened("subspace", also="no_prelude", template="plain")
+    assert any("no form without a prelude" in text for text in notices(at, "warning"))
+    told = " ".join(notices(opened("subspace", also="numbers,numbers"), "warning"))
+    assert "at most 3 different mutations" in told
+    assert "must be one of random_letters" in " ".join(notices(opened("subspace", also="x"), "warning"))
 
 
 def test_the_lead_holds_the_control_too() -> None:
