@@ -24,14 +24,17 @@ from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING, VERIFY
 from backend.analyses.check_model import CHECK_MODEL
-from backend.analyses.compression import COMPRESSION, DRAWS, PARTS, RANKS
+from backend.analyses.compression import COMPRESSION, RANKS
+from backend.analyses.compression_arrays import DRAWS
 from backend.analyses.effects import EFFECTS
 from backend.analyses.effects import RECHECKED as EFFECTS_RECHECKED
+from backend.analyses.key_steering import KEY_STEERING, STRENGTHS
 from backend.analyses.mutations import CONDITIONS, MUTATIONS_ANALYSIS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.paths import PATHS
 from backend.analyses.prediction import PREDICTION
+from backend.analyses.projections import PARTS
 from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK, TEXT
 from backend.analyses.subspace import SUBSPACE
@@ -123,6 +126,11 @@ class Asked:
         corruption = self.params.get("corruption", {})
         draws = corruption.get("draws", 1) if isinstance(corruption, Mapping) else 1
         return draws if type(draws) is int else 1
+
+    def how_many(self, name: str, usual: Sequence[object]) -> int:
+        """The length of a list among the params; of what is no list, which will be refused, the usual one."""
+        given = self.params.get(name)
+        return len(given) if isinstance(given, list) else len(usual)
 
 
 @dataclass(frozen=True)
@@ -276,23 +284,33 @@ def subspace(cost: Cost, asked: Asked) -> Work:
 
 def compression(cost: Cost, asked: Asked) -> Work:
     """Two traces, the rotation of a few positions, and a one-row cone for each rank and projection."""
-    shape, ranks = cost.shape, len(asked.params.get("ranks", RANKS)) + 1
+    ranks = asked.how_many("ranks", RANKS) + 1
     cases = 3 + ranks * (len(PARTS) + DRAWS)
-    share = cases / (shape.layers * shape.heads)
-    return traced(cost, asked.tokens) * 2 + cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
+    return traced(cost, asked.tokens) * 2 + _exchanged(cost, asked, cases)
 
 
 def mutations(cost: Cost, asked: Asked) -> Work:
     """For each mutation two traces and a one-row cone for each condition and each mutation fitted under."""
-    shape, kinds = cost.shape, len(MUTATIONS)
-    share = (len(CONDITIONS) + kinds) / (shape.layers * shape.heads)
-    swept = cones(cost, asked.tokens, "z", [asked.tokens - 1], share)
-    return (traced(cost, asked.tokens) * 2 + swept) * kinds
+    kinds = len(MUTATIONS)
+    return (traced(cost, asked.tokens) * 2 + _exchanged(cost, asked, len(CONDITIONS) + kinds)) * kinds
+
+
+def _exchanged(cost: Cost, asked: Asked, cases: int) -> Work:
+    """One-row cones of one head; of several those of each alone, and of all twice: for what they read, and run."""
+    shape, heads = cost.shape, asked.how_many("heads", (0,))
+    times = heads + 2 if heads > 1 else 1
+    return cones(cost, asked.tokens, "z", [asked.tokens - 1], cases * times / (shape.layers * shape.heads))
 
 
 def swap_test(cost: Cost, asked: Asked) -> Work:
     """A trace with the usual labels, and two with shuffled ones."""
     return traced(cost, asked.tokens) * 3
+
+
+def key_steering(cost: Cost, asked: Asked) -> Work:
+    """Two traces, and a one-row cone for each option, strength and kind of direction."""
+    cases = 1 + asked.labels * (1 + 2 * asked.how_many("strengths", STRENGTHS))
+    return traced(cost, asked.tokens) * 2 + _exchanged(cost, asked, cases)
 
 
 def check_model(cost: Cost, asked: Asked) -> Work:
@@ -346,6 +364,7 @@ PRICED: dict[str, Priced] = {
         Priced(COMPRESSION, compression, 1.0),
         Priced(MUTATIONS_ANALYSIS, mutations, 1.0),
         Priced(SWAP_TEST, swap_test, 1.0),
+        Priced(KEY_STEERING, key_steering, 1.0),
         Priced(CHECK_MODEL, check_model, 1.1),
         Priced(READINGS, readings, 1.05),
         Priced(SELF_CHECK, self_check, 1.1),
