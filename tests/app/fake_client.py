@@ -484,15 +484,20 @@ def _mutations(request: Request, generator: np.random.Generator) -> tuple[Any, A
         {"name": "numbers", "title": "numbers", "example": "(1) red\n(2) blue"},
     ]
     conditions = [
-        {"name": "model", "title": "whole model"},
-        {"name": "mean", "title": "head at its mean"},
+        {"name": "whole", "title": "whole model"},
+        {"name": "ablated_mean", "title": "head at its mean"},
         {"name": "low_rank_qk", "title": "low-rank Q and K"},
     ]
     loss, axes = np.array([[0.2, 0.6, 0.25], [0.3, 0.8, 0.35]]), ("mutation", "condition")
     arrays = {"loss": (loss, axes), "accuracy": (1 - loss, axes)}
     arrays |= {"loss_low": (loss - 0.05, axes), "loss_high": (loss + 0.1, axes)}
+    arrays["transfer"] = (np.array([[0.25, 0.45], [0.26, 0.35]]), ("fitted", "mutation"))
+    for name, values in (("right_share", [0.8, 0.6]), ("letter_share", [0.8, np.nan])):
+        for suffix, by in (("", 0), ("_low", -0.1), ("_high", 0.1)):
+            arrays[name + suffix] = (np.array(values) + by, ("mutation",))
     left_out = [{"name": "separators", "reason": "The label 'A)' is not one token."}]
-    return arrays, {}, {"mutations": mutations, "conditions": conditions, "left_out": left_out}
+    told = {"mutations": mutations, "conditions": conditions, "left_out": left_out}
+    return arrays, {}, {**told, "rank": 3}
 
 
 def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:

@@ -23,6 +23,28 @@ def test_both_measures(measure: str, name: str) -> None:
     assert f"{name} from mutation to mutation" in shown
 
 
+def test_what_the_head_contributes_is_told() -> None:
+    lead, *_ = notices(opened("mutations"), "lead")
+    assert lead == (
+        "With L3H2 at its mean, the loss rises by 0.40 nats on the prompts as they are; under the mutations by "
+        "0.40 (as it is) to 0.50 (numbers). With 3 dimensions of its queries and keys it rises by at most 0.05."
+    )
+
+
+def test_dimensions_fitted_elsewhere() -> None:
+    at = opened("mutations")
+    assert "Loss when fitted under one, run under another" in titles(at)
+    assert any(
+        "At worst this adds 0.10 nats to the loss with those fitted under the same "
+        "(fitted under as it is, run under numbers)." in text
+        for text in notices(at, "plain")
+    )
+
+
+def test_where_the_head_looks_under_each() -> None:
+    assert "Where L3H2 looks, of all labels" in titles(opened("mutations"))
+
+
 def test_the_measure_is_in_the_address_and_asks_nothing_new() -> None:
     client = FakeClient()
     at = opened("mutations", client)
@@ -45,5 +67,5 @@ def test_what_was_left_out_is_told_with_its_reason() -> None:
 
 
 def test_the_index_comes_with_its_interval_and_its_reading() -> None:
-    (lead,) = notices(opened("mutations"), "lead")
+    *_, lead = notices(opened("mutations"), "lead")
     assert lead == "Index +0.40 (95 %: +0.10 to +0.70). It follows the place more than the letter."
