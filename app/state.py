@@ -1,6 +1,7 @@
 """What is chosen. The address is the state: every page reads it from there, every control writes it there."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -30,6 +31,7 @@ READINGS = ("plain", "value-weighted")
 MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 MAX_DRAWS = 5
+MAX_STRENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class Chosen:
     also: tuple[str, ...] = ()
     measure: str = "loss"
     mutation: str = ""
+    strength: float = 1.0
+    steered: int = 1
+    towards: str = ""
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -182,6 +187,18 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
     return reader
 
 
+def _strength(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -MAX_STRENGTH <= value <= MAX_STRENGTH:
+        raise RequestError(
+            f"{name} must be a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, not {shown(text)}."
+        )
+    return value
+
+
 def _truth(name: str, text: str) -> bool:
     return _one_of(("True", "False"))(name, text) == "True"
 
@@ -260,4 +277,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "also": _mutations,
     "measure": _one_of(MEASURES),
     "mutation": _free,
+    "strength": _strength,
+    "steered": _whole(1, MAX_LIMIT),
+    "towards": _free,
 }

@@ -508,12 +508,41 @@ def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, A
         "index": 0.4,
         "low": 0.1,
         "high": 0.7,
-        "sentence": "It follows the place more than the letter.",
+        "sentence": "It follows the place: index 0.40 (0.10 to 0.70).",
     }
     return arrays, {}, scalars
 
 
+def _key_steering(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    """Towards larger strengths attention and logits go over to the steered option."""
+    strengths, count, labels = np.array([-1.0, 0, 1, 2]), 3, list("ABCD")
+    shape = ("question", "option", "strength", "label")
+    logits = np.einsum("o,sl->osl", np.ones(4), np.zeros((4, 4))) + np.einsum(
+        "ol,s->osl", np.eye(4), strengths
+    )
+    arrays = {
+        "strength": (strengths, ("strength",)),
+        "label_logits": (np.stack([logits] * count), shape),
+        "attention": (np.stack([np.full((4, 4, 4), 0.25)] * count), shape),
+        "label_logits_model": (np.eye(4)[:count], ("question", "label")),
+        "attention_model": (np.full((count, 4), 0.25), ("question", "label")),
+        "right": (np.zeros(count), ("question",)),
+        "predicted": (np.arange(count), ("question",)),
+        "flipped_at_all": (0.9, ()),
+    }
+    for name, values in (("flipped", [0, 0.1, 0.5, 0.8]), ("steered_attention", [0.1, 0.25, 0.6, 0.9])):
+        for suffix, share in (("", 1), ("_random", 0.1)):
+            for end, by in (("", 0), ("_low", -0.05), ("_high", 0.05)):
+                arrays[name + suffix + end] = (share * np.array(values) + by, ("strength",))
+    listed = [
+        {"stem": question.stem, "answer": "A", "predicted": labels[place]}
+        for place, question in enumerate(BANK[:count])
+    ]
+    return arrays, {}, {"labels": labels, "questions": listed}
+
+
 MAKERS = {
+    "key-steering": _key_steering,
     "subspace": _subspace,
     "compression": _compression,
     "mutations": _mutations,

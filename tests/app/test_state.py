@@ -20,6 +20,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(question=OWN, template="chat", labels="K P X Z", shots=5),
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
         Chosen(head=HeadRef(16, 7)),
+        Chosen(strength=-2.5, steered=7, towards="D"),
         Chosen(norm="frozen", mode="sender", node="mlp", mlp=12),
         Chosen(
             products=True,
