@@ -41,10 +41,12 @@ def show_separation(result: Result, head: HeadRef) -> None:
             key="separation",
             lead=True,
         )
-    left_out = scalars["left_out"]
+    left_out, questions = scalars["left_out"], scalars["questions"]
+    wrong = sum(not question["right"] for question in questions)
     quiet(
         f"Three components hold {scalars['variance_q3']:.1%} of the queries' variance and "
-        f"{scalars['variance_k3']:.1%} of the keys', over {len(scalars['questions'])} questions"
+        f"{scalars['variance_k3']:.1%} of the keys', over {len(questions)} questions, of which the model answers "
+        f"{wrong or 'none'} wrong"
         + (
             f"; {len(left_out)} left out, the first because of: {left_out[0]['reason']}." if left_out else "."
         ),

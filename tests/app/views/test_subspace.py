@@ -126,6 +126,9 @@ def test_the_lead_holds_the_control_too() -> None:
         "with the letters shuffled, on 24%."
     )
     assert any("1 left out, the first because of: 3 options, not 4" in text for text in notices(at, "quiet"))
+    assert any(
+        "over 5 questions, of which the model answers 3 wrong" in text for text in notices(at, "quiet")
+    )
     assert titles(at)[0] == "L3H2's queries and keys"
 
 
