@@ -104,6 +104,9 @@ def test_this_machine_is_measured_once(instrument: Instrument) -> None:
         ("patching", {"positions": "final"}, {"positions": "all"}),
         ("patching", {"component": "mlp_out"}, {"component": "z"}),
         ("prediction", {}, {}),
+        ("compression", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("mutations", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("key-steering", {"strengths": [1]}, {"strengths": 3}),
     ],
 )
 def test_who_asks_for_more_pays_more(
