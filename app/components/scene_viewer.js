@@ -12,13 +12,12 @@ export default function ({ data, setStateValue, setTriggerValue }) {
     if (camera) setStateValue("camera", camera);
   };
   // Plotly says click for a pressed button, in a drag too, and hover for a click that is shorter than a frame.
-  const pointed = ({ points: [point] }) => {
-    under = Number.isInteger(point.customdata) ? point.customdata : null;
-    canvasOf(chart).style.cursor = under === null ? "" : "pointer";
-  };
-  const left = () => {
-    under = null;
-    canvasOf(chart).style.cursor = "";
+  const pointed = ({ points: [point] }) => pointAt(Number.isInteger(point.customdata) ? point.customdata : null);
+  const left = () => pointAt(null);
+  const pointAt = (item) => {
+    under = item;
+    const canvas = canvasOf(chart);
+    if (canvas) canvas.style.cursor = item === null ? "" : "pointer";
   };
   const down = (event) => {
     pressed = event.target === canvasOf(chart) && event.button === 0 ? [event.clientX, event.clientY] : null;
@@ -59,5 +58,5 @@ export default function ({ data, setStateValue, setTriggerValue }) {
 }
 
 function canvasOf(chart) {
-  return chart.querySelector(".gl-container canvas, canvas");
+  return chart.querySelector("canvas");
 }
