@@ -15,16 +15,20 @@ MEASURE_NAMES = {"loss": "Loss", "accuracy": "Accuracy"}
 
 def show_losses(result: Result, head: HeadRef) -> None:
     """What the head contributes under each mutation, and what few dimensions keep of it, in a sentence."""
-    titles, rank = titles_of(result, "mutations"), result.scalars["rank"]
+    names = [entry["name"] for entry in result.scalars["mutations"]]
     conditions = [entry["name"] for entry in result.scalars["conditions"]]
     added = result["loss"] - result["loss"][:, :1]
     ablated, low_rank = (added[:, conditions.index(name)] for name in ("ablated_mean", "low_rank_qk"))
-    least, most = int(ablated.argmin()), int(ablated.argmax())
+    by_title = dict(zip(titles_of(result, "mutations"), ablated, strict=True))
+    usual = next(iter(by_title))
+    ordered = sorted((by, title) for title, by in by_title.items() if title != usual)
+    ends = " to ".join(f"{by:.2f} ({title})" for by, title in dict.fromkeys((*ordered[:1], *ordered[-1:])))
     sentence(
         f"With {head} at its mean, the loss rises by ",
-        f"{ablated[0]:.2f} nats",
-        f" on the prompts as they are; under the mutations by {ablated[least]:.2f} ({titles[least]}) to "
-        f"{ablated[most]:.2f} ({titles[most]}). With {rank} dimensions of its queries and keys it rises by at most "
+        f"{by_title[usual]:.2f} nats",
+        (" on the prompts as they are" if names[0] == "base" else f" under {usual}")
+        + (f"; under the other mutations by {ends}. With " if ends else ". With ")
+        + f"{result.scalars['rank']} dimensions of its queries and keys it rises by at most "
         f"{max(0.0, low_rank.max()):.2f}.",
         key="losses",
         lead=True,

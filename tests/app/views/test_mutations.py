@@ -26,8 +26,8 @@ def test_both_measures(measure: str, name: str) -> None:
 def test_what_the_head_contributes_is_told() -> None:
     lead, *_ = notices(opened("mutations"), "lead")
     assert lead == (
-        "With L3H2 at its mean, the loss rises by 0.40 nats on the prompts as they are; under the mutations by "
-        "0.40 (as it is) to 0.50 (numbers). With 3 dimensions of its queries and keys it rises by at most 0.05."
+        "With L3H2 at its mean, the loss rises by 0.40 nats on the prompts as they are; under the other mutations "
+        "by 0.50 (numbers). With 3 dimensions of its queries and keys it rises by at most 0.05."
     )
 
 

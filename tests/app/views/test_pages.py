@@ -17,7 +17,7 @@ PICTURES = {
     "paths": 4,
     "head": 4,
     "subspace": 3,
-    "mutations": 3,
+    "mutations": 8,
     "model": 1,
     "drift": 2,
 }
