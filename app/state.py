@@ -1,9 +1,8 @@
 """What is chosen. The address is the state: every page reads it from there, every control writes it there."""
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -20,8 +19,9 @@ from app.patching_names import (
     POSITIONS,
     SHOWN,
 )
-from app.subspace_names import ALSO, COLOURINGS, KEPT, KEY_PLACES, MAX_ALSO
-from backend.errors import LetterheadsError, RequestError, shown
+from app.readers import free, head, mutations, named, one_of, question, strength, truth, whole
+from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
+from backend.errors import LetterheadsError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
 from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATIONS, HeadRef
@@ -31,7 +31,6 @@ READINGS = ("plain", "value-weighted")
 MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 MAX_DRAWS = 5
-MAX_STRENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -157,127 +156,57 @@ def _text(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _free(name: str, text: str) -> str:
-    return text
-
-
-def _named(name: str, text: str) -> str:
-    if not text.strip():
-        raise RequestError(f"{name} is empty.")
-    return text
-
-
-def _one_of(allowed: Iterable[str]) -> Callable[[str, str], str]:
-    choices = tuple(allowed)
-
-    def reader(name: str, text: str) -> str:
-        if text not in choices:
-            raise RequestError(f"{name} must be one of {', '.join(choices)}, not {shown(text)}.")
-        return text
-
-    return reader
-
-
-def _whole(low: int, high: int) -> Callable[[str, str], int]:
-    def reader(name: str, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-            raise RequestError(f"{name} must be a whole number from {low} to {high}, not {shown(text)}.")
-        return int(text)
-
-    return reader
-
-
-def _strength(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not -MAX_STRENGTH <= value <= MAX_STRENGTH:
-        raise RequestError(
-            f"{name} must be a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, not {shown(text)}."
-        )
-    return value
-
-
-def _truth(name: str, text: str) -> bool:
-    return _one_of(("True", "False"))(name, text) == "True"
-
-
-def _mutations(name: str, text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    for one in names:
-        _one_of(ALSO)(name, one)
-    if len(names) > MAX_ALSO or len(set(names)) < len(names):
-        raise RequestError(f"{name} must be at most {MAX_ALSO} different mutations, not {shown(text)}.")
-    return names
-
-
-def _question(name: str, text: str) -> Question:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{name} must be JSON, not {shown(text)}.") from error
-    return Question.from_json(data)
-
-
-def _head(name: str, text: str) -> HeadRef:
-    head = HeadRef.parse(text)
-    if max(head.layer, head.head) > 9999:
-        raise RequestError(f"No model has a head {shown(text)}.")
-    return head
-
-
 READERS: dict[str, Callable[[str, str], Any]] = {
-    "model": _named,
-    "dtype": _one_of(DTYPES),
-    "quantization": _one_of(QUANTIZATIONS),
-    "device": _one_of(DEVICES),
-    "bank": _named,
-    "item": _whole(1, 10**6),
-    "question": _question,
-    "subject": _free,
-    "right": _free,
-    "search": _free,
-    "template": _one_of(TEMPLATES),
-    "labels": _named,
-    "shots": _whole(0, MAX_SHOTS),
-    "scope": _one_of(SCOPES),
-    "limit": _whole(1, MAX_LIMIT),
-    "letter": _named,
-    "role": _named,
-    "reading": _one_of(READINGS),
-    "head": _head,
-    "corruption": _one_of(CORRUPTIONS),
-    "corrupted": _free,
-    "draws": _whole(1, MAX_DRAWS),
-    "component": _one_of(COMPONENTS),
-    "direction": _one_of(DIRECTIONS),
-    "metric": _one_of(METRICS),
-    "other": _named,
-    "where": _one_of(POSITIONS),
-    "shown": _one_of(SHOWN),
-    "place": _whole(0, 10**6),
-    "norm": _one_of(NORMS),
-    "mode": _one_of(MODES),
-    "node": _one_of(NODES),
-    "mlp": _whole(0, 9999),
-    "against": _free,
-    "against_dtype": _one_of(DTYPES),
-    "against_quantization": _one_of(QUANTIZATIONS),
-    "colour": _one_of(COLOURINGS),
-    "x": _whole(1, 9999),
-    "y": _whole(1, 9999),
-    "z": _whole(1, 9999),
-    "means": _truth,
-    "products": _truth,
-    "at": _one_of(KEY_PLACES),
-    "keep": _one_of(KEPT),
-    "rotated": _truth,
-    "stacked": _truth,
-    "also": _mutations,
-    "measure": _one_of(MEASURES),
-    "mutation": _free,
-    "strength": _strength,
-    "steered": _whole(1, MAX_LIMIT),
-    "towards": _free,
+    "model": named,
+    "dtype": one_of(DTYPES),
+    "quantization": one_of(QUANTIZATIONS),
+    "device": one_of(DEVICES),
+    "bank": named,
+    "item": whole(1, 10**6),
+    "question": question,
+    "subject": free,
+    "right": free,
+    "search": free,
+    "template": one_of(TEMPLATES),
+    "labels": named,
+    "shots": whole(0, MAX_SHOTS),
+    "scope": one_of(SCOPES),
+    "limit": whole(1, MAX_LIMIT),
+    "letter": named,
+    "role": named,
+    "reading": one_of(READINGS),
+    "head": head,
+    "corruption": one_of(CORRUPTIONS),
+    "corrupted": free,
+    "draws": whole(1, MAX_DRAWS),
+    "component": one_of(COMPONENTS),
+    "direction": one_of(DIRECTIONS),
+    "metric": one_of(METRICS),
+    "other": named,
+    "where": one_of(POSITIONS),
+    "shown": one_of(SHOWN),
+    "place": whole(0, 10**6),
+    "norm": one_of(NORMS),
+    "mode": one_of(MODES),
+    "node": one_of(NODES),
+    "mlp": whole(0, 9999),
+    "against": free,
+    "against_dtype": one_of(DTYPES),
+    "against_quantization": one_of(QUANTIZATIONS),
+    "colour": one_of(COLOURINGS),
+    "x": whole(1, 9999),
+    "y": whole(1, 9999),
+    "z": whole(1, 9999),
+    "means": truth,
+    "products": truth,
+    "at": one_of(KEY_PLACES),
+    "keep": one_of(KEPT),
+    "rotated": truth,
+    "stacked": truth,
+    "also": mutations,
+    "measure": one_of(MEASURES),
+    "mutation": free,
+    "strength": strength,
+    "steered": whole(1, MAX_LIMIT),
+    "towards": free,
 }

@@ -1,0 +1,82 @@
+"""What one part of the address says. Each reader takes its name and text; RequestError for what it cannot be."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+
+from app.subspace_names import ALSO, MAX_ALSO
+from backend.errors import RequestError, shown
+from backend.questions.question import Question
+from backend.results.request import HeadRef
+
+MAX_STRENGTH = 100
+
+
+def free(name: str, text: str) -> str:
+    return text
+
+
+def named(name: str, text: str) -> str:
+    if not text.strip():
+        raise RequestError(f"{name} is empty.")
+    return text
+
+
+def one_of(allowed: Iterable[str]) -> Callable[[str, str], str]:
+    choices = tuple(allowed)
+
+    def reader(name: str, text: str) -> str:
+        if text not in choices:
+            raise RequestError(f"{name} must be one of {', '.join(choices)}, not {shown(text)}.")
+        return text
+
+    return reader
+
+
+def whole(low: int, high: int) -> Callable[[str, str], int]:
+    def reader(name: str, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+            raise RequestError(f"{name} must be a whole number from {low} to {high}, not {shown(text)}.")
+        return int(text)
+
+    return reader
+
+
+def strength(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -MAX_STRENGTH <= value <= MAX_STRENGTH:
+        raise RequestError(
+            f"{name} must be a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, not {shown(text)}."
+        )
+    return value
+
+
+def truth(name: str, text: str) -> bool:
+    return one_of(("True", "False"))(name, text) == "True"
+
+
+def mutations(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for one in names:
+        one_of(ALSO)(name, one)
+    if len(names) > MAX_ALSO or len(set(names)) < len(names):
+        raise RequestError(f"{name} must be at most {MAX_ALSO} different mutations, not {shown(text)}.")
+    return names
+
+
+def question(name: str, text: str) -> Question:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{name} must be JSON, not {shown(text)}.") from error
+    return Question.from_json(data)
+
+
+def head(name: str, text: str) -> HeadRef:
+    head = HeadRef.parse(text)
+    if max(head.layer, head.head) > 9999:
+        raise RequestError(f"No model has a head {shown(text)}.")
+    return head
