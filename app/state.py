@@ -1,6 +1,7 @@
 """What is chosen. The address is the state: every page reads it from there, every control writes it there."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -19,6 +20,7 @@ from app.patching_names import (
     POSITIONS,
     SHOWN,
 )
+from app.subspace_names import ALSO, COLOURINGS, KEPT, KEY_PLACES, MAX_ALSO
 from backend.errors import LetterheadsError, RequestError, shown
 from backend.questions.prompt import MAX_SHOTS, TEMPLATES
 from backend.questions.question import Question
@@ -26,10 +28,10 @@ from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATION
 
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
-COLOURINGS = ("label", "letter", "place", "verdict", "subject")
 MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 MAX_DRAWS = 5
+MAX_STRENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,17 @@ class Chosen:
     y: int = 2
     z: int = 3
     means: bool = False
+    products: bool = False
+    at: str = "label"
+    keep: str = "all"
+    rotated: bool = False
+    stacked: bool = True
+    also: tuple[str, ...] = ()
     measure: str = "loss"
     mutation: str = ""
+    strength: float = 1.0
+    steered: int = 1
+    towards: str = ""
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
@@ -137,13 +148,13 @@ def _take(name: str) -> None:
     picked = st.session_state[name]
     # A second click on the chosen segment of a segmented control unchooses it; keep the choice.
     if picked is not None:
-        change(**{name: picked})
+        change(**{name: tuple(picked) if isinstance(picked, list) else picked})
 
 
 def _text(value: object) -> str:
     if isinstance(value, Question):
         return json.dumps(value.to_json(), ensure_ascii=False, separators=(",", ":"))
-    return str(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _free(name: str, text: str) -> str:
@@ -176,8 +187,29 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
     return reader
 
 
+def _strength(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -MAX_STRENGTH <= value <= MAX_STRENGTH:
+        raise RequestError(
+            f"{name} must be a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, not {shown(text)}."
+        )
+    return value
+
+
 def _truth(name: str, text: str) -> bool:
     return _one_of(("True", "False"))(name, text) == "True"
+
+
+def _mutations(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for one in names:
+        _one_of(ALSO)(name, one)
+    if len(names) > MAX_ALSO or len(set(names)) < len(names):
+        raise RequestError(f"{name} must be at most {MAX_ALSO} different mutations, not {shown(text)}.")
+    return names
 
 
 def _question(name: str, text: str) -> Question:
@@ -237,6 +269,15 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "y": _whole(1, 9999),
     "z": _whole(1, 9999),
     "means": _truth,
+    "products": _truth,
+    "at": _one_of(KEY_PLACES),
+    "keep": _one_of(KEPT),
+    "rotated": _truth,
+    "stacked": _truth,
+    "also": _mutations,
     "measure": _one_of(MEASURES),
     "mutation": _free,
+    "strength": _strength,
+    "steered": _whole(1, MAX_LIMIT),
+    "towards": _free,
 }

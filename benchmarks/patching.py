@@ -2,7 +2,7 @@
 
 Beside TransformerLens (in .venv-bench, made on the first run) on the same weights, dtype and threads: the whole grid
 by our cones, a sample of its cells by TransformerLens and its mean for the rest; the largest difference between the
-logits of both; the floating-point bound of the cones at the matrix speed measured in this run; and the peak memory.
+logits of both; the floating-point bound of the cones at the matrix speed measured around it; and the peak memory.
 Then the cost of a cell by the prompt's length, and bfloat16 with its drift.
 """
 

@@ -36,7 +36,13 @@ def main() -> None:
     seconds, logits = [], []
     for name, (_, _, position, head) in zip(names, task["cells"], strict=True):
 
-        def patch(value, hook, name=name, position=position, head=head):
+        def patch(
+            value: torch.Tensor,
+            hook: object,
+            name: str = name,
+            position: int = position,
+            head: int | None = head,
+        ) -> torch.Tensor:
             index = (0, position) if head is None else (0, position, head)
             value[index] = cache[name][index]
             return value

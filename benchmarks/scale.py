@@ -9,18 +9,19 @@ on graphics cards, predicted from the cards' assumed speeds and not run.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
 from backend.analyses import ANALYSES, Task
-from backend.analyses.cost import PRICED, Asked, Machine, Work, measure, traced
+from backend.analyses.formulas import PRICED
+from backend.analyses.machine import Machine, measure
+from backend.analyses.work import Asked, Work, traced
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
-from backend.models import fetch, load, release
+from backend.models import LoadedModel, fetch, load, release
 from backend.models.families import Shape
-from backend.models.load import WORKING_BYTES
+from backend.models.room import WORKING_BYTES
 from backend.progress import silent
 from backend.questions.question import Question
 from backend.results.request import ModelSpec, Request
@@ -80,7 +81,7 @@ def measured(name: str) -> dict[str, Measured]:
     for kind, params in KINDS.items():
         machine = measure(instrument, processor_seconds)  # each time anew: others share the cores
         asked = Asked(len(prompt.token_ids), len(prompt.labels), params=params)
-        best = min(timed(lambda kind=kind: once(Instrument(loaded), kind)) for _ in range(ROUNDS))
+        best = min(timed(loaded, kind) for _ in range(ROUNDS))
         found[kind] = Measured(*best, machine.seconds(work(kind, cost, asked)))
         print(
             f"  {kind:21s} {best[0]:8.3f} s, the formula {found[kind].formula:8.3f} s at {machine.peak / 1e9:.0f} "
@@ -106,10 +107,10 @@ def once(instrument: Instrument, kind: str) -> None:
         ANALYSES[kind].run(instrument, task(kind, KINDS[kind]), silent)
 
 
-def timed(call: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of the processor and of the wall."""
+def timed(loaded: LoadedModel, kind: str) -> tuple[float, float]:
+    """Seconds of the processor and of the wall that one analysis takes."""
     processor, wall = processor_seconds(), time.perf_counter()
-    call()
+    once(Instrument(loaded), kind)
     return processor_seconds() - processor, time.perf_counter() - wall
 
 
@@ -138,7 +139,9 @@ def llama(layers: int, heads: int, kv_heads: int, d_model: int, mlp: int, vocabu
     shape = Shape("llama", layers, heads, kv_heads, d_model, 128, vocabulary, 131072, parallel=False)
     attention = d_model * 128 * (2 * heads + 2 * kv_heads)
     widths = 128 * (heads + 2 * kv_heads) + 2 * d_model + 2 * mlp
-    return Cost(shape, row=attention + 3 * d_model * mlp, widths=widths, itemsize=2, whole=False)
+    return Cost(
+        shape, row=attention + 3 * d_model * mlp, widths=widths, itemsize=2, whole=False, device="cuda"
+    )
 
 
 LARGE = {

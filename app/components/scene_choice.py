@@ -1,14 +1,71 @@
-"""What is drawn of a subspace: the colours, which three components, and the means."""
+"""What is drawn of a subspace: which vectors, the colours, which three components, and what is drawn beside points."""
+
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.notice import warning_box
-from app.figures.subspace import AXES, COLOUR_NAMES
+from app.figures.subspace_points import AXES
 from app.selection import Selection
-from app.state import COLOURINGS, bound
+from app.state import bound
+from app.subspace_names import ALSO, COLOURINGS, KEPT, KEY_PLACES, MAX_ALSO
 
 FIRST = (1, 2, 3)
+
+
+def choose_vectors(selection: Selection) -> dict[str, Any]:
+    """Draw the controls for which queries and keys are collected; the params of `subspace` that say it."""
+    chosen = selection.chosen
+    with st.popover("Which queries and keys", icon=":material/tune:"):
+        st.selectbox(
+            "Keys are read at",
+            KEY_PLACES,
+            format_func=KEY_PLACES.__getitem__,
+            help="One token for each option: the head may have put what it compares on any of these.",
+            **bound("at", chosen.at),
+        )
+        st.segmented_control(
+            "Questions",
+            KEPT,
+            format_func=KEPT.__getitem__,
+            required=True,
+            help="All of them, or only those that the model answers right.",
+            **bound("keep", chosen.keep),
+        )
+        st.toggle(
+            "After the rotary embedding",
+            help="It turns queries and keys by their positions; what attention compares is what comes out of it. "
+            "Before it, what they say is separate from where they stand.",
+            **bound("rotated", chosen.rotated),
+        )
+        st.toggle(
+            "One set of dimensions for both",
+            help="On: queries and keys stand in the same dimensions, to which both contribute alike. Off: each in the "
+            "dimensions in which they themselves differ most, which are not the same.",
+            **bound("stacked", chosen.stacked),
+        )
+    others = {
+        name: getattr(chosen, name)
+        for name, usual in (("at", "label"), ("keep", "all"), ("rotated", False))
+        if getattr(chosen, name) != usual
+    }
+    return {"stacked": chosen.stacked, **others}
+
+
+def choose_also(selection: Selection) -> None:
+    """Draw the control for the mutations whose points are drawn too."""
+    st.multiselect(
+        "Also the same head under",
+        ALSO,
+        format_func=ALSO.__getitem__,
+        max_selections=MAX_ALSO,
+        placeholder="other labels, other separators, …",
+        width=420,
+        help="The same questions asked with other labels or another form, put into the dimensions of the prompts as "
+        "they are. Drawn letters are the same ones for all questions. Each takes about as long as the picture took.",
+        **bound("also", list(selection.chosen.also)),
+    )
 
 
 def choose_scene(selection: Selection, count: int) -> tuple[int, ...]:
@@ -18,12 +75,17 @@ def choose_scene(selection: Selection, count: int) -> tuple[int, ...]:
     row.selectbox(
         "Colour",
         COLOURINGS,
-        format_func=COLOUR_NAMES.__getitem__,
+        format_func=COLOURINGS.__getitem__,
         width=180,
         **bound("colour", chosen.colour),
     )
     components = _choose_components(row, (chosen.x, chosen.y, chosen.z), count)
     row.toggle("Means", help="The mean of each colour, as a large mark.", **bound("means", chosen.means))
+    row.toggle(
+        "Products",
+        help="For each label a line: the further a query lies along it, the larger its product with that label's keys.",
+        **bound("products", chosen.products),
+    )
     return tuple(component - 1 for component in components)
 
 

@@ -49,11 +49,10 @@ def compression_curve(result: Result, title: str) -> go.Figure:
             line={"color": colour, "dash": dash, "width": 1.6},
             hovertemplate=f"{name}: %{{y:.3f}} nats<extra></extra>",
         )
-    finish(figure, title=title, x="dimensions kept", y="loss, nats", height=400)
+    finish(figure, title=title, x="dimensions kept", y="loss, nats", height=440)
     figure.update_layout(
         showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
-        margin={"t": 84},
+        legend={"orientation": "h", "x": 0, "y": -0.2, "xanchor": "left", "yanchor": "top"},
     )
     figure.update_xaxes(type="category")
     return figure

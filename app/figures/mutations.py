@@ -1,5 +1,6 @@
-"""Loss and accuracy under changed labels, and where attention goes when a query is exchanged."""
+"""Loss and accuracy under changed labels, where one head looks under each, and with another prompt's query."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,74 @@ from numpy.typing import NDArray
 from app.figures.style import COLOURS, DASHES, OTHER, finish, plain
 from backend.results.result import Result
 
+Numbers = NDArray[np.float32]
+
 GUIDE = {"color": OTHER, "width": 1, "dash": "dash"}
 SYMBOLS = ("circle", "diamond", "square", "x", "cross", "triangle-up", "triangle-down")
 AXIS_NAMES = {"loss": "loss, nats", "accuracy": "share answered right"}
+FOLLOWED = {
+    "right_share": "the right option's label",
+    "letter_share": "the letter it usually has",
+}
+NAME_WIDTH = 11
+# Those for and against a letter, so far see-through that text stays readable on a light and on a dark page.
+INKS = ("#20242A", "#F2F0EA")
+SHADES = ((0, "rgba(63, 143, 192, 0.75)"), (0.5, "rgba(140, 140, 140, 0)"), (1, "rgba(217, 131, 36, 0.75)"))
+
+
+def change_table(
+    values: Numbers,
+    usual: Numbers,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    worse: float,
+    dark: bool,
+    interval: tuple[Numbers, Numbers] | None = None,
+) -> go.Figure:
+    """`values[row, column]` as numbers, each with its difference from `usual` (of the same shape), which colours it.
+
+    Orange is worse, blue better. `worse` is the difference with the full colour, negative where more is better;
+    `dark` says on which page it is read.
+    """
+    across, down = ([_wrapped(name) for name in names] for names in (columns, rows))
+    change = values - usual
+    ends = "" if interval is None else "<br>95 %: %{customdata[0]:.3f} to %{customdata[1]:.3f}"
+    figure = go.Figure(
+        go.Heatmap(
+            z=change / worse,
+            x=across,
+            y=down,
+            zmin=-1,
+            zmax=1,
+            colorscale=SHADES,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            text=[
+                [_cell(value, by) for value, by in zip(*both, strict=True)]
+                for both in zip(values, change, strict=True)
+            ],
+            customdata=None if interval is None else np.stack(interval, axis=-1),
+            hovertemplate=f"{y} %{{y}}<br>{x} %{{x}}<br>%{{text}}{ends}<extra></extra>",
+        )
+    )
+    # As points' text: the colour of a heatmap's own is chosen for opaque cells.
+    figure.add_scatter(
+        x=across * len(down),
+        y=[name for name in down for _ in across],
+        text=[text for row in figure.data[0].text for text in row],
+        mode="text",
+        textfont={"size": 11, "color": INKS[dark]},
+        hoverinfo="skip",
+    )
+    finish(figure, title=title, x=x, y=y, height=150 + 46 * len(rows))
+    figure.update_xaxes(showgrid=False, tickfont={"size": 11})
+    figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": 11})
+    return figure
 
 
 def mutation_lines(result: Result, measure: str, title: str) -> go.Figure:
@@ -20,29 +86,26 @@ def mutation_lines(result: Result, measure: str, title: str) -> go.Figure:
     interval = interval_of(result, measure)
     figure = go.Figure()
     for place, condition in enumerate(conditions):
-        values, error = result[measure][:, place], None
-        if interval is not None:
-            low, high = (ends[:, place] for ends in interval)
-            error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
-        colour = COLOURS[place % len(COLOURS)]
-        figure.add_scatter(
-            x=[plain(mutation) for mutation in mutations],
-            y=values,
-            error_y=error,
-            mode="lines+markers",
-            name=plain(condition),
-            line={"color": colour, "width": 1.6, "dash": ("solid", *DASHES)[place % len(DASHES)]},
-            marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8},
-            hovertemplate=f"%{{x}}, {plain(condition)}: "
-            f"%{{y:{'.1%' if measure == 'accuracy' else '.3f'}}}<extra></extra>",
-        )
-    finish(figure, title=title, x="", y=AXIS_NAMES[measure], height=420)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
-        margin={"t": 104},
-    )
+        ends = None if interval is None else (interval[0][:, place], interval[1][:, place])
+        _add_line(figure, place, mutations, condition, result[measure][:, place], ends, measure == "accuracy")
+    _finish_lines(figure, title, AXIS_NAMES[measure])
     figure.update_yaxes(tickformat=".0%" if measure == "accuracy" else "", rangemode="tozero")
+    return figure
+
+
+def looks(result: Result, head: str) -> go.Figure | None:
+    """Under each mutation the share of attention to labels that goes to the right one, and to the usual letter.
+
+    None where the result does not tell, as of several heads.
+    """
+    if "right_share" not in result.arrays:
+        return None
+    figure = go.Figure()
+    for place, (name, title) in enumerate(FOLLOWED.items()):
+        interval = interval_of(result, name)
+        _add_line(figure, place, titles_of(result, "mutations"), title, result[name], interval, True)
+    _finish_lines(figure, f"Where {head} looks, of all labels", "share of its attention to labels")
+    figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return figure
 
 
@@ -51,7 +114,7 @@ def titles_of(result: Result, what: str) -> Sequence[str]:
     return [str(entry["title"]) for entry in result.scalars[what]]
 
 
-def interval_of(result: Result, measure: str) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+def interval_of(result: Result, measure: str) -> tuple[Numbers, Numbers] | None:
     """The ends of the 95 % intervals of one measure, where there are some."""
     if f"{measure}_low" not in result.arrays:
         return None
@@ -81,3 +144,51 @@ def swap_scatter(result: Result, head: str) -> go.Figure:
     figure.update_xaxes(range=[-0.03, 1.03])
     figure.update_yaxes(range=[-0.03, 1.03])
     return figure
+
+
+def _add_line(
+    figure: go.Figure,
+    place: int,
+    mutations: Sequence[str],
+    name: str,
+    values: Numbers,
+    interval: tuple[Numbers, Numbers] | None,
+    shares: bool,
+) -> None:
+    error = None
+    if interval is not None:
+        low, high = interval
+        error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
+    figure.add_scatter(
+        x=[_wrapped(mutation) for mutation in mutations],
+        y=values,
+        error_y=error,
+        mode="lines+markers",
+        name=plain(name),
+        line={
+            "color": COLOURS[place % len(COLOURS)],
+            "width": 1.6,
+            "dash": ("solid", *DASHES)[place % len(DASHES)],
+        },
+        marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8},
+        hovertemplate=f"%{{x}}, {plain(name)}: %{{y:{'.1%' if shares else '.3f'}}}<extra></extra>",
+    )
+
+
+def _finish_lines(figure: go.Figure, title: str, y: str) -> None:
+    """The legend below, where it has room on a narrow screen too."""
+    finish(figure, title=title, x="", y=y, height=480)
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top"},
+    )
+
+
+def _cell(value: float, change: float) -> str:
+    """The value and below it by how much it differs, where that shows."""
+    told = f"{change:+.2f}".replace("-", "−")
+    return f"{value:.2f}" + ("" if told[1:] == "0.00" else f"<br>{told}")
+
+
+def _wrapped(name: str) -> str:
+    return "<br>".join(plain(line) for line in textwrap.wrap(name, NAME_WIDTH))

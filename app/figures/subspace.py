@@ -1,6 +1,5 @@
-"""Queries and keys of one head in three dimensions, and how much of their variance each dimension holds."""
+"""Queries and keys of one head as a picture in three dimensions, and how much of their variance each holds."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,66 +9,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.figures.style import COLOURS, finish, plain
-from backend.results.result import Result
+from app.figures.subspace_points import AXES
 
-AXES = ("x", "y", "z")
-MARKS = {"query": "circle", "key": "diamond"}
-# What a colour stands for -> the column of `points_frame` that says it.
-COLOUR_NAMES = {
-    "label": "Label",
-    "letter": "Right letter",
-    "place": "Place in the list",
-    "verdict": "Right or wrong",
-    "subject": "Subject",
-}
+# Of queries and of keys: of the base, then of each of the others.
+MARKS = (("circle", "diamond"), ("circle-open", "diamond-open"), ("square", "cross"), ("square-open", "x"))
+KINDS = {"query": "queries", "key": "keys"}
 REST = "other"
 CAMERA = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.1}}
-GRID = "rgba(140, 140, 140, 0.4)"
+FAR = {"eye": {"x": 1.9, "y": 1.9, "z": 1.1}, "center": CAMERA["center"]}
+GRID = LINE = "#8C8C8C"
 SHOWN_COMPONENTS = 10
-STEM_WIDTH, STEM_LENGTH = 48, 240
-
-
-def points_frame(result: Result, components: Sequence[int]) -> pd.DataFrame:
-    """A row for each query, then for each key, at its coordinates along three components, counted from 0.
-
-    Queries are centred on their mean and keys on theirs; keys are drawn to the queries' scale, since attention has only
-    their product. The other columns are named like COLOUR_NAMES; `question` counts rows of the result.
-    """
-    q, k = _projected(result["q"], result, components), _projected(result["k"], result, components)
-    questions, labels = k.shape[:2]
-    listed = result.scalars["questions"]
-    right = result["right"].astype(int)
-    names = result.scalars["labels"]
-    common: dict[str, list[Any]] = {
-        "question": list(range(questions)),
-        "letter": [names[place] for place in right],
-        "subject": [question["subject"] or "none" for question in listed],
-    }
-    queries = pd.DataFrame(
-        {
-            **common,
-            "kind": "query",
-            "label": common["letter"],
-            "place": [str(place + 1) for place in right],
-            "verdict": ["right" if question["right"] else "wrong" for question in listed],
-        }
-    )
-    keys = pd.DataFrame({name: np.repeat(values, labels) for name, values in common.items()})
-    of_label = np.tile(np.arange(labels), questions)
-    keys["kind"] = "key"
-    keys["label"] = [names[place] for place in of_label]
-    keys["place"] = [str(place + 1) for place in of_label]
-    keys["verdict"] = np.where(of_label == np.repeat(right, labels), "right", "wrong")
-    queries[list(AXES)] = q
-    keys[list(AXES)] = (k * (_spread(q) / (_spread(k) or 1.0))).reshape(-1, 3)
-    frame = pd.concat([queries, keys], ignore_index=True)
-    frame["text"] = [
-        f"{_wrapped(listed[row.question]['stem'])}<br>right: {plain(row.letter)}, "
-        f"the model says {plain(str(listed[row.question]['predicted']))}"
-        + (f"<br>key of label {plain(row.label)}" if row.kind == "key" else "<br>query of the final token")
-        for row in frame.itertuples()
-    ]
-    return frame
 
 
 def scene(
@@ -79,45 +28,41 @@ def scene(
     *,
     means: bool,
     title: str,
+    directions: Mapping[str, NDArray[np.float32]] | None = None,
     camera: Mapping[str, Any] | None = None,
 ) -> go.Figure:
     """The points of `points_frame`, coloured by one of its columns, with the mean of each colour where asked for.
 
-    `camera` is plotly's, for another view than the first.
+    `directions[label]` is drawn as a line from the origin; all axes then have one scale, so that angles are true.
+    `camera` is plotly's, for another view than the first. A point's customdata is its question's index in its bank.
     """
     figure = go.Figure()
     groups = _groups(frame, colour)
     named = frame[colour].where(frame[colour].isin(groups), REST)
-    for kind, mark in MARKS.items():
-        for place, group in enumerate(groups):
-            rows = frame[(frame["kind"] == kind) & (named == group)]
-            if rows.empty:
-                continue
-            figure.add_scatter3d(
-                x=rows["x"],
-                y=rows["y"],
-                z=rows["z"],
-                mode="markers",
-                name=plain(group),
-                legendgroup=kind,
-                legendgrouptitle={"text": "Queries" if kind == "query" else "Keys"},
-                text=rows["text"],
-                marker={
-                    "symbol": mark,
-                    "size": 5 if kind == "query" else 4,
-                    "color": COLOURS[place],
-                    "opacity": 0.85,
-                },
-                hovertemplate="%{text}<extra></extra>",
-            )
-            if means:
-                _add_mean(figure, rows, kind, group, COLOURS[place])
+    usual = set(named[frame["among"] == ""])
+    for among, marks in zip(frame["among"].unique(), MARKS, strict=False):
+        for kind, mark in zip(KINDS, marks, strict=True):
+            own = (frame["among"] == among) & (frame["kind"] == kind)
+            if among:
+                _add_legend(figure, among, kind, mark)
+            for place, group in enumerate(groups):
+                rows = frame[own & (named == group)]
+                if not rows.empty:
+                    told = not among or group not in usual
+                    _add_points(figure, rows, mark, group, COLOURS[place], told=told)
+                    if means:
+                        _add_mean(figure, rows, mark, group, COLOURS[place])
+    if directions:
+        _add_directions(figure, frame, directions)
     finish(figure, title=title, x="", y="", height=600)
     figure.update_layout(
         showlegend=True,
         legend={"x": 1, "xanchor": "right", "y": 0.94, "itemsizing": "constant"},
         scene={axis + "axis": _axis(place) for axis, place in zip(AXES, components, strict=True)}
-        | {"aspectmode": "cube", "camera": camera or CAMERA},
+        | {
+            "aspectmode": "data" if directions else "cube",
+            "camera": camera or (FAR if directions else CAMERA),
+        },
     )
     return figure
 
@@ -156,41 +101,94 @@ def stand_alone(figure: go.Figure) -> str:
     return str(page)
 
 
-def _projected(
-    vectors: NDArray[np.float32], result: Result, components: Sequence[int]
-) -> NDArray[np.float32]:
-    """`[..., d_head]` to coordinates about their mean."""
-    centred = vectors - vectors.reshape(-1, vectors.shape[-1]).mean(axis=0)
-    return np.asarray(centred @ result["basis"][list(components)].T, np.float32)
-
-
-def _spread(points: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.square(points).mean()))
-
-
 def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
-    """The values of one column in the order of their names, or the most frequent and the rest where they are many."""
+    """The values of one column, or the most frequent and the rest where they are many; the base's come first."""
     counted = frame[colour].value_counts()
-    if len(counted) <= len(COLOURS):
-        return sorted(counted.index)
-    return [*sorted(counted.index[: len(COLOURS) - 1]), REST]
+    usual = set(frame.loc[frame["among"] == "", colour])
+    few = list(counted.index)
+    if len(few) > len(COLOURS):
+        few = sorted(few, key=lambda group: group not in usual)[: len(COLOURS) - 1]
+    listed = sorted(few, key=lambda group: (group not in usual, group))
+    return listed if len(few) == len(counted) else [*listed, REST]
 
 
-def _add_mean(figure: go.Figure, rows: pd.DataFrame, kind: str, group: str, colour: str) -> None:
+def _add_legend(figure: go.Figure, among: str, kind: str, mark: str) -> None:
+    """What a mark among the others stands for: their colours are the base's."""
+    figure.add_scatter3d(
+        x=[None],
+        y=[None],
+        z=[None],
+        mode="markers",
+        name=KINDS[kind],
+        legendgroup=f"{among} {kind}",
+        legendgrouptitle={"text": plain(among).capitalize() if kind == "query" else ""},
+        marker={"symbol": mark, "color": LINE},
+    )
+
+
+def _add_points(
+    figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colour: str, *, told: bool
+) -> None:
+    """One colour's points of one kind; `told` in the legend."""
+    kind, among = rows["kind"].iloc[0], rows["among"].iloc[0]
+    figure.add_scatter3d(
+        x=rows["x"],
+        y=rows["y"],
+        z=rows["z"],
+        mode="markers",
+        name=plain(group),
+        legendgroup=f"{among} {kind}",
+        legendgrouptitle={"text": "" if among else KINDS[kind].capitalize()},
+        showlegend=told,
+        text=rows["text"],
+        customdata=rows["item"],
+        marker={"symbol": mark, "size": 5 if kind == "query" else 4, "color": colour, "opacity": 0.85},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _add_mean(figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colour: str) -> None:
     middle = rows[list(AXES)].mean()
+    last = figure.data[-1]
     figure.add_scatter3d(
         x=[middle["x"]],
         y=[middle["y"]],
         z=[middle["z"]],
         mode="markers+text",
-        legendgroup=kind,
+        legendgroup=last.legendgroup,
         showlegend=False,
         text=[plain(group)],
         textfont={"size": 14, "color": colour},
-        marker={"symbol": f"{MARKS[kind]}-open", "size": 13, "color": colour, "line": {"width": 3}},
-        hovertemplate=f"mean of the {len(rows)} {'queries' if kind == 'query' else 'keys'} "
-        f"of {plain(group)}<extra></extra>",
+        marker={
+            "symbol": mark if mark.endswith("-open") or mark in ("cross", "x") else f"{mark}-open",
+            "size": 13,
+            "color": colour,
+            "line": {"width": 3},
+        },
+        hovertemplate=f"mean of the {len(rows)} {KINDS[rows['kind'].iloc[0]]} of {plain(group)}<extra></extra>",
     )
+
+
+def _add_directions(
+    figure: go.Figure, frame: pd.DataFrame, directions: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """All to one scale, the longest as long as the farthest query is from the origin."""
+    base = (frame["kind"] == "query") & (frame["among"] == "")
+    farthest = np.linalg.norm(frame.loc[base, list(AXES)], axis=1).max()
+    longest = max(np.linalg.norm(end) for end in directions.values()) or 1.0
+    for label, end in directions.items():
+        x, y, z = end * (farthest / longest)
+        figure.add_scatter3d(
+            x=[0, x],
+            y=[0, y],
+            z=[0, z],
+            mode="lines+text",
+            showlegend=False,
+            text=["", plain(label)],
+            textfont={"size": 15, "color": LINE},
+            line={"color": LINE, "width": 5},
+            hovertemplate=f"a query this way fits the keys of {plain(label)}<extra></extra>",
+        )
 
 
 def _axis(component: int) -> dict[str, object]:
@@ -201,8 +199,3 @@ def _axis(component: int) -> dict[str, object]:
         "zerolinecolor": GRID,
         "showspikes": False,
     }
-
-
-def _wrapped(stem: str) -> str:
-    short = textwrap.shorten(stem, STEM_LENGTH, placeholder=" …")
-    return "<br>".join(plain(line) for line in textwrap.wrap(short, STEM_WIDTH))

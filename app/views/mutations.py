@@ -1,55 +1,21 @@
 """Place or letter: what becomes of the answer, and of where one head looks, when the labels are changed."""
 
-import numpy as np
 import streamlit as st
 
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
-from app.components.heatmap import Heatmap, show_heatmap
 from app.components.job import result_of
+from app.components.key_steering import show_steering
+from app.components.mutation_tables import show_looks, show_losses, show_table, show_transfer
 from app.components.notice import quiet, sentence
 from app.components.provenance import show_provenance
-from app.figures.mutations import interval_of, mutation_lines, swap_scatter, titles_of
+from app.figures.mutations import swap_scatter
 from app.selection import Selection
-from app.state import MEASURES, bound
+from app.state import bound
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
-
-MEASURE_NAMES = {"loss": "Loss", "accuracy": "Accuracy"}
-UNITS = {"loss": "nats", "accuracy": "share"}
-
-
-def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
-    """The same numbers as a heatmap, whose cells tell them, and as lines."""
-    measure = selection.chosen.measure
-    st.segmented_control(
-        "Measure",
-        MEASURES,
-        format_func=MEASURE_NAMES.__getitem__,
-        required=True,
-        **bound("measure", measure),
-    )
-    values = result[measure]
-    low, high = interval_of(result, measure) or (None, None)
-    top = 1.0 if measure == "accuracy" else float(np.nanmax(values)) or 1.0
-    heatmap = Heatmap(
-        title=f"{MEASURE_NAMES[measure]} under each mutation, and with {head} changed",
-        unit=UNITS[measure],
-        values=values,
-        rows=titles_of(result, "mutations"),
-        columns=titles_of(result, "conditions"),
-        row_axis="mutation",
-        column_axis="condition",
-        range=(0.0, top),
-        low=low,
-        high=high,
-    )
-    show_heatmap(heatmap, "mutations")
-    st.caption("Point at a cell, or walk with the arrow keys, for its number and 95 % interval.")
-    title = f"{MEASURE_NAMES[measure]} from mutation to mutation"
-    st.plotly_chart(mutation_lines(result, measure, title), key="mutation lines", alt=title)
 
 
 def show_left_out(result: Result) -> None:
@@ -72,14 +38,7 @@ def show_example(result: Result, selection: Selection) -> None:
 
 
 def show_swap(result: Result, head: HeadRef) -> None:
-    scalars = result.scalars
-    sentence(
-        "Index ",
-        f"{scalars['index']:+.2f}",
-        f" (95 %: {scalars['low']:+.2f} to {scalars['high']:+.2f}). {scalars['sentence']}",
-        key="swap",
-        lead=True,
-    )
+    sentence(str(result.scalars["sentence"]), key="swap", lead=True)
     st.plotly_chart(
         swap_scatter(result, str(head)), key="swap", alt="Attention to the place and to the letter"
     )
@@ -96,9 +55,12 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
         client, selection.ask_bank("mutations", **params), "mutations", start="Run all mutations"
     )
     if result:
-        show_table(result, head, selection)
-        show_left_out(result)
+        show_losses(result, head)
         show_example(result, selection)
+        show_table(result, head, selection)
+        show_transfer(result)
+        show_looks(result, head)
+        show_left_out(result)
         show_provenance(result)
     st.subheader("Swap test")
     st.markdown(
@@ -112,6 +74,18 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
     if swapped:
         show_swap(swapped, head)
         show_provenance(swapped)
+    st.subheader("Steer the key")
+    st.markdown(
+        "To the key of one option's label is added a multiple of what, over other questions with the same right "
+        "label, the right label's key has more than the others' (strength 1 is the whole difference), for this head "
+        "at the final token only. Does its attention follow, and then the letter?"
+    )
+    steered = result_of(
+        client, selection.ask_bank("key-steering", **params), "key-steering", start="Steer the keys"
+    )
+    if steered:
+        show_steering(steered, head, selection)
+        show_provenance(steered)
 
 
 client, selection = open_page(

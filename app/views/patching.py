@@ -128,13 +128,15 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
     return draw
 
 
-def start_button(estimate: Result | None, selection: Selection) -> str:
+def start_button(client: Client, selection: Selection, params: dict[str, Any]) -> str:
     """What is on the button that a long sweep waits for; nothing for one that starts by itself."""
     chosen = selection.chosen
     if chosen.where == "final" or chosen.component in WITHOUT_HEADS:
         return ""
-    seconds = estimate.scalars.get("sweep_seconds", {}).get(chosen.component) if estimate else None
-    return "Run the exact sweep" + (f" (about {duration(seconds)})" if seconds else "")
+    with st.container():
+        cost = answer_of(client, selection.ask("patching-cost", **params), "patching-cost")
+    about = f" (about {duration(cost.scalars['expected_seconds'])})" if isinstance(cost, Result) else ""
+    return "Run the exact sweep" + about
 
 
 def show_agreement(result: Result, estimate: Result, selection: Selection) -> None:
@@ -181,7 +183,7 @@ result = result_of(
     selection.ask("patching", **params),
     "patching",
     draw=picture(estimate, selection),
-    start=start_button(estimate, selection),
+    start=start_button(client, selection, params),
 )
 if result:
     if estimate:

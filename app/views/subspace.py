@@ -1,31 +1,30 @@
 """What one head compares: its queries and keys over many questions, in three dimensions."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import streamlit as st
 
-from app.components.camera import camera_of, watch_camera
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
-from app.components.notice import quiet, sentence
+from app.components.notice import quiet, sentence, warning_box
 from app.components.provenance import show_provenance
-from app.components.question_table import question_table
-from app.components.scene_choice import choose_scene
+from app.components.scene_choice import choose_also, choose_vectors
+from app.components.subspace_picture import show_picture
 from app.figures.compression import compression_curve, kept_at
-from app.figures.subspace import points_frame, scene, stand_alone, variance_bars
+from app.figures.subspace import variance_bars
 from app.selection import Selection
+from app.subspace_names import ALSO
+from backend.errors import QuestionError
+from backend.questions.mutations import MUTATIONS
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
 
 RANK = 3
-MEANING = {
-    "label": "Queries are coloured by the right letter, keys by their own label.",
-    "letter": "Queries and keys are coloured by the right letter of their question.",
-    "place": "Queries are coloured by where in the list the right option stands, keys by where they stand.",
-    "verdict": "Queries are coloured by whether the model answers right, keys by whether theirs is the right option.",
-    "subject": "Queries and keys are coloured by their question's subject.",
-}
 
 
 def show_separation(result: Result, head: HeadRef) -> None:
@@ -42,10 +41,12 @@ def show_separation(result: Result, head: HeadRef) -> None:
             key="separation",
             lead=True,
         )
-    left_out = scalars["left_out"]
+    left_out, questions = scalars["left_out"], scalars["questions"]
+    wrong = sum(not question["right"] for question in questions)
     quiet(
         f"Three components hold {scalars['variance_q3']:.1%} of the queries' variance and "
-        f"{scalars['variance_k3']:.1%} of the keys', over {len(scalars['questions'])} questions"
+        f"{scalars['variance_k3']:.1%} of the keys', over {len(questions)} questions, of which the model answers "
+        f"{wrong or 'none'} wrong"
         + (
             f"; {len(left_out)} left out, the first because of: {left_out[0]['reason']}." if left_out else "."
         ),
@@ -53,51 +54,38 @@ def show_separation(result: Result, head: HeadRef) -> None:
     )
 
 
-def show_scene(result: Result, head: HeadRef, selection: Selection) -> None:
-    chosen = selection.chosen
-    components = choose_scene(selection, len(result["basis"]))
-    figure = scene(
-        points_frame(result, components),
-        chosen.colour,
-        components,
-        means=chosen.means,
-        title=f"{head}'s queries and keys",
-        camera=camera_of("scene"),
-    )
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.plotly_chart(
-            figure,
-            key="scene",
-            config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
-            alt="The queries and keys as points in three dimensions; the table holds their questions",
-        )
-        watch_camera("scene")
-        st.caption(
-            f"{MEANING[chosen.colour]} Drag to turn it. Queries are of the final token, keys of the labels, each "
-            "about their mean; keys are drawn to the queries' scale."
-        )
-        st.download_button(
-            "Save as HTML",
-            lambda: stand_alone(figure),
-            f"{head}.html",
-            "text/html",
-            on_click="ignore",
-            icon=":material/download:",
-            help="One file that turns in any browser, without a network. The camera in the picture's corner saves PNG.",
-        )
-    with right:
-        st.markdown(f"**Its {len(result.scalars['questions'])} questions**")
-        question_table(result.scalars["questions"], selection.bank.name, "questions")
+def under_mutations(
+    client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]
+) -> dict[str, Result]:
+    """The same head's results with the prompts changed, by the mutations' titles, as far as they are there.
+
+    One request has the same labels for all its questions, so drawn ones are drawn once.
+    """
+    found, problems = {}, []
+    longest = max(client.questions(selection.bank.name), key=lambda question: len(question.options))
+    for name in selection.chosen.also:
+        try:
+            _, spec = MUTATIONS[name].change(longest, selection.prompt, 0)
+        except QuestionError as error:
+            problems.append(str(error))
+            continue
+        changed = replace(selection, prompt=spec)
+        request = changed.ask_bank("subspace", head=[head.layer, head.head], **vectors)
+        result = result_of(client, request, f"subspace {name}")
+        if result is not None:
+            found[ALSO[name]] = result
+    warning_box(problems, "also")
+    return found
 
 
-def show_compression(client: Client, selection: Selection, head: HeadRef) -> None:
+def show_compression(client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]) -> None:
     st.subheader("Are so few dimensions enough?")
     st.markdown(
         "Queries and keys are replaced by their mean and what a few components hold, fitted on one half of the "
         "questions, and the model is run with them on the other half. It takes minutes."
     )
-    request = selection.ask_bank("compression", head=[head.layer, head.head])
+    kept = {name: value for name, value in vectors.items() if name in ("at", "keep")}
+    request = selection.ask_bank("compression", head=[head.layer, head.head], **kept)
     result = result_of(client, request, "compression", start="Compress and run")
     if result is None:
         return
@@ -131,17 +119,21 @@ show_question(selection)
 head = head_over_bank(client, selection)
 if head is not None:
     st.header(str(head))
-    head_link(head)
-    # Stacked: one basis for queries and keys, so that both stand in the same dimensions.
-    request = selection.ask_bank("subspace", head=[head.layer, head.head], stacked=True)
-    result = result_of(client, request, "subspace")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        vectors = choose_vectors(selection)
+        head_link(head)
+    result = result_of(
+        client, selection.ask_bank("subspace", head=[head.layer, head.head], **vectors), "subspace"
+    )
     if result:
         show_separation(result, head)
-        show_scene(result, head, selection)
+        choose_also(selection)
+        others = under_mutations(client, selection, head, vectors)
+        show_picture(result, others, head, selection)
         st.plotly_chart(
             variance_bars(result["q_variance"], result["k_variance"]),
             key="variance",
             alt="Bars of the share of variance along each component",
         )
         show_provenance(result)
-        show_compression(client, selection, head)
+        show_compression(client, selection, head, vectors)

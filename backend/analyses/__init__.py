@@ -8,6 +8,7 @@ from backend.analyses.check_model import CHECK_MODEL
 from backend.analyses.compression import COMPRESSION
 from backend.analyses.cost import COST
 from backend.analyses.effects import EFFECTS
+from backend.analyses.key_steering import KEY_STEERING
 from backend.analyses.mutations import MUTATIONS_ANALYSIS
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.paths import PATHS
@@ -33,6 +34,7 @@ ANALYSES: dict[str, Analysis] = {
         COMPRESSION,
         MUTATIONS_ANALYSIS,
         SWAP_TEST,
+        KEY_STEERING,
         CHECK_MODEL,
         READINGS,
         SELF_CHECK,

@@ -16,6 +16,8 @@ from backend.results.checkpoint import Checkpoint
 from backend.results.request import HeadRef, Request
 from backend.results.result import Array
 
+MOST_HEADS = 16
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -76,6 +78,8 @@ class Analysis:
             if name not in self.params:
                 allowed = ", ".join(self.params) or "none"
                 raise RequestError(f"{self.name} has no parameter {shown(name)}. Parameters: {allowed}.")
+        if "heads" in request.params:
+            _several(request)
         if "head" in request.params:
             HeadRef.from_json(request.params["head"])
             if given == "questions" and "question" in self.takes:
@@ -86,7 +90,34 @@ def chosen_head(instrument: Instrument, request: Request) -> HeadRef | None:
     """The head named in params, if any. Raises RequestError where the model has no such head."""
     if "head" not in request.params:
         return None
-    head = HeadRef.from_json(request.params["head"])
+    return _existing(instrument, HeadRef.from_json(request.params["head"]))
+
+
+def chosen_heads(instrument: Instrument, request: Request) -> tuple[HeadRef, ...]:
+    """The heads named in params, from the lowest layer up: one `head` or several `heads`. Raises RequestError."""
+    if "heads" not in request.params:
+        head = chosen_head(instrument, request)
+        return () if head is None else (head,)
+    found = sorted(_several(request), key=lambda head: (head.layer, head.head))
+    return tuple(_existing(instrument, head) for head in found)
+
+
+def _several(request: Request) -> list[HeadRef]:
+    given = request.params["heads"]
+    if "head" in request.params:
+        raise RequestError("params.head is for one head and params.heads for several. Give one of them.")
+    if not isinstance(given, list) or not 1 <= len(given) <= MOST_HEADS:
+        raise RequestError(
+            f"params.heads must be a list of 1 to {MOST_HEADS} heads, as in [[15, 13], [16, 7]], not {shown(given)}."
+        )
+    heads = [HeadRef.from_json(head) for head in given]
+    for head in heads:
+        if heads.count(head) > 1:
+            raise RequestError(f"params.heads names {head} twice. Name each head once.")
+    return heads
+
+
+def _existing(instrument: Instrument, head: HeadRef) -> HeadRef:
     shape = instrument.shape
     if head.layer >= shape.layers or head.head >= shape.heads:
         raise RequestError(

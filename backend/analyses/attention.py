@@ -66,7 +66,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     arrays = {
         "final": array(final, ("layer", "head", "position"), "probability"),
         "final_value_weighted": array(final * norms, ("layer", "head", "position"), "norm"),
-        "roles": array(_mass(final, prompt.roles, roles), ("layer", "head", "role"), "probability"),
+        "roles": array(mass_on(final, prompt.roles, roles), ("layer", "head", "role"), "probability"),
     }
     ticks = {**layer_head_ticks(instrument), "position": prompt.tokens, "role": roles}
     if head is not None:
@@ -97,8 +97,8 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
         final = all_final_rows(instrument.trace(prompt.token_ids, within))
-        by_label = _mass(final, prompt.roles, [f"label {place}" for place in range(len(prompt.labels))])
-        masses.append(_mass(final, [_kind(role, right) for role in prompt.roles], KINDS))
+        by_label = mass_on(final, prompt.roles, [f"label {place}" for place in range(len(prompt.labels))])
+        masses.append(mass_on(final, [_kind(role, right) for role in prompt.roles], KINDS))
         shares.append(by_label[..., right] / by_label.sum(-1).clamp_min(1e-12))
         label_positions = torch.tensor(prompt.positions(f"label {right}"))
         tops.append(torch.isin(final.argmax(-1), label_positions).float())
@@ -116,9 +116,10 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     )
 
 
-def _mass(
-    final: Float[Tensor, "layer head position"], roles: Sequence[str], wanted: Sequence[str]
-) -> Float[Tensor, "layer head role"]:
+def mass_on(
+    final: Float[Tensor, "*row position"], roles: Sequence[str], wanted: Sequence[str]
+) -> Float[Tensor, "*row role"]:
+    """How much attention goes to all tokens of each role."""
     membership = torch.tensor([[float(role == name) for name in wanted] for role in roles])
     return final @ membership
 

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.budget import expected_seconds
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
+from backend.analyses.params import one_of
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
@@ -28,7 +28,6 @@ from backend.engine.sweep import (
     all_cells,
     components_of,
     each_alone,
-    estimate,
     experiments,
     run_source,
     sweep,
@@ -110,11 +109,7 @@ def plan(instrument: Instrument, task: Task) -> Plan:
                 f"The corrupted prompt ({pair.other.note}) has other tokens in other places than the clean one, so "
                 "its positions cannot be patched. Choose a corruption of equal length, such as swap_options."
             )
-    direction = params.get("direction", "denoise")
-    if direction not in DIRECTIONS:
-        raise RequestError(
-            f"params.direction must be one of {', '.join(DIRECTIONS)}, not {shown(direction)}."
-        )
+    direction = one_of(params, "direction", DIRECTIONS)
     if direction == "noise" and pairs[0].metric.metric.kind == "kl":
         raise RequestError(
             "The divergence from the clean run has no slope at the clean run itself, so with the metric kl nothing can "
@@ -151,7 +146,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         **pair_scalars(list(chosen.pairs), ends),
         "direction": chosen.direction,
         "first_difference": chosen.first,
-        "sweep_seconds": _sweep_seconds(instrument, chosen),
     }
     if chosen.verify is not None:
         nominated = _nominated(instrument, chosen, chosen.verify, estimates)
@@ -174,23 +168,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
         checks={"logits_error": (estimates.logits_error, tolerance(instrument).identity)},
     )
-
-
-def _sweep_seconds(instrument: Instrument, chosen: Plan) -> dict[str, float]:
-    """About how long the exact sweep of each component over all positions takes on this machine."""
-    found = {}
-    for name, component in components_of(instrument.shape).items():
-        # All heads of a place cost the same: one stands for them.
-        heads = component.head_count(instrument.shape)
-        flops = 0.0
-        for base, source in chosen.runs:
-            cells = [
-                cell for cell in all_cells(name, instrument.shape, range(len(base))) if cell.head in (None, 0)
-            ]
-            sets = each_alone(name, cells)
-            flops += estimate(instrument, base, run_source(instrument, base, source), sets).flops
-        found[name] = expected_seconds(instrument, flops * (heads or 1))
-    return found
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:

@@ -5,21 +5,21 @@ Only this head's reading at the final position changes: other heads that share i
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Task, chosen_head
+from backend.analyses.analysis import Task, chosen_heads
 from backend.analyses.over_questions import answered, at_question
+from backend.analyses.params import one_of, true_or_false, whole
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_attention
 from backend.engine.rotation import Rotations
 from backend.engine.trace import Trace
-from backend.errors import RequestError, shown
+from backend.errors import RequestError
 from backend.progress import Progress
 from backend.questions.prompt import Prompt
 from backend.results.request import HeadRef, Request
@@ -53,59 +53,49 @@ class HeadInputs:
     z: Float[Tensor, " d_head"]
 
 
+ByHead = Mapping[HeadRef, HeadInputs]
+"""One question's, of some heads."""
+
+
 @dataclass(frozen=True)
 class Options:
     """The params that say which vectors are collected and how."""
 
-    head: HeadRef
+    heads: tuple[HeadRef, ...]
     rank: int
     at: str
     keep: str
     seed: int
     rotated: bool
 
+    @property
+    def head(self) -> HeadRef:
+        """The only head, or the first of several."""
+        return self.heads[0]
+
+    @property
+    def name(self) -> str:
+        """What to call the heads: `L15H13, L16H7`."""
+        return ", ".join(map(str, self.heads))
+
     @classmethod
     def of(cls, instrument: Instrument, request: Request) -> "Options":
         """Read `{"head": [16, 7], "rank"?: 3, "at"?: "label", "keep"?: "all", "seed"?: 0, "rotated"?: false}`.
 
-        Raises RequestError.
+        Some analyses take several `heads` in place of one `head`. Raises RequestError.
         """
         params = request.params
-        head = chosen_head(instrument, request)
-        if head is None:
+        heads = chosen_heads(instrument, request)
+        if not heads:
             raise RequestError(f"{request.analysis} needs params.head, such as [16, 7].")
         return cls(
-            head=head,
+            heads=heads,
             rank=whole(params, "rank", 3, 1, instrument.shape.d_head),
             at=one_of(params, "at", PLACES),
             keep=one_of(params, "keep", KEPT),
             seed=whole(params, "seed", 0, 0, 2**31),
             rotated=true_or_false(params, "rotated"),
         )
-
-
-def whole(params: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
-    """A whole number among the params. Raises RequestError."""
-    value = params.get(name, default)
-    if type(value) is not int or not low <= value <= high:
-        raise RequestError(f"params.{name} must be a whole number from {low} to {high}, not {shown(value)}.")
-    return value
-
-
-def true_or_false(params: Mapping[str, Any], name: str) -> bool:
-    """A switch among the params, by default off. Raises RequestError."""
-    value = params.get(name, False)
-    if not isinstance(value, bool):
-        raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
-    return value
-
-
-def one_of(params: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    """One of some words among the params, by default the first. Raises RequestError."""
-    value = params.get(name, allowed[0])
-    if value not in allowed:
-        raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
-    return str(value)
 
 
 def collected(
@@ -115,6 +105,18 @@ def collected(
     progress: Progress,
     prompts: Sequence[Prompt] | None = None,
 ) -> tuple[list[HeadInputs], list[dict[str, str]]]:
+    """What `collected_heads` gives of the only head."""
+    kept, left_out = collected_heads(instrument, task, options, progress, prompts)
+    return [inputs[options.head] for inputs in kept], left_out
+
+
+def collected_heads(
+    instrument: Instrument,
+    task: Task,
+    options: Options,
+    progress: Progress,
+    prompts: Sequence[Prompt] | None = None,
+) -> tuple[list[ByHead], list[dict[str, str]]]:
     """The questions that can be used, in their order, and those left out, each with its stem and the reason.
 
     All that are kept have the same number of options, the most frequent one. `prompts` are the task's own by default.
@@ -122,13 +124,13 @@ def collected(
     prompts = task.prompts(instrument) if prompts is None else prompts
     counts = Counter(len(question.options) for question in task.questions)
     usual = counts.most_common(1)[0][0]
-    kept: list[HeadInputs] = []
+    kept: list[ByHead] = []
     left_out: list[dict[str, str]] = []
     for number, prompt in enumerate(prompts):
         answered(prompt)
         within = at_question(progress, number, len(prompts))
         within("")
-        found: HeadInputs | str = f"{len(prompt.labels)} options, not {usual} as most of the questions"
+        found: ByHead | str = f"{len(prompt.labels)} options, not {usual} as most of the questions"
         if len(prompt.labels) == usual:
             found = _inputs(instrument, number, prompt, options, within)
         if isinstance(found, str):
@@ -138,7 +140,7 @@ def collected(
     return kept, left_out
 
 
-def enough(kept: list[HeadInputs], left_out: list[dict[str, str]], needed: int, why: str) -> None:
+def enough(kept: Sized, left_out: list[dict[str, str]], needed: int, why: str) -> None:
     """Raise RequestError where fewer than `needed` questions are left."""
     if len(kept) < needed:
         first = (
@@ -153,7 +155,7 @@ def enough(kept: list[HeadInputs], left_out: list[dict[str, str]], needed: int, 
 
 def _inputs(
     instrument: Instrument, number: int, prompt: Prompt, options: Options, progress: Progress
-) -> HeadInputs | str:
+) -> ByHead | str:
     """One prompt's vectors, or why it is left out."""
     places = [prompt.positions(f"{options.at} {label}") for label in range(len(prompt.labels))]
     if not all(places):
@@ -162,25 +164,25 @@ def _inputs(
     predicted, right = int(trace.logits[list(prompt.answer_ids)].argmax()), answered(prompt)
     if options.keep == "right" and predicted != right:
         return f"the model answers {prompt.labels[predicted]}, not {prompt.labels[right]}"
-    layer, head = options.head.layer, options.head.head
-    kv_head, positions = kv_head_of(trace, head), tuple(own[-1] for own in places)
-    loss = -torch.log_softmax(trace.logits, dim=-1)[prompt.answer_ids[right]]
-    q, k = trace.q[layer, :, head], trace.k[layer, :, kv_head]
-    if options.rotated:
-        q, k = trace.q_rotated[layer, head], trace.k_rotated[layer, kv_head]
-    return HeadInputs(
-        number=number,
-        prompt=prompt,
-        positions=positions,
-        predicted=predicted,
-        right=right,
-        loss=float(loss),
-        # Copies: a view would keep the whole trace in memory.
-        q=q[-1].clone(),
-        k=k[list(positions)].clone(),
-        v=trace.v[layer, list(positions), kv_head].clone(),
-        z=trace.z[layer, -1, head].clone(),
-    )
+    loss = float(-torch.log_softmax(trace.logits, dim=-1)[prompt.answer_ids[right]])
+    positions = tuple(own[-1] for own in places)
+    found = {}
+    for head in options.heads:
+        q, k, v, z = _vectors(trace, head, positions, options.rotated)
+        found[head] = HeadInputs(number, prompt, positions, predicted, right, loss, q, k, v, z)
+    return found
+
+
+def _vectors(
+    trace: Trace, head: HeadRef, positions: tuple[int, ...], rotated: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A head's q, k, v and z. Copies: a view would keep the whole trace in memory."""
+    layer, kv_head, at = head.layer, kv_head_of(trace, head.head), list(positions)
+    q, k = trace.q[layer, :, head.head], trace.k[layer, :, kv_head]
+    if rotated:
+        q, k = trace.q_rotated[layer, head.head], trace.k_rotated[layer, kv_head]
+    v, z = trace.v[layer, at, kv_head], trace.z[layer, -1, head.head]
+    return q[-1].clone(), k[at].clone(), v.clone(), z.clone()
 
 
 def kv_head_of(trace: Trace, head: int) -> int:

@@ -8,7 +8,7 @@ Z95 = 1.959964
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-def share_interval(hits: int, count: int) -> tuple[float, float, float]:
+def share_interval(hits: float, count: int) -> tuple[float, float, float]:
     """A share with its Wilson score interval (Wilson 1927): (share, low, high).
 
     >>> [round(value, 3) for value in share_interval(8, 10)]
@@ -19,6 +19,13 @@ def share_interval(hits: int, count: int) -> tuple[float, float, float]:
     centre = (share + spread / 2) / (1 + spread)
     half = Z95 * np.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
     return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+
+
+def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
+    """`share_interval` over the first axis of samples that are 0 or 1."""
+    ends = [share_interval(int(hits), len(samples)) for hits in samples.sum(axis=0).ravel()]
+    share, low, high = np.array(ends).T.reshape(3, *samples.shape[1:])
+    return share, low, high
 
 
 def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:

@@ -5,7 +5,6 @@ is necessary (Heimersheim & Nanda 2024, arXiv 2404.15255). The corrupted run is 
 (Lieberum et al. 2023).
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.budget import Budget, chosen_budget, expected_seconds, refuse_beyond
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, Runs, pair_scalars, pairs_of
+from backend.analyses.params import one_of
 from backend.analyses.resumable import Board
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
@@ -87,8 +87,8 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
     (prompt,) = task.prompts(instrument)
-    component = one_of("component", params.get("component", "z"), COMPONENTS)
-    direction = one_of("direction", params.get("direction", "denoise"), DIRECTIONS)
+    component = one_of(params, "component", COMPONENTS, "z")
+    direction = one_of(params, "direction", DIRECTIONS)
     positions = _positions(params.get("positions", "all"), prompt)
     cells = all_cells(component, instrument.shape, positions)
     draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
@@ -149,13 +149,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 
 def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """What `run` of the same request would take on this machine. Scalars `seconds`, `bytes`, `cells`."""
+    """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
     found = plan(instrument, task).estimates(instrument)
     progress("Measuring this machine")
     return Findings(
         scalars={
-            "seconds": sum(expected_seconds(instrument, part.flops) for part in found),
-            "bytes": max(part.peak_bytes for part in found),
+            "expected_seconds": sum(expected_seconds(instrument, part.flops) for part in found),
+            "expected_bytes": max(part.peak_bytes for part in found),
             "cells": sum(part.cells for part in found),
         }
     )
@@ -277,13 +277,6 @@ def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
     return tuple(dict.fromkeys(data))
 
 
-def one_of(name: str, value: object, allowed: Collection[str]) -> str:
-    """A parameter that must be one of some names. Raises RequestError."""
-    if value not in list(allowed):
-        raise RequestError(f"params.{name} must be one of {', '.join(allowed)}, not {shown(value)}.")
-    return str(value)
-
-
 PATCHING = Analysis(
     name="patching",
     version=2,
@@ -294,7 +287,7 @@ PATCHING = Analysis(
 )
 PATCHING_COST = Analysis(
     name="patching-cost",
-    version=1,
+    version=2,
     summary="how long patching with the same parameters takes on this machine, and how much memory",
     takes=("question",),
     run=cost,

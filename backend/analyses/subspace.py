@@ -13,19 +13,17 @@ from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array
 from backend.analyses.head_inputs import (
-    HeadInputs,
     Options,
     collected,
     enough,
-    true_or_false,
 )
 from backend.analyses.intervals import share_interval
 from backend.analyses.low_rank import Subspace, components, fitted, separated, shuffled, variance_along
+from backend.analyses.params import true_or_false
+from backend.analyses.questions_told import told, wrong
 from backend.analyses.tolerance import FLOAT32
 from backend.engine.instrument import Instrument
 from backend.progress import Progress
-from backend.questions.banks import load_bank
-from backend.results.request import QuestionSet
 
 PICTURED = 3
 SHUFFLES = 5
@@ -67,8 +65,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "head": str(options.head),
             "rank": options.rank,
             "labels": list(kept[0].prompt.labels),
-            "questions": _told(task, kept),
+            "questions": told(task, kept),
             "kept": len(kept),
+            "wrong": wrong(kept),
             "left_out": left_out,
             "variance_q3": float(of_q.variance[:PICTURED].sum()),
             "variance_k3": float(of_k.variance[:PICTURED].sum()),
@@ -122,24 +121,6 @@ def _separability(
         f"separability{suffix}_high": high,
         f"separability{suffix}_shuffled": control,
     }
-
-
-def _told(task: Task, kept: list[HeadInputs]) -> list[dict[str, Any]]:
-    """What is said of each question; `item` is its place in its bank, None where it comes from none."""
-    asked = task.request.questions
-    bank = load_bank(asked.bank).questions if isinstance(asked, QuestionSet) else ()
-    places = {question: place for place, question in reversed(list(enumerate(bank)))}
-    return [
-        {
-            "stem": task.questions[one.number].stem,
-            "subject": task.questions[one.number].subject,
-            "answer": one.prompt.labels[one.right],
-            "predicted": one.prompt.labels[one.predicted],
-            "right": one.predicted == one.right,
-            "item": places.get(task.questions[one.number]),
-        }
-        for one in kept
-    ]
 
 
 SUBSPACE = Analysis(

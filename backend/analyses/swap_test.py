@@ -14,10 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array
-from backend.analyses.compression import RECHECKED, patched
+from backend.analyses.compression import RECHECKED
+from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import at_question
+from backend.analyses.questions_told import wrong
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
@@ -112,6 +114,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "answer_place": float(table["answer_place"].mean()),
             "answer_letter": float(table["answer_letter"].mean()),
             "kept": len(rows),
+            "wrong": wrong(usable),
             "left_out": left_out,
         },
         checks={
@@ -140,7 +143,7 @@ def _row(
     queries = torch.stack([taking.q, swap.donor.q])
     read = read_with(trace, taking, options.head, rotations, queries, taking.k[None], taking.v[None])
     before, after = _shares(read.attention[:, list(taking.positions)])
-    outcome = patched(instrument, taking, options, read.z, progress, rechecked)
+    outcome = patched(instrument, taking, {options.head: read.z}, progress, rechecked)
     rise = outcome.logits[1] - outcome.logits[0]
     rise = rise - rise.mean()
     place, letter = swap.place, swap.letter

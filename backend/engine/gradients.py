@@ -14,7 +14,7 @@ from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import for_heads, patterns
 from backend.engine.sweep import COMPONENTS, components_of
-from backend.engine.trace import Trace, between_layers, last_logits_only, on_cpu
+from backend.engine.trace import Components, Trace, between_layers, last_logits_only, on_cpu
 from backend.errors import ModelError, ResourceError
 from backend.models.families import Shape, Slot
 from backend.models.memory import available_memory
@@ -29,21 +29,13 @@ Held = tuple[Tensor, Slot | None]
 """A tensor of the pass and where a component stands in it; None where it is all of it."""
 
 
-@dataclass(frozen=True)
-class Gradients:
+@dataclass(frozen=True, kw_only=True)
+class Gradients(Components):
     """The derivative of one number by every component at every place, float32 on the CPU.
 
-    The fields are those of Trace, and `pattern`: by the weight that a query gives a key, all else held fixed.
+    `pattern`: by the weight that a query gives a key, all else held fixed.
     """
 
-    resid_pre: Float[Tensor, "layer position d_model"]
-    resid_mid: Float[Tensor, "layer position d_model"] | None
-    attn_out: Float[Tensor, "layer position d_model"]
-    mlp_out: Float[Tensor, "layer position d_model"]
-    z: Float[Tensor, "layer position head d_head"]
-    q: Float[Tensor, "layer position head d_head"]
-    k: Float[Tensor, "layer position kv_head d_head"]
-    v: Float[Tensor, "layer position kv_head d_head"]
     pattern: Float[Tensor, "layer head query key"]
 
 

@@ -39,18 +39,35 @@ class Routed:
     weights: Float[Tensor, " chosen"]
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What one pass left, float32 on the CPU. Nothing here is larger than `[layer, position, head, d_head]`.
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """One number, or its derivative, for each place of each component.
 
     Attributes:
         resid_pre: residual stream before each layer.
         resid_mid: residual stream between attention and MLP; None where a layer computes them side by side.
-        resid_final: residual stream after the last layer.
         attn_out: what attention added to the residual stream.
         mlp_out: what the MLP added.
         z: each head's output before the output projection.
         q, k, v: queries and keys before the rotary embedding, and values.
+    """
+
+    resid_pre: Float[Tensor, "layer position d_model"]
+    resid_mid: Float[Tensor, "layer position d_model"] | None
+    attn_out: Float[Tensor, "layer position d_model"]
+    mlp_out: Float[Tensor, "layer position d_model"]
+    z: Float[Tensor, "layer position head d_head"]
+    q: Float[Tensor, "layer position head d_head"]
+    k: Float[Tensor, "layer position kv_head d_head"]
+    v: Float[Tensor, "layer position kv_head d_head"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Components):
+    """What one pass left, float32 on the CPU. Nothing here is larger than `[layer, position, head, d_head]`.
+
+    Attributes:
+        resid_final: residual stream after the last layer.
         q_rotated, k_rotated: queries and keys as the attention function got them.
         masks: per layer, what is added to the scores, `[query, key]`; None for plain causal attention.
         scaling: per layer, what the scores are multiplied with.
@@ -61,15 +78,7 @@ class Trace:
         routed: per layer, what its experts were called with; None where it has none.
     """
 
-    resid_pre: Float[Tensor, "layer position d_model"]
-    resid_mid: Float[Tensor, "layer position d_model"] | None
     resid_final: Float[Tensor, "position d_model"]
-    attn_out: Float[Tensor, "layer position d_model"]
-    mlp_out: Float[Tensor, "layer position d_model"]
-    z: Float[Tensor, "layer position head d_head"]
-    q: Float[Tensor, "layer position head d_head"]
-    k: Float[Tensor, "layer position kv_head d_head"]
-    v: Float[Tensor, "layer position kv_head d_head"]
     q_rotated: Float[Tensor, "layer head position d_head"]
     k_rotated: Float[Tensor, "layer kv_head position d_head"]
     masks: tuple[Float[Tensor, "query key"] | None, ...]

@@ -41,6 +41,8 @@ def _ordered_letters(question: Question, spec: PromptSpec, seed: int) -> Mutated
     count = len(question.options)
     runs = [ascii_uppercase[start : start + count] for start in range(len(ascii_uppercase) - count + 1)]
     free = [run for run in runs if not {*run} & {*spec.labels[:count]}]
+    if not free:
+        raise QuestionError(f"No {count} letters that follow each other are free of the labels in use.")
     return question, replace(spec, labels=tuple(_drawn(question, seed).choice(free)))
 
 

@@ -15,11 +15,11 @@ from backend.results.result import Array, Result
 
 JSON_NAME = "result.json"
 ARRAYS_NAME = "arrays.npz"
-FIELDS = ("request", "checks", "model", "versions", "seconds", "ticks")
+FIELDS = ("request", "checks", "model", "versions", "seconds", "ticks", "arrays", "arrays_sha256")
 
 
 def write(result: Result, folder: Path) -> None:
-    """Write both files into an existing folder. Raises OSError."""
+    """Write both files into an existing folder. Raises OSError, and ValueError for a scalar with a field's name."""
     packed = io.BytesIO()
     np.savez(packed, **{name: array.values for name, array in result.arrays.items()})  # type: ignore[arg-type]
     data = packed.getvalue()
@@ -53,7 +53,7 @@ def read(folder: Path) -> Result:
         scalars={
             name: value
             for name, value in description.items()
-            if name not in (*FIELDS, "arrays", "arrays_sha256", *description["checks"])
+            if name not in (*FIELDS, *description["checks"])
         },
         checks={name: (value, limit) for name, (value, limit) in description["checks"].items()},
         model=description["model"],
@@ -64,6 +64,10 @@ def read(folder: Path) -> Result:
 
 def _describe(result: Result, arrays_sha256: str) -> Mapping[str, Any]:
     """Scalars and check figures stand at the top, where somebody who reads the file looks for them."""
+    if taken := {*FIELDS, *result.checks} & result.scalars.keys():
+        raise ValueError(
+            f"A scalar cannot be called {', '.join(sorted(taken))}: that stands for something else."
+        )
     return {
         **result.scalars,
         **{name: value for name, (value, _) in result.checks.items()},

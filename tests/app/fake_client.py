@@ -300,9 +300,12 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> t
         "corruption": "options 1 and 2 swapped",
         "direction": request.params["direction"],
         "first_difference": 7,
-        "sweep_seconds": {"z": 130.0},
     }
     return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
+
+
+def _patching_cost(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8, "cells": 168}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -433,6 +436,7 @@ def _subspace(request: Request, generator: np.random.Generator) -> tuple[Any, An
         "q_variance": ([0.6, 0.25, 0.1, 0.03, 0.01, 0.01], ("component",)),
         "k_variance": ([0.5, 0.3, 0.15, 0.03, 0.01, 0.01], ("component",)),
         "basis": (np.eye(size), ("component", "d_head")),
+        "k_basis": (np.eye(size), ("component", "d_head")),
         "points_q": ((q - q.mean(0))[:, :3], ("question", "axis")),
         "points_k": ((k - k.mean((0, 1)))[..., :3], ("question", "label", "axis")),
         "right": (right, ("question",)),
@@ -484,15 +488,20 @@ def _mutations(request: Request, generator: np.random.Generator) -> tuple[Any, A
         {"name": "numbers", "title": "numbers", "example": "(1) red\n(2) blue"},
     ]
     conditions = [
-        {"name": "model", "title": "whole model"},
-        {"name": "mean", "title": "head at its mean"},
+        {"name": "whole", "title": "whole model"},
+        {"name": "ablated_mean", "title": "head at its mean"},
         {"name": "low_rank_qk", "title": "low-rank Q and K"},
     ]
     loss, axes = np.array([[0.2, 0.6, 0.25], [0.3, 0.8, 0.35]]), ("mutation", "condition")
     arrays = {"loss": (loss, axes), "accuracy": (1 - loss, axes)}
     arrays |= {"loss_low": (loss - 0.05, axes), "loss_high": (loss + 0.1, axes)}
+    arrays["transfer"] = (np.array([[0.25, 0.45], [0.26, 0.35]]), ("fitted", "mutation"))
+    for name, values in (("right_share", [0.8, 0.6]), ("letter_share", [0.8, np.nan])):
+        for suffix, by in (("", 0), ("_low", -0.1), ("_high", 0.1)):
+            arrays[name + suffix] = (np.array(values) + by, ("mutation",))
     left_out = [{"name": "separators", "reason": "The label 'A)' is not one token."}]
-    return arrays, {}, {"mutations": mutations, "conditions": conditions, "left_out": left_out}
+    told = {"mutations": mutations, "conditions": conditions, "left_out": left_out}
+    return arrays, {}, {**told, "rank": 3}
 
 
 def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -503,12 +512,41 @@ def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, A
         "index": 0.4,
         "low": 0.1,
         "high": 0.7,
-        "sentence": "It follows the place more than the letter.",
+        "sentence": "It follows the place: index 0.40 (0.10 to 0.70).",
     }
     return arrays, {}, scalars
 
 
+def _key_steering(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    """Towards larger strengths attention and logits go over to the steered option."""
+    strengths, count, labels = np.array([-1.0, 0, 1, 2]), 3, list("ABCD")
+    shape = ("question", "option", "strength", "label")
+    logits = np.einsum("o,sl->osl", np.ones(4), np.zeros((4, 4))) + np.einsum(
+        "ol,s->osl", np.eye(4), strengths
+    )
+    arrays = {
+        "strength": (strengths, ("strength",)),
+        "label_logits": (np.stack([logits] * count), shape),
+        "attention": (np.stack([np.full((4, 4, 4), 0.25)] * count), shape),
+        "label_logits_model": (np.eye(4)[:count], ("question", "label")),
+        "attention_model": (np.full((count, 4), 0.25), ("question", "label")),
+        "right": (np.zeros(count), ("question",)),
+        "predicted": (np.arange(count), ("question",)),
+        "flipped_at_all": (0.9, ()),
+    }
+    for name, values in (("flipped", [0, 0.1, 0.5, 0.8]), ("steered_attention", [0.1, 0.25, 0.6, 0.9])):
+        for suffix, share in (("", 1), ("_random", 0.1)):
+            for end, by in (("", 0), ("_low", -0.05), ("_high", 0.05)):
+                arrays[name + suffix + end] = (share * np.array(values) + by, ("strength",))
+    listed = [
+        {"stem": question.stem, "answer": "A", "predicted": labels[place]}
+        for place, question in enumerate(BANK[:count])
+    ]
+    return arrays, {}, {"labels": labels, "questions": listed}
+
+
 MAKERS = {
+    "key-steering": _key_steering,
     "subspace": _subspace,
     "compression": _compression,
     "mutations": _mutations,
@@ -517,6 +555,7 @@ MAKERS = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
+    "patching-cost": _patching_cost,
     "effects": _effects,
     "paths": _paths,
     "attribution_patching": _attribution_patching,

@@ -56,7 +56,7 @@ def served(model: str) -> Iterator[str]:
         yield address
     finally:
         app.terminate()
-        app.wait(timeout=20)
+        app.wait(timeout=120)
 
 
 def _wait_for(address: str, app: subprocess.Popen[bytes], seconds: float = 60) -> None:

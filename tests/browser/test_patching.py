@@ -22,8 +22,8 @@ def test_a_sweep_fills_the_picture_stops_and_goes_on(app: str, context: BrowserC
     expect(page.get_by_text("Small squares are estimates")).to_be_visible()
     assert exact_cells(page) == 0
     pictures = page.locator(".heatmap")
+    expect(pictures).to_have_count(2)
     pictures.evaluate_all("all => all.forEach(one => { one.dataset.first = 'yes'; })")
-    assert pictures.count() == 2
     assert hovered(pictures.nth(1), 0.5, 0.5).endswith(", estimate")
 
     page.get_by_role("button", name="Run the exact sweep").click()

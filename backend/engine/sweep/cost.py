@@ -1,5 +1,6 @@
 """What a sweep costs: the floating-point operations of its cones, and the memory that an experiment and a row take."""
 
+import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Cost:
         widths: numbers that those matrices give for one row, together.
         itemsize: bytes of a number.
         whole: whether each experiment is a pass of the whole model.
+        device: cpu, cuda or mps.
     """
 
     shape: Shape
@@ -37,6 +39,7 @@ class Cost:
     widths: int
     itemsize: int
     whole: bool
+    device: str
 
     def flops(self, tokens: int, experiment: Experiment) -> float:
         """Floating-point operations (a multiply-add is two) of a cone: what a patch can change, computed once.
@@ -103,6 +106,7 @@ def cost_of(instrument: Instrument) -> Cost:
         widths=sum(given for _, given in matrices),
         itemsize=instrument.model.dtype.itemsize,
         whole=runs_whole(instrument),
+        device=instrument.resolved.device,
     )
 
 
@@ -129,7 +133,10 @@ def machine_speed(instrument: Instrument) -> float:
 
 
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
-    """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP."""
+    """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP.
+
+    The median of several: a machine that others share is faster for moments than it is for minutes.
+    """
     taken, given = max(_matrices(instrument))
     like = {
         "dtype": instrument.model.dtype,
@@ -137,12 +144,12 @@ def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
     }
     weight = torch.randn(given, taken, **like)
     hidden = torch.randn(rows, taken, **like)
-    best = float("inf")
-    for _ in range(5):
+    seconds = []
+    for _ in range(9):
         begun = time.perf_counter()
         float(torch.nn.functional.linear(hidden, weight)[0, 0])  # reading a number waits for a graphics card
-        best = min(best, time.perf_counter() - begun)
-    return 2 * rows * weight.numel() / best
+        seconds.append(time.perf_counter() - begun)
+    return 2 * rows * weight.numel() / statistics.median(seconds)
 
 
 def _matrices(instrument: Instrument) -> list[tuple[int, int]]:

@@ -1,17 +1,38 @@
 """How a sweep is split: passes small enough for the memory, and for something to be done every few seconds."""
 
+from dataclasses import dataclass
+
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cost import cost_of
 from backend.engine.sweep.experiment import Experiment
 from backend.errors import ResourceError
 from backend.models.memory import available_memory
 
-PASS_FLOPS = 1.2e12
-"""About six seconds of a small machine. In the first layers of a pass few cells are under way and the matrices
-small, so that shorter passes are slower ones."""
-BATCH_ROWS = 1344
-"""The most rows of a call; two thirds of it are usual, enough for the full speed of matrix products. More rows leave
-the caches and delay a cancel."""
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that is done at a time, where memory allows it.
+
+    Attributes:
+        rows: of one call of a layer.
+        flops: floating-point operations of one pass: some seconds.
+    """
+
+    rows: int
+    flops: float
+
+
+PROCESSOR = Limits(rows=1344, flops=1.2e12)
+"""In the first layers of a pass few cells are under way and the matrices small, so that shorter passes are slower ones.
+Two thirds of the rows are usual, enough for the full speed of matrix products; more leave the caches and delay a
+cancel."""
+CARD = Limits(rows=16384, flops=1e15)
+"""For a graphics card, from its data sheet and not tried."""
+
+
+def limits_of(device: str) -> Limits:
+    """Limits for a kind of device: cpu, cuda or mps."""
+    return PROCESSOR if device == "cpu" else CARD
 
 
 def budget_for(instrument: Instrument) -> int:
@@ -21,7 +42,10 @@ def budget_for(instrument: Instrument) -> int:
 
 def batch_rows(instrument: Instrument, tokens: int, budget: int) -> int:
     """How many rows one call takes: half of the budget, no more than is good for speed."""
-    return max(1, min(BATCH_ROWS, budget // 2 // cost_of(instrument).row_bytes(tokens)))
+    return max(
+        1,
+        min(limits_of(instrument.resolved.device).rows, budget // 2 // cost_of(instrument).row_bytes(tokens)),
+    )
 
 
 def passes(
@@ -32,6 +56,7 @@ def passes(
     Raises ResourceError where half of the budget has no room for the rows of one experiment.
     """
     cost, room = cost_of(instrument), budget // 2
+    most = limits_of(instrument.resolved.device).flops
     split: list[list[Experiment]] = []
     used_flops, used_bytes = 0.0, 0
     for experiment in sorted(experiments, key=lambda experiment: -experiment.position):
@@ -41,7 +66,7 @@ def passes(
                 f"Patching at position {experiment.position} needs {2 * need_bytes / 1e6:.0f} MB and the budget is "
                 f"{budget / 1e6:.0f} MB. Give it more, or take later positions."
             )
-        if not split or used_bytes + need_bytes > room or used_flops + need_flops > PASS_FLOPS:
+        if not split or used_bytes + need_bytes > room or used_flops + need_flops > most:
             split.append([])
             used_flops, used_bytes = 0.0, 0
         split[-1].append(experiment)

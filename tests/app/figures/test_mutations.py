@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.figures.mutations import mutation_lines, swap_scatter
+from app.figures.mutations import change_table, looks, mutation_lines, swap_scatter
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
 from tests.app.fake_client import made_up
@@ -29,6 +29,31 @@ def test_accuracy_without_intervals(result: Result) -> None:
     (first, *_) = mutation_lines(result, "accuracy", "t").data
     assert np.allclose(first.y, [0.8, 0.7])
     assert first.error_y.array is None
+
+
+def test_a_table_tells_numbers_and_is_coloured_by_what_is_worse() -> None:
+    values, usual = np.array([[0.5, 0.75], [1.0, 0.999]]), np.array([[0.5, 0.5], [1.0, 1.0]])
+    names: dict[str, str] = {"title": "t", "x": "run with", "y": "prompts"}
+    figure = change_table(values, usual, ["a", "<b>"], ["one", "two"], worse=0.5, dark=False, **names)
+    cells, texts = figure.data
+    assert np.allclose(cells.z, [[0, 0.5], [0, -0.002]])
+    assert list(texts.text) == ["0.50", "0.75<br>+0.25", "1.00", "1.00"]
+    assert list(texts.x) == ["one", "two", "one", "two"]
+    assert list(texts.y) == ["a", "a", "&lt;b&gt;", "&lt;b&gt;"]
+    accuracy = change_table(values, usual, ["a", "b"], ["one", "two"], worse=-0.5, dark=True, **names)
+    assert accuracy.data[0].z[0][1] == -0.5
+    assert accuracy.data[1].textfont.color != texts.textfont.color
+
+
+def test_where_the_head_looks(result: Result) -> None:
+    figure = looks(result, "L3H2")
+    assert figure is not None
+    right, letter = figure.data
+    assert np.allclose(right.y, [0.8, 0.6])
+    assert np.allclose(right.error_y.array, 0.1)
+    assert np.isnan(letter.y[1])
+    several = {name: array for name, array in result.arrays.items() if not name.startswith("right")}
+    assert looks(replace(result, arrays=several), "L3H2") is None
 
 
 def test_titles_are_text(result: Result) -> None:

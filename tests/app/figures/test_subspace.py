@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.figures.subspace import points_frame, scene, stand_alone, variance_bars
+from app.figures.subspace import scene, stand_alone, variance_bars
+from app.figures.subspace_points import directions, points_frame
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
 from tests.app.fake_client import BANK, made_up
@@ -17,38 +18,6 @@ def result() -> Result:
     )
 
 
-def test_coordinates_are_those_of_the_analysis(result: Result) -> None:
-    frame = points_frame(result, (0, 1, 2))
-    queries, keys = frame[frame["kind"] == "query"], frame[frame["kind"] == "key"]
-    assert np.allclose(queries[["x", "y", "z"]], result["points_q"], atol=1e-4)
-    drawn, told = keys[["x", "y", "z"]].to_numpy(), result["points_k"].reshape(-1, 3)
-    scale = np.linalg.norm(drawn) / np.linalg.norm(told)
-    assert np.allclose(drawn, scale * told, atol=1e-4)
-    assert np.sqrt(np.square(drawn).mean()) == pytest.approx(
-        np.sqrt(np.square(result["points_q"]).mean()), rel=1e-4
-    )
-
-
-def test_other_components_can_be_chosen(result: Result) -> None:
-    swapped = points_frame(result, (2, 0, 4))
-    first = points_frame(result, (0, 1, 2))
-    queries = swapped["kind"] == "query"
-    assert np.allclose(swapped.loc[queries, "x"], first.loc[queries, "z"])
-    assert np.allclose(swapped.loc[queries, "y"], first.loc[queries, "x"])
-
-
-def test_what_the_colours_say(result: Result) -> None:
-    frame = points_frame(result, (0, 1, 2)).set_index(["kind", "question"])
-    assert list(frame.loc["query", "label"]) == ["A"] * 4 + ["B"]
-    assert list(frame.loc["query", "place"]) == ["1"] * 4 + ["2"]
-    assert list(frame.loc["query", "verdict"]) == ["right", "wrong", "right", "wrong", "wrong"]
-    last = frame.loc[("key", 4)]
-    assert list(last["label"]) == ["A", "B", "C", "D"]
-    assert list(last["letter"]) == ["B"] * 4
-    assert list(last["verdict"]) == ["wrong", "right", "wrong", "wrong"]
-    assert set(last["subject"]) == {"directions"}
-
-
 def test_queries_and_keys_have_marks_of_their_own(result: Result) -> None:
     figure = scene(points_frame(result, (0, 1, 3)), "label", (0, 1, 3), means=False, title="t")
     assert {trace.marker.symbol for trace in figure.data} == {"circle", "diamond"}
@@ -56,6 +25,8 @@ def test_queries_and_keys_have_marks_of_their_own(result: Result) -> None:
     assert [trace.name for trace in figure.data] == ["A", "B", "A", "B", "C", "D"]
     colours = {(trace.name, trace.marker.color) for trace in figure.data}
     assert len(colours) == 4
+    assert list(figure.data[0].customdata) == [0, 1, 2, 3]  # their places in the bank
+    assert list(figure.data[4].customdata) == [0, 1, 2, 3, 4]
     assert figure.layout.scene.zaxis.title.text == "component 4"
 
 
@@ -76,6 +47,40 @@ def test_means_are_named_and_in_the_middle(result: Result) -> None:
     assert means[0].x[0] == pytest.approx(queries["x"].mean())
 
 
+def test_lines_of_products_are_true_to_angle_and_length(result: Result) -> None:
+    frame, ends = points_frame(result, (0, 1, 2)), directions(result, (0, 1, 2))
+    figure = scene(frame, "label", (0, 1, 2), means=False, title="t", directions=ends)
+    lines = {trace.text[1]: np.array([trace.x[1], trace.y[1], trace.z[1]]) for trace in figure.data[6:]}
+    assert list(lines) == ["A", "B", "C", "D"]
+    farthest = np.linalg.norm(frame.loc[frame["kind"] == "query", ["x", "y", "z"]], axis=1).max()
+    assert max(np.linalg.norm(line) for line in lines.values()) == pytest.approx(farthest, rel=1e-5)
+    for label, end in ends.items():
+        assert np.allclose(lines[label] / lines["A"][0], end / ends["A"][0], atol=1e-5)
+    assert figure.layout.scene.aspectmode == "data"
+    assert all(trace.customdata is None for trace in figure.data[6:])
+
+
+def test_others_have_marks_of_their_own_and_one_line_each_in_the_legend(result: Result) -> None:
+    other = replace(result, scalars={**result.scalars, "labels": ["A", "B", "1", "2"]})
+    frame = points_frame(result, (0, 1, 2), {"numbers": other, "<b>x": result})
+    figure = scene(frame, "label", (0, 1, 2), means=True, title="t")
+    points = [trace for trace in figure.data if trace.mode == "markers" and trace.customdata is not None]
+    assert len({trace.marker.symbol for trace in points}) == 6
+    told = [
+        (trace.legendgrouptitle.text or "", trace.name)
+        for trace in figure.data
+        if trace.showlegend is not False
+    ]
+    assert told[6:] == [
+        ("Numbers", "queries"),
+        ("", "keys"),
+        ("", "1"),
+        ("", "2"),
+        ("&lt;b&gt;x", "queries"),
+        ("", "keys"),
+    ]
+
+
 def test_many_subjects_share_the_last_colour(result: Result) -> None:
     frame = points_frame(result, (0, 1, 2))
     frame["subject"] = [f"subject {place % 12}" for place in range(len(frame))]
@@ -84,14 +89,6 @@ def test_many_subjects_share_the_last_colour(result: Result) -> None:
     assert len(names) == 7
     assert "other" in names
     assert sum(len(trace.x) for trace in figure.data) == len(frame)
-
-
-def test_markup_in_a_stem_stays_text(result: Result) -> None:
-    question = {**result.scalars["questions"][0], "stem": "<img src=x> " + "long " * 100}
-    questions = [question, *result.scalars["questions"][1:]]
-    frame = points_frame(replace(result, scalars={**result.scalars, "questions": questions}), (0, 1, 2))
-    assert frame["text"][0].startswith("&lt;img src=x&gt; long")
-    assert len(frame["text"][0]) < 400
 
 
 def test_variance_is_shown_for_the_first_few() -> None:

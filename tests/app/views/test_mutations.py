@@ -7,13 +7,13 @@ from tests.app.opened import notices, opened, titles
 
 
 def test_nothing_long_begins_by_itself() -> None:
-    client = FakeClient(slow=("mutations", "swap-test"))
+    client = FakeClient(slow=("mutations", "swap-test", "key-steering"))
     at = opened("mutations", client, head="L1H1")
     assert client.submitted == []
-    for label in ("Run all mutations", "Run the swap test"):
+    for label in ("Run all mutations", "Run the swap test", "Steer the keys"):
         next(button for button in at.button if button.label == label).click().run()
-    assert [request.analysis for request in client.submitted] == ["mutations", "swap-test"]
-    assert [request.params for request in client.submitted] == [{"head": [1, 1]}] * 2
+    assert [request.analysis for request in client.submitted] == ["mutations", "swap-test", "key-steering"]
+    assert [request.params for request in client.submitted] == [{"head": [1, 1]}] * 3
 
 
 @pytest.mark.parametrize(("measure", "name"), [("loss", "Loss"), ("accuracy", "Accuracy")])
@@ -21,6 +21,28 @@ def test_both_measures(measure: str, name: str) -> None:
     shown = titles(opened("mutations", measure=measure))
     assert f"{name} under each mutation, and with L3H2 changed" in shown
     assert f"{name} from mutation to mutation" in shown
+
+
+def test_what_the_head_contributes_is_told() -> None:
+    lead, *_ = notices(opened("mutations"), "lead")
+    assert lead == (
+        "With L3H2 at its mean, the loss rises by 0.40 nats on the prompts as they are; under the mutations by "
+        "0.40 (as it is) to 0.50 (numbers). With 3 dimensions of its queries and keys it rises by at most 0.05."
+    )
+
+
+def test_dimensions_fitted_elsewhere() -> None:
+    at = opened("mutations")
+    assert "Loss when fitted under one, run under another" in titles(at)
+    assert any(
+        "At worst this adds 0.10 nats to the loss with those fitted under the same "
+        "(fitted under as it is, run under numbers)." in text
+        for text in notices(at, "plain")
+    )
+
+
+def test_where_the_head_looks_under_each() -> None:
+    assert "Where L3H2 looks, of all labels" in titles(opened("mutations"))
 
 
 def test_the_measure_is_in_the_address_and_asks_nothing_new() -> None:
@@ -45,5 +67,33 @@ def test_what_was_left_out_is_told_with_its_reason() -> None:
 
 
 def test_the_index_comes_with_its_interval_and_its_reading() -> None:
-    (lead,) = notices(opened("mutations"), "lead")
-    assert lead == "Index +0.40 (95 %: +0.10 to +0.70). It follows the place more than the letter."
+    assert "It follows the place: index 0.40 (0.10 to 0.70)." in notices(opened("mutations"), "lead")
+
+
+def test_the_slider_shows_another_strength_and_asks_nothing_new() -> None:
+    client = FakeClient()
+    at = opened("mutations", client)
+
+    def lead() -> str:
+        return notices(at, "lead")[-1]
+
+    assert lead() == (
+        "At strength 1, steered at an option that the model did not choose, the letter becomes that option's in 50% "
+        "of cases; with a random direction of the same length in 5%; and with all of L3H2's attention on it in 90%, "
+        "which is as far as its attention can go."
+    )
+    at.select_slider(key="strength").set_value(2.0).run()
+    assert at.query_params["strength"] == "2.0"
+    assert lead().startswith("At strength 2, ")
+    assert client.submitted == []
+
+
+def test_one_question_is_steered_at_an_option_it_did_not_choose() -> None:
+    at = opened("mutations", strength="1.9")
+    assert at.select_slider(key="strength").value == 2.0
+    assert at.selectbox(key="towards").value == "B"  # the model says A to the first question
+    assert opened("mutations", steered="2").selectbox(key="towards").value == "A"
+    assert opened("mutations", steered="99").selectbox(key="steered").value == 3
+    assert opened("mutations", towards="Q").selectbox(key="towards").value == "B"
+    at.selectbox(key="towards").select("D").run()
+    assert at.query_params["towards"] == "D"

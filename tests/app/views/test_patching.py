@@ -137,7 +137,7 @@ def test_a_long_sweep_waits_for_its_button() -> None:
     at.selectbox(key="component").select("q").run()
     assert client.cancelled == ["1"]
     assert len(client.submitted) == 1
-    assert at.button[-1].label == "Run the exact sweep"
+    assert at.button[-1].label == "Run the exact sweep (about 2 min)"
 
 
 @pytest.mark.parametrize("params", [{}, {"where": "all", "component": "mlp_out"}])

@@ -5,10 +5,24 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from app.figures.subspace import COLOUR_NAMES
-from app.state import COLOURINGS
+from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
+from backend.analyses import head_inputs
+from backend.results.request import Request
+from backend.results.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
+
+
+class Asked(FakeClient):
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Request] = []
+
+    def find(self, request: Request) -> Result | None:
+        self.asked.append(request)
+        return super().find(request)
 
 
 def layout(at: AppTest) -> dict[str, Any]:
@@ -21,7 +35,6 @@ def layout(at: AppTest) -> dict[str, Any]:
 
 
 def test_every_colouring_has_its_words() -> None:
-    assert tuple(COLOUR_NAMES) == COLOURINGS
     for colour in COLOURINGS:
         captions = " ".join(caption.value for caption in opened("subspace", colour=colour).caption)
         assert "are coloured by" in captions
@@ -35,6 +48,77 @@ def test_the_strongest_head_is_asked_about_over_the_bank() -> None:
     assert request.to_json()["questions"]["bank"] == "other"
 
 
+def test_the_names_are_the_backends() -> None:
+    assert (tuple(KEY_PLACES), tuple(KEPT)) == (head_inputs.PLACES, head_inputs.KEPT)
+
+
+def test_which_vectors_are_collected_is_asked_for() -> None:
+    client = FakeClient(slow=("subspace",))
+    at = opened("subspace", client, at="newline", keep="right", rotated="True", stacked="False")
+    (request,) = client.submitted
+    assert request.params == {
+        "head": [3, 2],
+        "at": "newline",
+        "keep": "right",
+        "rotated": True,
+        "stacked": False,
+    }
+    at.selectbox(key="at").select("bracket").run()
+    assert at.query_params["at"] == "bracket"
+    assert client.submitted[1].params["at"] == "bracket"
+
+
+def test_compression_is_of_the_same_questions_and_places() -> None:
+    client = FakeClient(slow=("compression",))
+    at = opened("subspace", client, at="newline", keep="right", rotated="True")
+    next(button for button in at.button if button.label == "Compress and run").click().run()
+    assert client.submitted[0].params == {"head": [3, 2], "at": "newline", "keep": "right"}
+
+
+def test_products_are_drawn_and_told() -> None:
+    def told(**params: str) -> str:
+        return " ".join(notices(opened("subspace", products="True", **params), "plain"))
+
+    assert "largest for the right label's key on 100% of questions" in told()
+    assert "not yet what attention compares" in told()
+    assert "Scaled, the product is what attention compares." in told(rotated="True")
+    assert layout(opened("subspace", products="True"))["scene"]["aspectmode"] == "data"
+    assert layout(opened("subspace"))["scene"]["aspectmode"] == "cube"
+
+
+def test_a_mutation_is_one_more_request() -> None:
+    client = Asked()
+    at = opened("subspace", client, also="numbers", keep="right", template="plain")
+    client.asked.clear()
+    at.multiselect(key="also").select("shuffled").run()
+    assert at.query_params["also"] == "numbers,shuffled"
+    _, numbers, shuffled = (request for request in client.asked if request.analysis == "subspace")
+    assert numbers.prompt.labels == ("1", "2", "3", "4")
+    assert set(shuffled.prompt.labels) == set("ABCD")
+    assert all(label != usual for label, usual in zip(shuffled.prompt.labels, "ABCD", strict=True))
+    for request in (numbers, shuffled):
+        assert request.params == {"head": [3, 2], "keep": "right", "stacked": True}
+        assert request.prompt.template == "plain"
+
+
+def test_what_a_mutation_leaves_in_place_is_told() -> None:
+    at = opened("subspace", also="shuffled,numbers")
+    letters, numbers = (text for text in notices(at, "plain") if text.startswith("Under "))
+    assert letters.startswith(
+        "Under shuffled labels, over 5 questions, 100% of the queries and 100% of the keys"
+    )
+    assert letters.endswith("to those of the same letter, 0% and 0%.")
+    assert numbers.endswith("in the prompts as they are.")
+
+
+def test_a_mutation_that_does_not_exist_here_is_told() -> None:
+    at = opened("subspace", also="no_prelude", template="plain")
+    assert any("no form without a prelude" in text for text in notices(at, "warning"))
+    told = " ".join(notices(opened("subspace", also="numbers,numbers"), "warning"))
+    assert "at most 3 different mutations" in told
+    assert "must be one of random_letters" in " ".join(notices(opened("subspace", also="x"), "warning"))
+
+
 def test_the_lead_holds_the_control_too() -> None:
     at = opened("subspace")
     assert notices(at, "lead")[0] == (
@@ -42,6 +126,9 @@ def test_the_lead_holds_the_control_too() -> None:
         "with the letters shuffled, on 24%."
     )
     assert any("1 left out, the first because of: 3 options, not 4" in text for text in notices(at, "quiet"))
+    assert any(
+        "over 5 questions, of which the model answers 3 wrong" in text for text in notices(at, "quiet")
+    )
     assert titles(at)[0] == "L3H2's queries and keys"
 
 

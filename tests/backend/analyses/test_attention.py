@@ -78,10 +78,10 @@ def test_over_several_questions_the_right_label_stands_out(hand_wired_instrument
 
 
 def test_masses_by_hand() -> None:
-    from backend.analyses.attention import _mass
+    from backend.analyses.attention import mass_on
 
     final = torch.tensor([[[0.5, 0.2, 0.3]]])
-    mass = _mass(final, ["stem", "label 0", "stem"], ["label 0", "stem", "final"])
+    mass = mass_on(final, ["stem", "label 0", "stem"], ["label 0", "stem", "final"])
     torch.testing.assert_close(mass, torch.tensor([[[0.2, 0.8, 0.0]]]))
 
 

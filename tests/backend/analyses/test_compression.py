@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from backend.analyses import COMPRESSION, Findings, Task
-from backend.analyses.compression import patched
+from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, read_with
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
@@ -51,7 +51,7 @@ def test_a_query_is_patched_as_the_sweep_patches_it(family_instrument: Instrumen
     if slot.limit is not None:
         query = query.clamp(-slot.limit, slot.limit)
     read = read_with(trace, inputs, options.head, rotations, query[None], inputs.k[None], inputs.v[None])
-    ours = patched(family_instrument, inputs, options, read.z, silent)
+    ours = patched(family_instrument, inputs, {options.head: read.z}, silent)
     node = ("q", Cell(1, trace.positions - 1, 2))
     swept = sweep_sets(
         family_instrument,
@@ -72,7 +72,7 @@ def test_keys_and_values_are_patched_as_the_sweep_patches_them() -> None:
     read = read_with(
         trace, inputs, options.head, Rotations(instrument, 2), inputs.q[None], keys[None], values[None]
     )
-    ours = patched(instrument, inputs, options, read.z, silent)
+    ours = patched(instrument, inputs, {options.head: read.z}, silent)
     given = {}
     for component, vectors in (("k", keys), ("v", values)):
         for position, vector in zip(inputs.positions, vectors, strict=True):
@@ -141,3 +141,58 @@ def test_it_can_be_cancelled(hand_wired_instrument: Instrument) -> None:
 
     with pytest.raises(Cancelled):
         COMPRESSION.run(hand_wired_instrument, task([1, 2], 8), stop)
+
+
+def test_several_heads_together_and_each_alone(hand_wired_instrument: Instrument) -> None:
+    asked = questions(12)
+    request = Request.build(
+        "compression", questions=asked, prompt=PLAIN, params={"heads": [[1, 2], [1, 0]], "ranks": [0, 3, 8]}
+    )
+    COMPRESSION.check(request)
+    result = COMPRESSION.run(hand_wired_instrument, Task(request, asked, ((),) * 12), silent)
+    assert result.ticks["head"] == ("L1H0", "L1H2")
+    for number, head in enumerate(([1, 0], [1, 2])):
+        alone = COMPRESSION.run(hand_wired_instrument, task(head, 12, ranks=[0, 3, 8]), silent)
+        for name in ("loss", "loss_low", "accuracy", "kl", "net_logit_high", "loss_ablated"):
+            ours = result.arrays[f"alone_{name}"].values[number]
+            np.testing.assert_allclose(ours, alone.arrays[name].values, atol=1e-5)
+        assert result.scalars["alone"][number]["head"] == alone.scalars["head"]
+    assert result.scalars["alone"][1]["kept_share"] > 0.9
+    model = float(result.arrays["loss_model"].values)
+    assert result.arrays["loss"].values[-1] == pytest.approx(model, abs=1e-4)
+    assert result.arrays["loss"].values[1] == pytest.approx(model, abs=0.05)
+    assert result.arrays["loss"].values[0] > model + 0.5
+    for value, limit in result.checks.values():
+        assert value < limit
+
+
+def test_each_of_several_heads_must_be_there_and_vary(hand_wired_instrument: Instrument) -> None:
+    asked = questions(8)
+    for heads, said in (
+        ([[1, 0], [7, 0]], "no head L7H0"),
+        ([[1, 2], [0, 1]], "All queries of L0H1 are the"),
+    ):
+        request = Request.build("compression", questions=asked, prompt=PLAIN, params={"heads": heads})
+        with pytest.raises(RequestError, match=said):
+            COMPRESSION.run(hand_wired_instrument, Task(request, asked, ((),) * 8), silent)
+
+
+def test_label_logits_and_intervals(hand_wired_instrument: Instrument) -> None:
+    result = found(hand_wired_instrument, ranks=[0, 3, 8])
+    arrays = {name: one.values for name, one in result.arrays.items()}
+    logits, right = arrays["label_logits"], arrays["right"].astype(int)
+    assert logits.shape == (16, 3, 4)
+    np.testing.assert_allclose(logits[:, -1], arrays["label_logits_model"], atol=1e-4)
+    own = np.take_along_axis(logits, right[:, None, None], axis=2)[..., 0]
+    net = own - (logits.sum(2) - own) / 3
+    np.testing.assert_allclose(arrays["net_logit"], net.mean(0), atol=1e-4)
+    np.testing.assert_allclose(arrays["accuracy"], (logits.argmax(2) == right[:, None]).mean(0), atol=1e-6)
+    for name in ("loss", "accuracy", "kl", "net_logit"):
+        for part in ("", "_q", "_k", "_v"):
+            low, high = arrays[f"{name}{part}_low"], arrays[f"{name}{part}_high"]
+            assert (low <= arrays[f"{name}{part}"] + 1e-6).all()
+            assert (arrays[f"{name}{part}"] <= high + 1e-6).all()
+        assert arrays[f"{name}_random"].shape == (3, 3)
+    # Values alone leave attention as it was.
+    assert arrays["kl_v"] == pytest.approx(0, abs=1e-5)
+    assert arrays["net_logit_model"] > arrays["net_logit_ablated"] + 0.5

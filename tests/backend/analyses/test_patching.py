@@ -14,6 +14,7 @@ from backend.analyses import PATCHING, PATCHING_COST, Findings, Task, resumable
 from backend.analyses.corruptions import KINDS, Clean, corrupted, matched
 from backend.analyses.metrics import METRICS, Readings, chosen_metric
 from backend.engine.instrument import Instrument
+from backend.engine.sweep.plan import Limits
 from backend.errors import Cancelled, RequestError, ResourceError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
@@ -160,12 +161,13 @@ import os, signal, sys
 from pathlib import Path
 from backend.analyses import PATCHING, resumable
 from backend.engine.instrument import Instrument
+from backend.engine.sweep.plan import Limits
 from backend.engine.sweep import plan
 from backend.results.checkpoint import Checkpoint
 from tests import hand_wired
 from tests.backend.analyses.test_patching import task
 
-resumable.SAVE_SECONDS, plan.PASS_FLOPS = 0, 1
+resumable.SAVE_SECONDS, plan.PROCESSOR = 0, plan.Limits(rows=1344, flops=1)
 
 def kill_half_way(message, done=0, total=0):
     if message.startswith("Patching") and done > total / 2:
@@ -199,7 +201,7 @@ def test_unfinished_sweeps_can_be_looked_at(
     hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumable, "SHOW_SECONDS", 0)
-    monkeypatch.setattr("backend.engine.sweep.plan.PASS_FLOPS", 1)
+    monkeypatch.setattr("backend.engine.sweep.plan.PROCESSOR", Limits(rows=1344, flops=1))
     seen: list[Findings] = []
     found = PATCHING.run(hand_wired_instrument, replace(task(component="z"), show=seen.append), silent)
     whole = found.arrays["values"].values
@@ -214,8 +216,8 @@ def test_unfinished_sweeps_can_be_looked_at(
 def test_a_sweep_beyond_its_budget_is_refused_with_what_would_fit(hand_wired_instrument: Instrument) -> None:
     cost = PATCHING_COST.run(hand_wired_instrument, task(component="resid_pre"), silent).scalars
     assert cost["cells"] > 0
-    assert cost["bytes"] > 0
-    half = {"seconds": cost["seconds"] / 2}
+    assert cost["expected_bytes"] > 0
+    half = {"seconds": cost["expected_seconds"] / 2}
     with pytest.raises(ResourceError, match=r"Positions \d+ to 31 alone would fit"):
         PATCHING.run(hand_wired_instrument, task(component="resid_pre", budget=half), silent)
     with pytest.raises(ResourceError, match="component without heads"):

@@ -50,3 +50,10 @@ def test_without_a_prelude() -> None:
         MUTATIONS["no_prelude"].change(QUESTION, spec, 0)
     with pytest.raises(QuestionError, match="no form with other separators"):
         MUTATIONS["separators"].change(QUESTION, spec, 0)
+
+
+def test_no_letters_that_follow_each_other_are_free() -> None:
+    question = Question("Which?", tuple(str(number) for number in range(10)))
+    spec = PromptSpec(labels=("E", "J", "O", "T", "Y", "1", "2", "3", "4", "5"))
+    with pytest.raises(QuestionError, match="No 10 letters that follow each other"):
+        MUTATIONS["ordered_letters"].change(question, spec, 0)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,13 @@ def test_comes_back_as_it_was_also_in_a_new_store(tmp_path: Path) -> None:
     assert found is not None
     assert same(found, result())
     assert Store(tmp_path).find("ab2") is None
+
+
+@pytest.mark.parametrize("name", ["seconds", "model", "identity_error"])
+def test_a_scalar_cannot_hide_a_field(tmp_path: Path, name: str) -> None:
+    found = result()
+    with pytest.raises(ValueError, match=f"cannot be called {name}"):
+        files.write(replace(found, scalars={**found.scalars, name: 1}), tmp_path)
 
 
 def test_putting_again_replaces(tmp_path: Path) -> None:

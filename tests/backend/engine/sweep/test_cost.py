@@ -10,7 +10,7 @@ from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_
 from backend.engine.sweep import estimate as estimate_sets
 from backend.engine.sweep.cost import Estimate, cost_of
 from backend.engine.sweep.experiment import Experiment
-from backend.engine.sweep.plan import BATCH_ROWS, batch_rows, passes
+from backend.engine.sweep.plan import PROCESSOR, batch_rows, limits_of, passes
 from backend.errors import ResourceError
 from tests import tiny
 
@@ -103,8 +103,14 @@ def test_batches_follow_the_budget(instrument: Instrument) -> None:
     rows = [batch_rows(instrument, 12, budget) for budget in (1, 10**5, 10**6, 10**12)]
     assert rows == sorted(rows)
     assert rows[0] == 1
-    assert rows[-1] == BATCH_ROWS
+    assert rows[-1] == PROCESSOR.rows
     assert rows[1] * cost_of(instrument).row_bytes(12) <= 10**5 / 2
+
+
+def test_a_card_is_given_more_at_a_time() -> None:
+    assert limits_of("cpu") == PROCESSOR
+    assert limits_of("cuda").rows > PROCESSOR.rows
+    assert limits_of("cuda").flops > 100 * PROCESSOR.flops
 
 
 def test_the_matrix_speed_is_a_speed(instrument: Instrument) -> None:

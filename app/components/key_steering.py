@@ -1,0 +1,76 @@
+"""What a result of `key-steering` says, with a slider over its strengths; nothing is computed anew."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.components.notice import sentence
+from app.figures.steering import among_labels, before_and_after, flip_curves
+from app.selection import Selection
+from app.state import bound
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+
+def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:
+    """A slider over the strengths, the shares of all questions, and one question before and after."""
+    strengths = [float(strength) for strength in result["strength"]]
+    wanted = selection.chosen.strength
+    strength = min(strengths, key=lambda one: abs(one - wanted))
+    if len(strengths) > 1:
+        st.select_slider("Strength", strengths, format_func="{:g}".format, **bound("strength", strength))
+    place = strengths.index(strength)
+    flipped, chance, at_all = (
+        float(values)
+        for values in (result["flipped"][place], result["flipped_random"][place], result["flipped_at_all"])
+    )
+    sentence(
+        f"At strength {strength:g}, steered at an option that the model did not choose, the letter becomes that "
+        "option's in ",
+        f"{flipped:.0%}",
+        f" of cases; with a random direction of the same length in {chance:.0%}; and with all of {head}'s attention "
+        f"on it in {at_all:.0%}, which is as far as its attention can go.",
+        key="steering",
+        lead=True,
+    )
+    st.plotly_chart(
+        flip_curves(result, f"Letters and attention when {head}'s keys are steered", strength),
+        key="steering",
+        alt="Share of letters that flip, and attention to the steered option, against the strength",
+    )
+    st.caption("Over all questions and the options that the model did not choose. Bars are 95 % intervals.")
+    _show_one(result, selection, place)
+
+
+def _show_one(result: Result, selection: Selection, place: int) -> None:
+    questions, labels = result.scalars["questions"], result.scalars["labels"]
+    row = min(selection.chosen.steered, len(questions)) - 1
+    option = _option(labels, selection.chosen.towards, int(result["predicted"][row]))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Question",
+            range(1, len(questions) + 1),
+            format_func=lambda number: " ".join(questions[number - 1]["stem"].split()),
+            width=420,
+            **bound("steered", row + 1),
+        )
+        st.selectbox("Steered at", labels, width=110, **bound("towards", labels[option]))
+    question = questions[row]
+    st.caption(f"Right is {question['answer']}; as it is, the model says {question['predicted']}.")
+    for column, name, title, y in zip(
+        st.columns(2, gap="large"),
+        ("label_logits", "attention"),
+        ("Probability among the labels", "Attention of the head to the labels"),
+        ("probability", "attention"),
+        strict=True,
+    ):
+        before, after = result[f"{name}_model"][row], result[name][row, option, place]
+        if name == "label_logits":
+            before, after = among_labels(before), among_labels(after)
+        figure = before_and_after(labels, before, after, title=title, y=y)
+        column.plotly_chart(figure, key=f"steered {name}", alt=title)
+
+
+def _option(labels: Sequence[str], wanted: str, predicted: int) -> int:
+    """The option in the address, or the first that the model does not choose anyway."""
+    return labels.index(wanted) if wanted in labels else int(predicted == 0)

@@ -1,0 +1,119 @@
+"""What a result of `mutations` says: the loss in a sentence and in tables, and where the head looks."""
+
+import numpy as np
+import streamlit as st
+
+from app.components.notice import sentence
+from app.figures.mutations import change_table, interval_of, looks, mutation_lines, titles_of
+from app.selection import Selection
+from app.state import MEASURES, bound
+from backend.results.request import HeadRef
+from backend.results.result import Result
+
+MEASURE_NAMES = {"loss": "Loss", "accuracy": "Accuracy"}
+
+
+def show_losses(result: Result, head: HeadRef) -> None:
+    """What the head contributes under each mutation, and what few dimensions keep of it, in a sentence."""
+    titles, rank = titles_of(result, "mutations"), result.scalars["rank"]
+    conditions = [entry["name"] for entry in result.scalars["conditions"]]
+    added = result["loss"] - result["loss"][:, :1]
+    ablated, low_rank = (added[:, conditions.index(name)] for name in ("ablated_mean", "low_rank_qk"))
+    least, most = int(ablated.argmin()), int(ablated.argmax())
+    sentence(
+        f"With {head} at its mean, the loss rises by ",
+        f"{ablated[0]:.2f} nats",
+        f" on the prompts as they are; under the mutations by {ablated[least]:.2f} ({titles[least]}) to "
+        f"{ablated[most]:.2f} ({titles[most]}). With {rank} dimensions of its queries and keys it rises by at most "
+        f"{max(0.0, low_rank.max()):.2f}.",
+        key="losses",
+        lead=True,
+    )
+
+
+def most_added(result: Result, measure: str) -> float:
+    """The largest difference from the whole model: what has the full colour."""
+    return float(np.abs(result[measure] - result[measure][:, :1]).max()) or 1.0
+
+
+def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
+    """The numbers as a table coloured by their differences, and as lines."""
+    measure = selection.chosen.measure
+    st.segmented_control(
+        "Measure",
+        MEASURES,
+        format_func=MEASURE_NAMES.__getitem__,
+        required=True,
+        **bound("measure", measure),
+    )
+    name, values = MEASURE_NAMES[measure], result[measure]
+    title = f"{name} under each mutation, and with {head} changed"
+    figure = change_table(
+        values,
+        np.broadcast_to(values[:, :1], values.shape),
+        titles_of(result, "mutations"),
+        titles_of(result, "conditions"),
+        title=title,
+        x="run with",
+        y="prompts",
+        worse=most_added(result, measure) * (1 if measure == "loss" else -1),
+        dark=st.context.theme.type == "dark",
+        interval=interval_of(result, measure),
+    )
+    st.plotly_chart(figure, key="mutations", alt=title)
+    st.caption(
+        "Read a row: the same prompts, first with the whole model. The second number, and the colour, is the "
+        "difference from it: orange is worse, blue better. In the other columns the head's output at the final token "
+        "is replaced: by its mean; by its output on another question; by what it gives when its queries and keys, or "
+        f"its values, keep {result.scalars['rank']} dimensions; by what it gives with mean queries and keys."
+    )
+    title = f"{name} from mutation to mutation"
+    st.plotly_chart(mutation_lines(result, measure, title), key="mutation lines", alt=title)
+    st.caption("Bars are 95 % intervals over the questions.")
+
+
+def show_transfer(result: Result) -> None:
+    """Whether the dimensions found under one mutation serve under the others."""
+    transfer, titles = result["transfer"], titles_of(result, "mutations")
+    same = np.broadcast_to(np.diagonal(transfer)[None], transfer.shape)
+    fitted, run = np.unravel_index((transfer - same).argmax(), transfer.shape)
+    st.subheader("Are they the same dimensions?")
+    sentence(
+        f"Queries and keys are held in {result.scalars['rank']} dimensions that were fitted under another mutation. At "
+        "worst this adds ",
+        f"{(transfer - same).max():.2f} nats",
+        " to the loss with those fitted under the same"
+        + (f" (fitted under {titles[fitted]}, run under {titles[run]})." if fitted != run else "."),
+        key="transfer",
+    )
+    title = "Loss when fitted under one, run under another"
+    figure = change_table(
+        transfer,
+        same,
+        titles,
+        titles,
+        title=title,
+        x="run under",
+        y="fitted under",
+        worse=most_added(result, "loss"),
+        dark=st.context.theme.type == "dark",
+    )
+    st.plotly_chart(figure, key="transfer", alt=title)
+    st.caption(
+        "Read a column: the same prompts, with dimensions fitted under each of the mutations in turn; the second "
+        "number is the difference from the diagonal, where both are the same, in the colours above. A pale column "
+        "says that the head compares along the same dimensions whatever the labels are."
+    )
+
+
+def show_looks(result: Result, head: HeadRef) -> None:
+    """Where it looks under each mutation, where the result says it."""
+    figure = looks(result, str(head))
+    if figure is None:
+        return
+    st.plotly_chart(figure, key="looks", alt=f"Where {head} looks under each mutation")
+    st.caption(
+        "The first line is high where the head finds the right option. The second is about the letter that the right "
+        "option would have if the labels were in their usual order, wherever it stands: another label only where they "
+        "are shuffled. There, a head whose query asks for that letter would look at it instead."
+    )

@@ -1,0 +1,81 @@
+"""What becomes of attention and letters when one option's key is moved towards the right one's."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from app.figures.style import COLOURS, OTHER, finish, plain
+from backend.results.result import Result
+
+Numbers = NDArray[np.float32]
+
+
+def flip_curves(result: Result, title: str, strength: float) -> go.Figure:
+    """Against strength the share of letters that become the steered option's, its attention, and both at random."""
+    figure = go.Figure()
+    x = result["strength"]
+    for name, what, colour, symbol in (
+        ("flipped", "letter becomes that option's", COLOURS[1], "circle"),
+        ("steered_attention", "the head's attention to it", COLOURS[0], "diamond"),
+    ):
+        for suffix, dash in (("", "solid"), ("_random", "dot")):
+            values, low, high = (result[f"{name}{suffix}{end}"] for end in ("", "_low", "_high"))
+            told = what + (", random direction" if suffix else "")
+            figure.add_scatter(
+                x=x,
+                y=values,
+                error_y={
+                    "type": "data",
+                    "array": high - values,
+                    "arrayminus": values - low,
+                    "thickness": 1,
+                    "width": 3,
+                },
+                mode="lines+markers",
+                name=told,
+                line={"color": OTHER if suffix else colour, "dash": dash, "width": 1.6},
+                marker={"symbol": symbol, "size": 7},
+                hovertemplate=f"strength %{{x:g}}, {told}: %{{y:.1%}}<extra></extra>",
+            )
+    figure.add_vline(x=strength, line={"color": OTHER, "width": 1, "dash": "dash"})
+    finish(figure, title=title, x="strength", y="share", height=440)
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": -0.22, "xanchor": "left", "yanchor": "top"},
+    )
+    figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
+    return figure
+
+
+def before_and_after(
+    labels: Sequence[str], before: Numbers, after: Numbers, *, title: str, y: str
+) -> go.Figure:
+    """`before[label]` and `after[label]`, shares, side by side."""
+    figure = go.Figure()
+    for name, values, colour, pattern in (
+        ("as it is", before, OTHER, "/"),
+        ("steered", after, COLOURS[1], ""),
+    ):
+        figure.add_bar(
+            x=[plain(label) for label in labels],
+            y=values,
+            name=name,
+            marker={"color": colour, "pattern": {"shape": pattern}},
+            hovertemplate=f"%{{x}}, {name}: %{{y:.1%}}<extra></extra>",
+        )
+    finish(figure, title=title, x="label", y=y, height=300)
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top"},
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
+    return figure
+
+
+def among_labels(logits: Numbers) -> Numbers:
+    """`[..., label]` logits to probabilities among the labels."""
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), np.float32)

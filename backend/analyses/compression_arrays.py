@@ -1,0 +1,85 @@
+"""What `compression` tells, from its figures of each question: means with intervals, and how much a head keeps."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.analyses.analysis import array
+from backend.analyses.intervals import Floats, mean_interval, share_intervals
+from backend.analyses.projections import PARTS
+from backend.results.result import Array
+
+Table = Mapping[str, Tensor]
+"""Each figure's values, its first axis the question."""
+
+DRAWS = 3
+UNITS = {"loss": "nats", "accuracy": "share", "kl": "nats", "net_logit": "logits"}
+ENDS = ("", "_low", "_high")
+RUNS = ("model", "ablated", "resampled")
+
+
+def arrays_of(table: Table, ranks: tuple[int, ...]) -> dict[str, Array]:
+    """The arrays of the heads run together, or of the only one."""
+    arrays = {
+        "rank": array(torch.tensor(ranks), ("rank",), "dimensions"),
+        "label_logits": array(table["label_logits"], ("question", "rank", "label"), "logits"),
+        "label_logits_model": array(table["label_logits_model"], ("question", "label"), "logits"),
+        "right": array(table["right"], ("question",), "label"),
+    }
+    for name, unit in UNITS.items():
+        for part in PARTS:
+            for end, values in zip(ENDS, _interval(name, table[f"{name}{part}"]), strict=True):
+                arrays[f"{name}{part}{end}"] = array(values, ("rank",), unit)
+        draws = torch.stack([table[f"{name}_random{draw}"].mean(0) for draw in range(DRAWS)], 1)
+        arrays[f"{name}_random"] = array(draws, ("rank", "draw"), unit)
+    for name, run in _runs():
+        for end, value in zip(ENDS, _interval(name, table[f"{name}_{run}"]), strict=True):
+            arrays[f"{name}_{run}{end}"] = array(value, (), UNITS[name])
+    return arrays
+
+
+def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
+    """Of several heads, each run alone; none for one head."""
+    arrays: dict[str, Array] = {}
+    if not tables:
+        return arrays
+    figures: list[tuple[str, str, tuple[str, ...]]] = [(name, name, ("head", "rank")) for name in UNITS]
+    figures += [(name, f"{name}_{run}", ("head",)) for name, run in _runs() if run != "model"]
+    for name, column, axes in figures:
+        ends = [_interval(name, table[column]) for table in tables]
+        for end, values in zip(ENDS, zip(*ends, strict=True), strict=True):
+            arrays[f"alone_{column}{end}"] = array(np.stack(values), axes, UNITS[name])
+    return arrays
+
+
+def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, float | None]:
+    """How much of what a head does for the loss is kept at `rank`: (ablated - projected) / (ablated - model).
+
+    None where ablating the head does not raise the loss: it then has no contribution to keep.
+    """
+    if rank not in ranks:
+        return {}
+    mean = {name: values.float().mean(0) for name, values in table.items()}
+    at = ranks.index(rank)
+    random_loss = torch.stack([mean[f"loss_random{draw}"][at] for draw in range(DRAWS)]).mean()
+
+    def share(ablated: Tensor, loss: Tensor) -> float | None:
+        contribution = float(ablated - mean["loss_model"])
+        return float(ablated - loss) / contribution if contribution > 0 else None
+
+    return {
+        "kept_share": share(mean["loss_ablated"], mean["loss"][at]),
+        "kept_share_resampled": share(mean["loss_resampled"], mean["loss"][at]),
+        "kept_share_random": share(mean["loss_ablated"], random_loss),
+        "kept_share_random_resampled": share(mean["loss_resampled"], random_loss),
+    }
+
+
+def _runs() -> list[tuple[str, str]]:
+    return [(name, run) for name in UNITS if name != "kl" for run in RUNS]
+
+
+def _interval(name: str, samples: Tensor) -> tuple[Floats, Floats, Floats]:
+    return share_intervals(samples.numpy()) if name == "accuracy" else mean_interval(samples.numpy())

@@ -1,0 +1,68 @@
+"""What `mutations` tells, from its figures of each question: means with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.analyses.analysis import array
+from backend.analyses.attention_to_right import FOLLOWED
+from backend.analyses.intervals import Floats, mean_interval, share_intervals
+from backend.results.result import Array
+
+ENDS = ("", "_low", "_high")
+
+
+@dataclass
+class Samples:
+    """By mutation and question: `[condition]`, `[fitted]` of each mutation fitted under, and `to_right` of one head."""
+
+    loss: list[list[Tensor]] = field(default_factory=list)
+    right: list[list[Tensor]] = field(default_factory=list)
+    transfer: list[list[Tensor]] = field(default_factory=list)
+    attention: list[list[Tensor]] = field(default_factory=list)
+    oracle_error: float = 0.0
+
+    @property
+    def kept(self) -> int:
+        """How many questions the first mutation has."""
+        return len(self.loss[0])
+
+    def begin(self) -> None:
+        """The rows that follow are of another mutation."""
+        for samples in (self.loss, self.right, self.transfer, self.attention):
+            samples.append([])
+
+    def arrays(self) -> dict[str, Array]:
+        """The result's; attention only of one head."""
+        axes = ("mutation", "condition")
+        arrays: dict[str, Array] = {}
+        for name, samples, unit in (("loss", self.loss, "nats"), ("accuracy", self.right, "share")):
+            ends = [_interval(name, torch.stack(rows)) for rows in samples]
+            for place, end in enumerate(ENDS):
+                arrays[f"{name}{end}"] = array(np.stack([one[place] for one in ends]), axes, unit)
+        transfer = torch.stack([torch.stack(rows).mean(0) for rows in self.transfer], 1)
+        arrays["transfer"] = array(transfer, ("fitted", "mutation"), "nats")
+        for number, name in enumerate(FOLLOWED if self.attention[0] else ()):
+            ends = [_interval(name, torch.stack(rows)[:, number]) for rows in self.attention]
+            for place, end in enumerate(ENDS):
+                arrays[f"{name}{end}"] = array(np.stack([one[place] for one in ends]), ("mutation",), "share")
+        return arrays
+
+
+def alone_arrays(tables: Sequence[Samples]) -> dict[str, Array]:
+    """The same of each of several heads alone."""
+    each = [table.arrays() for table in tables]
+    return {
+        f"alone_{name}": array(
+            np.stack([arrays[name].values for arrays in each]), ("head", *first.axes), first.unit
+        )
+        for name, first in (each[0].items() if each else ())
+    }
+
+
+def _interval(name: str, samples: Tensor) -> tuple[Floats, Floats, Floats]:
+    shares = name in ("accuracy", "right_top")
+    return share_intervals(samples.numpy()) if shares else mean_interval(samples.numpy())

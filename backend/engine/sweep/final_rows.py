@@ -1,0 +1,99 @@
+"""The final position's row of many runs at once, taken up layer by layer, its heads' outputs decided on the way.
+
+What a head reads there is not known before the outputs of heads below it are exchanged. The rows before it are the
+base run's: nothing that is exchanged at the final position reaches them.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backend.engine.instrument import Instrument
+from backend.engine.sweep.cost import runs_whole
+from backend.engine.sweep.layer_call import call_layer
+from backend.engine.sweep.plan import batch_rows, budget_for
+from backend.engine.sweep.put import Put
+from backend.engine.sweep.rows import Block
+from backend.engine.trace import Trace, on_cpu
+from backend.errors import RequestError
+from backend.models.families import Slot
+from backend.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class FinalInputs:
+    """What a layer's heads make of the final position's row in each run, before the rotary embedding."""
+
+    q: Float[Tensor, "case head d_head"]
+    k: Float[Tensor, "case kv_head d_head"]
+    v: Float[Tensor, "case kv_head d_head"]
+
+
+class FinalRows:
+    """The rows before one layer, the base run's at first."""
+
+    def __init__(
+        self, instrument: Instrument, base: Trace, layer: int, cases: int, progress: Progress = silent
+    ) -> None:
+        self.layer = layer
+        self._instrument, self._base, self._progress = instrument, base, progress
+        self._rows = base.resid_pre[layer, -1].to(instrument.model.dtype).repeat(cases, 1)
+        self._exchanged = False
+
+    @torch.no_grad()
+    def inputs(self) -> FinalInputs:
+        """What the heads of this layer read there."""
+        if not self._exchanged:
+            of_base = (getattr(self._base, name)[self.layer, -1] for name in ("q", "k", "v"))
+            return FinalInputs(*(part.expand(len(self._rows), -1, -1) for part in of_base))
+        family, shape = self._instrument.family, self._instrument.shape
+        attention = family.attention(family.layers(self._instrument.model)[self.layer])
+        slots = [part(attention, shape) for part in (family.query, family.key, family.value)]
+        seen: list[list[Tensor]] = [[] for _ in slots]
+        with ExitStack() as stack:
+            for slot, found in zip(slots, seen, strict=True):
+                stack.callback(slot.module.register_forward_hook(_reading(slot, found)).remove)
+            self._through({})
+        return FinalInputs(*(torch.cat(found) for found in seen))
+
+    @torch.no_grad()
+    def go_up(self, z: Mapping[int, Float[Tensor, "case d_head"]]) -> None:
+        """Through this layer, with the outputs of some of its heads exchanged."""
+        self._rows, self._exchanged = self._through(z), self._exchanged or bool(z)
+        self.layer += 1
+
+    def _through(self, z: Mapping[int, Tensor]) -> Float[Tensor, "case d_model"]:
+        """Raises RequestError where a row cannot go through a layer apart from its run."""
+        instrument, base = self._instrument, self._base
+        if runs_whole(instrument):
+            raise RequestError(
+                f"Heads of several layers cannot be projected together in {instrument.resolved.name} held in "
+                f"{instrument.resolved.quantization}: its rows do not go through a layer apart from their run. "
+                "Choose heads of one layer, or hold the model in another way."
+            )
+        self._progress("Going up the layers", self.layer, instrument.shape.layers)
+        device = next(instrument.family.layers(instrument.model)[self.layer].parameters()).device
+        step = batch_rows(instrument, base.positions, budget_for(instrument))
+        after = []
+        for first in range(0, len(self._rows), step):
+            rows = self._rows[first : first + step].to(device, copy=True)
+            blocks = [Block(base.positions - 1, 1, len(rows))]
+            part = {head: values[first : first + step] for head, values in z.items()}
+            after.append(call_layer(instrument, base, self.layer, rows, blocks, _puts(part)))
+        return torch.cat(after)
+
+
+def _puts(z: Mapping[int, Float[Tensor, "case d_head"]]) -> dict[str, Put]:
+    if not z:
+        return {}
+    cases = len(next(iter(z.values())))
+    heads = torch.tensor([*z]).repeat_interleave(cases)
+    return {"z": Put(torch.arange(cases).repeat(len(z)), heads, torch.cat([*z.values()]))}
+
+
+def _reading(slot: Slot, found: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
+    return lambda _, args, output: found.append(on_cpu(slot.read(output)))
