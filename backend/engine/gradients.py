@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backend.engine.attention_hook import replacing
+from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import for_heads, patterns
 from backend.engine.sweep import COMPONENTS, components_of
-from backend.engine.trace import Components, Trace, at_components, between_layers, last_logits_only, on_cpu
+from backend.engine.trace import Components, Trace, between_layers, last_logits_only, on_cpu
 from backend.errors import ModelError, ResourceError
 from backend.models.families import Shape, Slot
 from backend.models.memory import available_memory

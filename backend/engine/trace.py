@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backend.engine.attention_hook import listening
+from backend.engine.components import at_components, before_module
 from backend.errors import ModelError
 from backend.models.families import Family, Shape, Slot
 from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
-Keep = Callable[[str, int, Tensor, Slot | None], object]
-"""Called with (component, layer, tensor as the model has it, the slot in it or None for all of it)."""
 
 MAX_POSITIONS = 2048
 """The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
@@ -213,47 +212,6 @@ class _Record:
 
 
 @contextmanager
-def at_components(model: PreTrainedModel, family: Family, keep: Keep) -> Iterator[None]:
-    """While inside, each pass shows `keep` the tensors that hold its components, layer by layer, as it makes them."""
-    shape = family.shape(model)
-    with ExitStack() as stack:
-        for index, layer in enumerate(family.layers(model)):
-            attention = family.attention(layer)
-
-            def kept(name: str, slot: Slot | None = None, index: int = index) -> Callable[[Tensor], object]:
-                return lambda whole: keep(name, index, whole, slot)
-
-            _before(stack, layer, kept("resid_pre"))
-            if not shape.parallel:
-                _before(stack, family.mid(layer), kept("resid_mid"))
-            z = family.z(attention, shape)
-            _before(stack, z.module, kept("z", z))
-            for name, slot in (
-                ("attn_out", family.attn_out(layer, shape)),
-                ("mlp_out", family.mlp_out(layer, shape)),
-                ("q", family.query(attention, shape)),
-                ("k", family.key(attention, shape)),
-                ("v", family.value(attention, shape)),
-            ):
-                _after(stack, slot.module, kept(name, slot))
-        yield
-
-
-def _before(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]) -> None:
-    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        keep(args[0] if args else kwargs["hidden_states"])
-
-    stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
-
-
-def _after(stack: ExitStack, module: nn.Module, keep: Callable[[Tensor], object]) -> None:
-    def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        keep(output)
-
-    stack.callback(module.register_forward_hook(hook).remove)
-
-
-@contextmanager
 def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
     def unembed(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         record.unembedded.copy_(output[0, -1])
@@ -269,7 +227,7 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
 
     with ExitStack() as stack:
         stack.enter_context(at_components(model, family, keep))
-        _before(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
+        before_module(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
         stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
         layers = family.layers(model)
         for index, layer in enumerate(layers):

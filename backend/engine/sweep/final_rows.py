@@ -21,6 +21,7 @@ from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace, on_cpu
 from backend.errors import RequestError
 from backend.models.families import Slot
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 
@@ -76,7 +77,7 @@ class FinalRows:
                 "Choose heads of one layer, or hold the model in another way."
             )
         self._progress("Going up the layers", self.layer, instrument.shape.layers)
-        device = next(instrument.family.layers(instrument.model)[self.layer].parameters()).device
+        device = device_of(instrument.family.layers(instrument.model)[self.layer])
         step = batch_rows(instrument, base.positions, budget_for(instrument))
         after = []
         for first in range(0, len(self._rows), step):

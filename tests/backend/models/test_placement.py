@@ -15,7 +15,7 @@ from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.paths import through_heads
 from backend.engine.rotation import Rotations
-from backend.engine.sweep import all_cells, components_of, machine_speed, sweep
+from backend.engine.sweep import FinalRows, all_cells, components_of, machine_speed, sweep
 from backend.engine.writes import head_changes, mlp_writes
 from backend.errors import ResourceError
 from backend.models import placement, room
@@ -96,6 +96,9 @@ def test_every_reading_equals_that_of_the_model_in_memory(both: Both) -> None:
         if instrument.family.layer_by_layer:
             changes = (other.resid_pre[2] - base.resid_pre[2])[None]
             readings["paths"] = through_heads(instrument, base, 2, changes)
+            rows = FinalRows(instrument, base, 1, cases=2)
+            rows.go_up({0: other.z[1, -1, :1].repeat(2, 1)})
+            readings["final rows"] = rows.inputs().q
             readings["rotation"] = Rotations(instrument, 2).of_queries(base, [3])
             readings["mlp"] = mlp_writes(instrument, base, 2, base.before_mlp(2))
         return readings
