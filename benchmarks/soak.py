@@ -14,6 +14,7 @@ import psutil
 
 from backend.models import fetch
 from backend.models.catalogue import SMALL_MODEL
+from backend.models.memory import trim_heap
 from backend.questions.question import Question
 from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
@@ -39,6 +40,7 @@ def main() -> None:
             spec = specs[turn % 2]
             begun = time.perf_counter()
             answer(client, spec, turn)
+            trim_heap()  # the worker does so between jobs, but maybe after it has told that the job is done
             resident[spec.name].append(psutil.Process().memory_info().rss)
             gigabytes = resident[spec.name][-1] / 1e9
             print(
