@@ -14,9 +14,12 @@ PICTURES = {
     "question": ("/", "light"),
     "attribution": ("/attribution?scope=bank&bank=copy-colors", "light"),
     "attention": ("/attention?scope=bank&bank=copy-colors", "dark"),
+    "patching": ("/patching?bank=copy-colors", "light"),
     "effects": ("/effects", "light"),
     "paths": ("/paths", "dark"),
     "head": ("/head", "light"),
+    "subspace": ("/subspace?bank=knowledge&limit=60&labels=A+B+C+D&head=L22H7", "light"),
+    "mutations": ("/mutations?bank=copy-colors&limit=60&labels=A+B+C+D&head=L22H7", "light"),
     "model": ("/model", "dark"),
 }
 
