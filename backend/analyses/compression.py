@@ -172,8 +172,13 @@ def _stacked(rows: list[dict[str, Tensor]]) -> Table:
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
+def usual_ranks(d_head: int) -> list[int]:
+    """Those run where none are asked for; the last is the whole head."""
+    return [rank for rank in RANKS if rank < d_head] + [d_head]
+
+
 def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
-    given = params.get("ranks", [rank for rank in RANKS if rank < d_head] + [d_head])
+    given = params.get("ranks", usual_ranks(d_head))
     if not isinstance(given, list) or not given or not all(type(rank) is int for rank in given):
         raise RequestError(f"params.ranks must be a list of whole numbers, not {shown(given)}.")
     for rank in given:
