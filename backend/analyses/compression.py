@@ -41,7 +41,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     of attention, clean against projected); `loss_q`, `loss_k`, `loss_v` of queries, keys and values alone;
     `loss_random[rank,draw]`, `kl_random[rank,draw]`. Single numbers: `loss_model`, `loss_ablated` (the head at its
     mean), `loss_resampled`. Of several heads these are of all projected together, `kl` being their mean; each alone has
-    `alone_loss[head,rank]` and so on.
+    `alone_loss[head,rank]` and so on. Scalars `kept_share`, `kept_share_random` and, against `loss_resampled`,
+    `kept_share_resampled`, `kept_share_random_resampled`: see `kept_shares`.
     """
     options = replace(Options.of(instrument, task.request), rotated=False)
     ranks = _ranks(task.request.params, instrument.shape.d_head)
@@ -189,7 +190,7 @@ def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
 
 COMPRESSION = Analysis(
     name="compression",
-    version=2,
+    version=3,
     summary="loss and accuracy with heads' queries and keys projected onto few dimensions, tested by running it",
     takes=("questions",),
     run=run,

@@ -57,7 +57,8 @@ def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
 def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, float | None]:
     """How much of what a head does for the loss is kept at `rank`: (ablated - projected) / (ablated - model).
 
-    None where ablating the head does not raise the loss: it then has no contribution to keep.
+    None where ablating the head is not seen to raise the loss, the 95 % interval over the questions of what it adds
+    reaching 0: a share of such a contribution says nothing.
     """
     if rank not in ranks:
         return {}
@@ -65,15 +66,15 @@ def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, fl
     at = ranks.index(rank)
     random_loss = torch.stack([mean[f"loss_random{draw}"][at] for draw in range(DRAWS)]).mean()
 
-    def share(ablated: Tensor, loss: Tensor) -> float | None:
-        contribution = float(ablated - mean["loss_model"])
-        return float(ablated - loss) / contribution if contribution > 0 else None
+    def share(ablated: str, loss: Tensor) -> float | None:
+        contribution, low, _ = mean_interval((table[ablated] - table["loss_model"]).double().numpy())
+        return float(mean[ablated] - loss) / float(contribution) if low > 0 else None
 
     return {
-        "kept_share": share(mean["loss_ablated"], mean["loss"][at]),
-        "kept_share_resampled": share(mean["loss_resampled"], mean["loss"][at]),
-        "kept_share_random": share(mean["loss_ablated"], random_loss),
-        "kept_share_random_resampled": share(mean["loss_resampled"], random_loss),
+        "kept_share": share("loss_ablated", mean["loss"][at]),
+        "kept_share_resampled": share("loss_resampled", mean["loss"][at]),
+        "kept_share_random": share("loss_ablated", random_loss),
+        "kept_share_random_resampled": share("loss_resampled", random_loss),
     }
 
 

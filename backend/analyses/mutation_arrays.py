@@ -64,5 +64,11 @@ def alone_arrays(tables: Sequence[Samples]) -> dict[str, Array]:
 
 
 def _interval(name: str, samples: Tensor) -> tuple[Floats, Floats, Floats]:
+    """A question without the letter has no share of it and is left out of its mean; NaN where all are."""
+    if name == "letter_share":
+        samples = samples[~samples.isnan()]
+        if not len(samples):
+            nothing = np.full((), np.nan)
+            return nothing, nothing, nothing
     shares = name in ("accuracy", "right_top")
     return share_intervals(samples.numpy()) if shares else mean_interval(samples.numpy())
