@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task
+from backend.analyses.attribution import net_effect
 from backend.analyses.compression_arrays import DRAWS, Table, alone_arrays, arrays_of, kept_shares
 from backend.analyses.exchange import patched
 from backend.analyses.fitting import Half, halved, question_of, resampled, span_notes
@@ -23,7 +24,7 @@ from backend.analyses.head_inputs import ByHead, Options, Read, collected_heads,
 from backend.analyses.over_questions import at_question
 from backend.analyses.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.questions_told import wrong
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import RequestError, shown
@@ -110,7 +111,11 @@ class _Runner:
         }
         outcome = patched(self.instrument, question_of(inputs), z, progress, rechecked)
         divergence = self._divergence(inputs, reads, progress)
-        figures = {"loss": outcome.loss, "accuracy": outcome.right, "net_logit": _net(outcome.logits, inputs)}
+        figures = {
+            "loss": outcome.loss,
+            "accuracy": outcome.right,
+            "net_logit": net_effect(outcome.logits, question_of(inputs).right),
+        }
         row = {
             f"{name}_{what}": values[place]
             for name, values in figures.items()
@@ -121,8 +126,8 @@ class _Runner:
             "label_logits_model": outcome.logits[0],
             "label_logits": outcome.logits[3 : 3 + len(self.ranks)],
             "right": torch.tensor(question_of(inputs).right),
-            "full_rank": torch.stack(
-                [_error(reads[head].z[-1], own.z) for head, own in inputs.items()]
+            "full_rank": torch.tensor(
+                [largest_share(reads[head].z[-1], own.z) for head, own in inputs.items()]
             ).max(),
             "oracle": torch.tensor(outcome.oracle_error),
         }
@@ -151,16 +156,6 @@ class _Runner:
             clean = read_with(trace, own, head, rotations, own.q[None], own.k[None], own.v[None]).attention
             found.append(_kl(clean, reads[head].attention))
         return torch.stack(found).mean(0)
-
-
-def _error(again: Float[Tensor, " d_head"], z: Float[Tensor, " d_head"]) -> Float[Tensor, ""]:
-    return (again - z).abs().max() / z.abs().max()
-
-
-def _net(logits: Float[Tensor, "case label"], inputs: ByHead) -> Float[Tensor, " case"]:
-    """The right label's logit less the mean of the others'."""
-    own = logits[:, question_of(inputs).right]
-    return own - (logits.sum(1) - own) / (logits.shape[1] - 1)
 
 
 def _kl(clean: Float[Tensor, "#case key"], other: Float[Tensor, "case key"]) -> Float[Tensor, " case"]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from backend.analyses.analysis import array
-from backend.analyses.intervals import Floats, mean_interval, share_intervals
+from backend.analyses.intervals import ENDS, interval_of, mean_interval
 from backend.analyses.projections import PARTS
 from backend.results.result import Array
 
@@ -16,7 +16,6 @@ Table = Mapping[str, Tensor]
 
 DRAWS = 3
 UNITS = {"loss": "nats", "accuracy": "share", "kl": "nats", "net_logit": "logits"}
-ENDS = ("", "_low", "_high")
 RUNS = ("model", "ablated", "resampled")
 
 
@@ -30,12 +29,12 @@ def arrays_of(table: Table, ranks: tuple[int, ...]) -> dict[str, Array]:
     }
     for name, unit in UNITS.items():
         for part in PARTS:
-            for end, values in zip(ENDS, _interval(name, table[f"{name}{part}"]), strict=True):
+            for end, values in zip(ENDS, interval_of(name, table[f"{name}{part}"].numpy()), strict=True):
                 arrays[f"{name}{part}{end}"] = array(values, ("rank",), unit)
         draws = torch.stack([table[f"{name}_random{draw}"].mean(0) for draw in range(DRAWS)], 1)
         arrays[f"{name}_random"] = array(draws, ("rank", "draw"), unit)
     for name, run in _runs():
-        for end, value in zip(ENDS, _interval(name, table[f"{name}_{run}"]), strict=True):
+        for end, value in zip(ENDS, interval_of(name, table[f"{name}_{run}"].numpy()), strict=True):
             arrays[f"{name}_{run}{end}"] = array(value, (), UNITS[name])
     return arrays
 
@@ -48,7 +47,7 @@ def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
     figures: list[tuple[str, str, tuple[str, ...]]] = [(name, name, ("head", "rank")) for name in UNITS]
     figures += [(name, f"{name}_{run}", ("head",)) for name, run in _runs() if run != "model"]
     for name, column, axes in figures:
-        ends = [_interval(name, table[column]) for table in tables]
+        ends = [interval_of(name, table[column].numpy()) for table in tables]
         for end, values in zip(ENDS, zip(*ends, strict=True), strict=True):
             arrays[f"alone_{column}{end}"] = array(np.stack(values), axes, UNITS[name])
     return arrays
@@ -80,7 +79,3 @@ def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, fl
 
 def _runs() -> list[tuple[str, str]]:
     return [(name, run) for name in UNITS if name != "kl" for run in RUNS]
-
-
-def _interval(name: str, samples: Tensor) -> tuple[Floats, Floats, Floats]:
-    return share_intervals(samples.numpy()) if name == "accuracy" else mean_interval(samples.numpy())

@@ -22,7 +22,7 @@ from backend.analyses.over_questions import at_question
 from backend.analyses.params import one_of
 from backend.analyses.questions_told import told, wrong
 from backend.analyses.steering_arrays import Steered, arrays_of
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import RequestError, shown
@@ -145,7 +145,7 @@ def _steered(
         logits=outcome.logits[1 + labels :].view(sizes),
         attention_model=attention[0],
         attention=attention[1:].view(sizes),
-        own_key_error=float((read.z[0] - inputs.z).abs().max() / inputs.z.abs().max()),
+        own_key_error=largest_share(read.z[0], inputs.z),
         oracle_error=outcome.oracle_error,
     )
 
