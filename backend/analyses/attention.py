@@ -16,7 +16,7 @@ from backend.analyses.analysis import (
 )
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern, values_for_heads
 from backend.engine.trace import Trace
@@ -89,7 +89,7 @@ def pattern_error(trace: Trace, final: Float[Tensor, "layer head position"]) -> 
         [(final[layer][:, None] @ values_for_heads(trace, layer))[:, 0] for layer in range(len(final))]
     )
     recorded = trace.z[:, -1]
-    return float((ours - recorded).abs().max() / recorded.abs().max())
+    return largest_share(ours, recorded)
 
 
 def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:

@@ -21,7 +21,7 @@ from backend.analyses.analysis import (
     layer_head_ticks,
 )
 from backend.analyses.by_expert import by_expert
-from backend.analyses.intervals import mean_interval
+from backend.analyses.intervals import ENDS, mean_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
 from backend.analyses.tolerance import tolerance
@@ -153,10 +153,8 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         errors.append(found.identity_error)
     arrays = {}
     for name, samples, axes in (("net", nets, ("layer", "head")), ("mlp_net", mlp_nets, ("layer",))):
-        mean, low, high = mean_interval(torch.stack(samples).numpy())
-        arrays[name] = array(mean, axes, "logits")
-        arrays[f"{name}_low"] = array(low, axes, "logits")
-        arrays[f"{name}_high"] = array(high, axes, "logits")
+        for end, values in zip(ENDS, mean_interval(torch.stack(samples).numpy()), strict=True):
+            arrays[f"{name}{end}"] = array(values, axes, "logits")
     return Findings(
         arrays=arrays,
         ticks=layer_head_ticks(instrument),

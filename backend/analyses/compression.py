@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task
+from backend.analyses.attribution import net_effect
 from backend.analyses.compression_arrays import DRAWS, Table, alone_arrays, arrays_of, kept_shares
 from backend.analyses.exchange import patched
 from backend.analyses.fitting import Half, halved, question_of, resampled, span_notes
@@ -23,7 +24,7 @@ from backend.analyses.head_inputs import ByHead, Options, Read, collected_heads,
 from backend.analyses.over_questions import at_question
 from backend.analyses.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.questions_told import wrong
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import RequestError, shown
@@ -41,7 +42,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     of attention, clean against projected); `loss_q`, `loss_k`, `loss_v` of queries, keys and values alone;
     `loss_random[rank,draw]`, `kl_random[rank,draw]`. Single numbers: `loss_model`, `loss_ablated` (the head at its
     mean), `loss_resampled`. Of several heads these are of all projected together, `kl` being their mean; each alone has
-    `alone_loss[head,rank]` and so on.
+    `alone_loss[head,rank]` and so on. Scalars `kept_share`, `kept_share_random` and, against `loss_resampled`,
+    `kept_share_resampled`, `kept_share_random_resampled`: see `kept_shares`.
     """
     options = replace(Options.of(instrument, task.request), rotated=False)
     ranks = _ranks(task.request.params, instrument.shape.d_head)
@@ -109,7 +111,11 @@ class _Runner:
         }
         outcome = patched(self.instrument, question_of(inputs), z, progress, rechecked)
         divergence = self._divergence(inputs, reads, progress)
-        figures = {"loss": outcome.loss, "accuracy": outcome.right, "net_logit": _net(outcome.logits, inputs)}
+        figures = {
+            "loss": outcome.loss,
+            "accuracy": outcome.right,
+            "net_logit": net_effect(outcome.logits, question_of(inputs).right),
+        }
         row = {
             f"{name}_{what}": values[place]
             for name, values in figures.items()
@@ -120,8 +126,8 @@ class _Runner:
             "label_logits_model": outcome.logits[0],
             "label_logits": outcome.logits[3 : 3 + len(self.ranks)],
             "right": torch.tensor(question_of(inputs).right),
-            "full_rank": torch.stack(
-                [_error(reads[head].z[-1], own.z) for head, own in inputs.items()]
+            "full_rank": torch.tensor(
+                [largest_share(reads[head].z[-1], own.z) for head, own in inputs.items()]
             ).max(),
             "oracle": torch.tensor(outcome.oracle_error),
         }
@@ -152,16 +158,6 @@ class _Runner:
         return torch.stack(found).mean(0)
 
 
-def _error(again: Float[Tensor, " d_head"], z: Float[Tensor, " d_head"]) -> Float[Tensor, ""]:
-    return (again - z).abs().max() / z.abs().max()
-
-
-def _net(logits: Float[Tensor, "case label"], inputs: ByHead) -> Float[Tensor, " case"]:
-    """The right label's logit less the mean of the others'."""
-    own = logits[:, question_of(inputs).right]
-    return own - (logits.sum(1) - own) / (logits.shape[1] - 1)
-
-
 def _kl(clean: Float[Tensor, "#case key"], other: Float[Tensor, "case key"]) -> Float[Tensor, " case"]:
     """A key that is not looked at counts nothing."""
     least = torch.finfo(clean.dtype).tiny
@@ -172,8 +168,13 @@ def _stacked(rows: list[dict[str, Tensor]]) -> Table:
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
+def usual_ranks(d_head: int) -> list[int]:
+    """Those run where none are asked for; the last is the whole head."""
+    return [rank for rank in RANKS if rank < d_head] + [d_head]
+
+
 def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
-    given = params.get("ranks", [rank for rank in RANKS if rank < d_head] + [d_head])
+    given = params.get("ranks", usual_ranks(d_head))
     if not isinstance(given, list) or not given or not all(type(rank) is int for rank in given):
         raise RequestError(f"params.ranks must be a list of whole numbers, not {shown(given)}.")
     for rank in given:
@@ -184,7 +185,7 @@ def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
 
 COMPRESSION = Analysis(
     name="compression",
-    version=2,
+    version=3,
     summary="loss and accuracy with heads' queries and keys projected onto few dimensions, tested by running it",
     takes=("questions",),
     run=run,

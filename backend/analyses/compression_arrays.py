@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from backend.analyses.analysis import array
-from backend.analyses.intervals import Floats, mean_interval, share_intervals
+from backend.analyses.intervals import ENDS, interval_of, mean_interval
 from backend.analyses.projections import PARTS
 from backend.results.result import Array
 
@@ -16,7 +16,6 @@ Table = Mapping[str, Tensor]
 
 DRAWS = 3
 UNITS = {"loss": "nats", "accuracy": "share", "kl": "nats", "net_logit": "logits"}
-ENDS = ("", "_low", "_high")
 RUNS = ("model", "ablated", "resampled")
 
 
@@ -30,12 +29,12 @@ def arrays_of(table: Table, ranks: tuple[int, ...]) -> dict[str, Array]:
     }
     for name, unit in UNITS.items():
         for part in PARTS:
-            for end, values in zip(ENDS, _interval(name, table[f"{name}{part}"]), strict=True):
+            for end, values in zip(ENDS, interval_of(name, table[f"{name}{part}"].numpy()), strict=True):
                 arrays[f"{name}{part}{end}"] = array(values, ("rank",), unit)
         draws = torch.stack([table[f"{name}_random{draw}"].mean(0) for draw in range(DRAWS)], 1)
         arrays[f"{name}_random"] = array(draws, ("rank", "draw"), unit)
     for name, run in _runs():
-        for end, value in zip(ENDS, _interval(name, table[f"{name}_{run}"]), strict=True):
+        for end, value in zip(ENDS, interval_of(name, table[f"{name}_{run}"].numpy()), strict=True):
             arrays[f"{name}_{run}{end}"] = array(value, (), UNITS[name])
     return arrays
 
@@ -48,7 +47,7 @@ def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
     figures: list[tuple[str, str, tuple[str, ...]]] = [(name, name, ("head", "rank")) for name in UNITS]
     figures += [(name, f"{name}_{run}", ("head",)) for name, run in _runs() if run != "model"]
     for name, column, axes in figures:
-        ends = [_interval(name, table[column]) for table in tables]
+        ends = [interval_of(name, table[column].numpy()) for table in tables]
         for end, values in zip(ENDS, zip(*ends, strict=True), strict=True):
             arrays[f"alone_{column}{end}"] = array(np.stack(values), axes, UNITS[name])
     return arrays
@@ -57,7 +56,8 @@ def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
 def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, float | None]:
     """How much of what a head does for the loss is kept at `rank`: (ablated - projected) / (ablated - model).
 
-    None where ablating the head does not raise the loss: it then has no contribution to keep.
+    None where ablating the head is not seen to raise the loss, the 95 % interval over the questions of what it adds
+    reaching 0: a share of such a contribution says nothing.
     """
     if rank not in ranks:
         return {}
@@ -65,21 +65,17 @@ def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, fl
     at = ranks.index(rank)
     random_loss = torch.stack([mean[f"loss_random{draw}"][at] for draw in range(DRAWS)]).mean()
 
-    def share(ablated: Tensor, loss: Tensor) -> float | None:
-        contribution = float(ablated - mean["loss_model"])
-        return float(ablated - loss) / contribution if contribution > 0 else None
+    def share(ablated: str, loss: Tensor) -> float | None:
+        contribution, low, _ = mean_interval((table[ablated] - table["loss_model"]).double().numpy())
+        return float(mean[ablated] - loss) / float(contribution) if low > 0 else None
 
     return {
-        "kept_share": share(mean["loss_ablated"], mean["loss"][at]),
-        "kept_share_resampled": share(mean["loss_resampled"], mean["loss"][at]),
-        "kept_share_random": share(mean["loss_ablated"], random_loss),
-        "kept_share_random_resampled": share(mean["loss_resampled"], random_loss),
+        "kept_share": share("loss_ablated", mean["loss"][at]),
+        "kept_share_resampled": share("loss_resampled", mean["loss"][at]),
+        "kept_share_random": share("loss_ablated", random_loss),
+        "kept_share_random_resampled": share("loss_resampled", random_loss),
     }
 
 
 def _runs() -> list[tuple[str, str]]:
     return [(name, run) for name in UNITS if name != "kl" for run in RUNS]
-
-
-def _interval(name: str, samples: Tensor) -> tuple[Floats, Floats, Floats]:
-    return share_intervals(samples.numpy()) if name == "accuracy" else mean_interval(samples.numpy())

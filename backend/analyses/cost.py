@@ -54,14 +54,17 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """What another analysis would take. Scalars `expected_seconds`, `expected_bytes` (beside the weights)."""
     params = task.request.params
     name, inner = params.get("analysis"), params.get("params", {})
-    if name not in PRICED:
+    if name not in [*PRICED]:  # which may be a list, and have no hash
         raise RequestError(f"params.analysis must be one of {', '.join(PRICED)}, not {shown(name)}.")
     if not isinstance(inner, Mapping):
         raise RequestError(f"params.params must be an object, not {shown(inner)}.")
     fields = {part: getattr(task.request, part) for part in ("model", "question", "questions", "prompt")}
     request = Request.build(name, params=inner, **fields)
     PRICED[name].analysis.check(request)
-    found = expected(instrument, replace(task, request=request), progress)
+    try:
+        found = expected(instrument, replace(task, request=request), progress)
+    except OverflowError as error:
+        raise RequestError(f"params.params asks for more than can be counted: {shown(inner)}.") from error
     return Findings(scalars={"expected_seconds": found.seconds, "expected_bytes": found.bytes})
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backend.analyses.head_inputs import ByHead, HeadInputs
 from backend.analyses.low_rank import Subspace, fitted, halves, with_random_basis
+from backend.errors import RequestError
 from backend.results.request import HeadRef
 
 
@@ -60,11 +61,20 @@ def halved(kept: list[ByHead], seed: int) -> list[Half]:
 
 
 def halved_alike(kept: list[ByHead], others: list[Half]) -> list[Half]:
-    """The same questions dealt as in other halves, so that what was fitted there is not run on what it has seen."""
+    """The same questions dealt as in other halves, so that what was fitted there is not run on what it has seen.
+
+    Raises RequestError as `halved` does, and where a half has fewer than 2: one alone has no variance.
+    """
     first, second = (
         [inputs for inputs in kept if question_of(inputs).number in numbers_of(half.run_on)]
         for half in others
     )
+    fewest = min(len(first), len(second))
+    if fewest < 2:
+        raise RequestError(
+            f"One half has {fewest} of the {len(kept)} questions that can be used here; fitting needs at least 2. "
+            "Use more."
+        )
     return _both(first, second)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from backend.analyses.analysis import Analysis
 from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
 from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING, VERIFY
 from backend.analyses.check_model import CHECK_MODEL
-from backend.analyses.compression import COMPRESSION, RANKS
+from backend.analyses.compression import COMPRESSION, usual_ranks
 from backend.analyses.compression_arrays import DRAWS
 from backend.analyses.effects import EFFECTS
 from backend.analyses.effects import RECHECKED as EFFECTS_RECHECKED
@@ -85,10 +86,16 @@ def attribution_patching(cost: Cost, asked: Asked) -> Work:
     times = 1 + shape.layers if asked.params.get("grad_drop") is True else 1
     found = one_pass(cost, tokens) + back * times + Work(held=graph + 3 * trace_bytes(cost, tokens))
     if isinstance(verify := asked.params.get("verify"), Mapping):
-        cells = verify.get("top", VERIFY["top"]) + verify.get("random", VERIFY["random"])
+        cells = _count(verify, "top") + _count(verify, "random")
         share = cells / (shape.layers * shape.heads * tokens)
         found += cones(cost, tokens, "z", range(tokens), share)
     return (_two_runs(cost, asked) + found) * asked.draws
+
+
+def _count(verify: Mapping[str, Any], name: str) -> int:
+    """How many cells of a kind; of what is no number, which will be refused, the usual."""
+    given = verify.get(name)
+    return given if type(given) is int else VERIFY[name]
 
 
 def paths(cost: Cost, asked: Asked) -> Work:
@@ -113,7 +120,7 @@ def subspace(cost: Cost, asked: Asked) -> Work:
 
 def compression(cost: Cost, asked: Asked) -> Work:
     """Two traces, the rotation of a few positions, and a one-row cone for each rank and projection."""
-    ranks = asked.how_many("ranks", RANKS) + 1
+    ranks = asked.how_many("ranks", usual_ranks(cost.shape.d_head))
     cases = 3 + ranks * (len(PARTS) + DRAWS)
     return traced(cost, asked.tokens) * 2 + _exchanged(cost, asked, cases)
 

@@ -5,6 +5,11 @@ from typing import Any
 import numpy as np
 
 Z95 = 1.959964
+ENDS = ("", "_low", "_high")
+"""What the arrays of a mean and its interval are called, after their name."""
+SHARES = ("accuracy", "right_top")
+"""Figures that are 0 or 1 of each question."""
+
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
@@ -36,3 +41,8 @@ def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
         return mean, nothing, nothing
     half = Z95 * samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
     return mean, mean - half, mean + half
+
+
+def interval_of(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:
+    """`share_intervals` of a figure in `SHARES`, `mean_interval` of any other."""
+    return share_intervals(samples) if name in SHARES else mean_interval(samples)

@@ -7,7 +7,6 @@ direction is then next to nothing, so as a rule it is fitted on those whose righ
 Beside it stands a random direction of the same length. Strength 1 is the whole difference. The test is ours.
 """
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from backend.analyses.over_questions import at_question
 from backend.analyses.params import one_of
 from backend.analyses.questions_told import told, wrong
 from backend.analyses.steering_arrays import Steered, arrays_of
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import RequestError, shown
@@ -146,7 +145,7 @@ def _steered(
         logits=outcome.logits[1 + labels :].view(sizes),
         attention_model=attention[0],
         attention=attention[1:].view(sizes),
-        own_key_error=float((read.z[0] - inputs.z).abs().max() / inputs.z.abs().max()),
+        own_key_error=largest_share(read.z[0], inputs.z),
         oracle_error=outcome.oracle_error,
     )
 
@@ -158,7 +157,7 @@ def _strengths(params: dict[str, Any]) -> tuple[float, ...]:
             f"params.strengths must be a list of 1 to {MOST_STRENGTHS} numbers, not {shown(given)}."
         )
     for one in given:
-        if type(one) not in (int, float) or not math.isfinite(one) or abs(one) > STRONGEST:
+        if type(one) not in (int, float) or not -STRONGEST <= one <= STRONGEST:
             raise RequestError(f"A strength is a number from -{STRONGEST} to {STRONGEST}, not {shown(one)}.")
     return tuple(sorted({float(one) for one in given}))
 

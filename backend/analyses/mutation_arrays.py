@@ -9,10 +9,8 @@ from torch import Tensor
 
 from backend.analyses.analysis import array
 from backend.analyses.attention_to_right import FOLLOWED
-from backend.analyses.intervals import Floats, mean_interval, share_intervals
+from backend.analyses.intervals import ENDS, Floats, interval_of
 from backend.results.result import Array
-
-ENDS = ("", "_low", "_high")
 
 
 @dataclass
@@ -40,13 +38,13 @@ class Samples:
         axes = ("mutation", "condition")
         arrays: dict[str, Array] = {}
         for name, samples, unit in (("loss", self.loss, "nats"), ("accuracy", self.right, "share")):
-            ends = [_interval(name, torch.stack(rows)) for rows in samples]
+            ends = [interval_of(name, torch.stack(rows).numpy()) for rows in samples]
             for place, end in enumerate(ENDS):
                 arrays[f"{name}{end}"] = array(np.stack([one[place] for one in ends]), axes, unit)
         transfer = torch.stack([torch.stack(rows).mean(0) for rows in self.transfer], 1)
         arrays["transfer"] = array(transfer, ("fitted", "mutation"), "nats")
         for number, name in enumerate(FOLLOWED if self.attention[0] else ()):
-            ends = [_interval(name, torch.stack(rows)[:, number]) for rows in self.attention]
+            ends = [_followed(name, torch.stack(rows)[:, number].numpy()) for rows in self.attention]
             for place, end in enumerate(ENDS):
                 arrays[f"{name}{end}"] = array(np.stack([one[place] for one in ends]), ("mutation",), "share")
         return arrays
@@ -63,6 +61,11 @@ def alone_arrays(tables: Sequence[Samples]) -> dict[str, Array]:
     }
 
 
-def _interval(name: str, samples: Tensor) -> tuple[Floats, Floats, Floats]:
-    shares = name in ("accuracy", "right_top")
-    return share_intervals(samples.numpy()) if shares else mean_interval(samples.numpy())
+def _followed(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:
+    """A question without the letter has no share of it and is left out of its mean; NaN where all are."""
+    if name == "letter_share":
+        samples = samples[~np.isnan(samples)]
+    if not len(samples):
+        nothing = np.full((), np.nan)
+        return nothing, nothing, nothing
+    return interval_of(name, samples)

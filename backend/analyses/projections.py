@@ -14,7 +14,7 @@ from backend.analyses.fitting import Fits
 from backend.analyses.head_inputs import ByHead, HeadInputs, Read, kv_head_of, read_with
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
-from backend.engine.sweep import FinalInputs, FinalRows
+from backend.engine.sweep import FinalInputs, FinalRows, check_rows
 from backend.engine.trace import Trace
 from backend.progress import Progress
 from backend.results.request import HeadRef
@@ -42,8 +42,14 @@ class Projection:
 
 
 def rotations_of(instrument: Instrument, heads: Sequence[HeadRef]) -> dict[int, Rotations]:
-    """The rotary embeddings of the heads' layers. Raises RequestError as `Rotations` does."""
-    return {layer: Rotations(instrument, layer) for layer in sorted({head.layer for head in heads})}
+    """The rotary embeddings of the heads' layers, where these heads can be projected together.
+
+    Raises RequestError as `Rotations` does, and as `check_rows` where the layers are several.
+    """
+    layers = sorted({head.layer for head in heads})
+    if len(layers) > 1:
+        check_rows(instrument)
+    return {layer: Rotations(instrument, layer) for layer in layers}
 
 
 def projected(

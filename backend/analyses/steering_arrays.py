@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from backend.analyses.analysis import array
-from backend.analyses.intervals import Floats, mean_interval, share_interval
+from backend.analyses.attribution import net_effect
+from backend.analyses.intervals import ENDS, Floats, mean_interval, share_interval
 from backend.results.result import Array
 
 KINDS = ("", "_random")
-ENDS = ("", "_low", "_high")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ def _own_net(
     logits: Float[Tensor, "question option strength label"],
 ) -> Float[Tensor, "question option strength"]:
     """The logit of the steered option's label less the mean of the others'."""
-    own = torch.diagonal(logits, dim1=1, dim2=3).mT
-    return own - (logits.sum(-1) - own) / (logits.shape[-1] - 1)
+    return torch.stack([net_effect(logits[:, option], option) for option in range(logits.shape[1])], 1)
 
 
 def _shares(values: Float[Tensor, "question strength"]) -> tuple[Floats, Floats, Floats]:

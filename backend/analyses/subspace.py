@@ -21,7 +21,7 @@ from backend.analyses.intervals import share_interval
 from backend.analyses.low_rank import Subspace, components, fitted, separated, shuffled, variance_along
 from backend.analyses.params import true_or_false
 from backend.analyses.questions_told import told, wrong
-from backend.analyses.tolerance import FLOAT32
+from backend.analyses.tolerance import FLOAT32, largest_share
 from backend.engine.instrument import Instrument
 from backend.progress import Progress
 
@@ -97,7 +97,7 @@ def _subspaces(
 def _error(subspace: Subspace, vectors: Float[Tensor, "*sample d_head"]) -> float:
     """How much a projection onto all components changes, as a share of the largest entry: nothing."""
     again = subspace.projected(vectors, len(subspace.mean))
-    return float((again - vectors).abs().max() / vectors.abs().max())
+    return largest_share(again, vectors)
 
 
 def _separability(

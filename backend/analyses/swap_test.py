@@ -20,7 +20,7 @@ from backend.analyses.head_inputs import HeadInputs, Options, collected, enough,
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import at_question
 from backend.analyses.questions_told import wrong
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.progress import Progress
@@ -155,7 +155,7 @@ def _row(
         "index": float((after[place] - after[letter]) / (after[place] + after[letter]).clamp_min(1e-12)),
         "answer_place": float(rise[place]),
         "answer_letter": float(rise[letter]),
-        "own_query": float((read.z[0] - taking.z).abs().max() / taking.z.abs().max()),
+        "own_query": largest_share(read.z[0], taking.z),
         "oracle": outcome.oracle_error,
     }
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from backend.engine.instrument import Instrument
 
 
@@ -27,3 +29,8 @@ def tolerance(instrument: Instrument) -> Tolerance:
     if instrument.resolved.quantization != "none":
         return QUANTIZED
     return FLOAT32 if instrument.resolved.dtype == "float32" else HALF
+
+
+def largest_share(ours: Tensor, own: Tensor) -> float:
+    """The largest difference as a share of the model's own largest value; NaN if there is one."""
+    return float((ours - own).abs().max() / own.abs().max())

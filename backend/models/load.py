@@ -1,5 +1,6 @@
 """A model in memory: the Hugging Face model as published, its tokenizer, and how it is held."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+# Constants that older versions of transformers saved among the weights, and that no model reads any more.
+LEFTOVERS = re.compile(r"attn\.masked_bias$|(^|\.)decoder\.version$")
 
 
 @dataclass(frozen=True)
@@ -104,14 +107,14 @@ def _read(resolved: Resolved, what: str, reader: Any, **settings: Any) -> Any:
             raise too_large(resolved, room_for(resolved)) from error
         told = str(error).partition(" For details")[0]  # they stand in a report that is not shown
         reason = " ".join(f"{type(error).__name__}: {told}".split())
-        raise _unusable(resolved, f"{what} cannot be read ({shown(reason, 300)})") from error
+        raise unusable(resolved, f"{what} cannot be read ({shown(reason, 300)})") from error
 
 
 def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
     """Refuse weights that are not those of the config: transformers would go on with random ones, or without some."""
     if mismatched := sorted(report["mismatched_keys"]):
         name, found, wanted = mismatched[0]
-        raise _unusable(
+        raise unusable(
             resolved,
             f"{len(mismatched)} weights have other sizes than the config says, the first {name}: "
             f"{list(found)} in the file, {list(wanted)} by the config",
@@ -120,11 +123,12 @@ def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
         ("missing_keys", "are missing"),
         ("unexpected_keys", "have no place in the model of its config"),
     ):
-        if names := sorted(report[keys]):
-            raise _unusable(resolved, f"{len(names)} weights {what}, the first {names[0]}")
+        if names := sorted(name for name in report[keys] if not LEFTOVERS.search(name)):
+            raise unusable(resolved, f"{len(names)} weights {what}, the first {names[0]}")
 
 
-def _unusable(resolved: Resolved, reason: str) -> ModelError:
+def unusable(resolved: Resolved, reason: str) -> ModelError:
+    """The error that says why a folder's model cannot be loaded."""
     where = "" if resolved.name == str(resolved.folder) else f" from {path_shown(resolved.folder)}"
     return ModelError(
         f"{path_shown(Path(resolved.name))} cannot be loaded{where}: {reason}. "

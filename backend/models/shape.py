@@ -1,9 +1,11 @@
 """A model's sizes, told by its config: before anything of it is loaded."""
 
+from dataclasses import asdict
 from functools import lru_cache
 
+from backend.errors import shown
 from backend.models.families import Shape, listed_family
-from backend.models.load import read_config
+from backend.models.load import read_config, unusable
 from backend.models.resolve import Resolved
 
 
@@ -20,5 +22,13 @@ def known_shape(resolved: Resolved) -> Shape | None:
 @lru_cache(maxsize=16)
 def _shape(resolved: Resolved, changed: int) -> Shape | None:
     config = read_config(resolved)
-    family = listed_family(config)
-    return None if family is None else family.shape_by(config)
+    try:
+        family = listed_family(config)
+        shape = None if family is None else family.shape_by(config)
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        reason = f"its config gives no sizes ({type(error).__name__}: {shown(str(error), 300)})"
+        raise unusable(resolved, reason) from error
+    for name, size in {} if shape is None else asdict(shape).items():
+        if name not in ("model_type", "parallel") and (type(size) is not int or size < 1):
+            raise unusable(resolved, f"its config gives {name} = {shown(size)}, not a whole number above 0")
+    return shape

@@ -3,7 +3,7 @@
 from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells, components_of
 from backend.engine.sweep.cost import Cost, Estimate, cost_of, machine_speed, matrix_speed
 from backend.engine.sweep.experiment import Experiment
-from backend.engine.sweep.final_rows import FinalInputs, FinalRows
+from backend.engine.sweep.final_rows import FinalInputs, FinalRows, check_rows
 from backend.engine.sweep.kept import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
@@ -28,6 +28,7 @@ __all__ = [
     "Swept",
     "Wanted",
     "all_cells",
+    "check_rows",
     "components_of",
     "cost_of",
     "each_alone",

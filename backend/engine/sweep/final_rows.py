@@ -34,6 +34,16 @@ class FinalInputs:
     v: Float[Tensor, "case kv_head d_head"]
 
 
+def check_rows(instrument: Instrument) -> None:
+    """Raise RequestError where a row cannot go through a layer apart from its run."""
+    if runs_whole(instrument):
+        raise RequestError(
+            f"Heads of several layers cannot be projected together in {instrument.resolved.name} held in "
+            f"{instrument.resolved.quantization}: its rows do not go through a layer apart from their run. "
+            "Choose heads of one layer, or hold the model in another way."
+        )
+
+
 class FinalRows:
     """The rows before one layer, the base run's at first."""
 
@@ -68,14 +78,9 @@ class FinalRows:
         self.layer += 1
 
     def _through(self, z: Mapping[int, Tensor]) -> Float[Tensor, "case d_model"]:
-        """Raises RequestError where a row cannot go through a layer apart from its run."""
+        """Raises RequestError as `check_rows` does."""
         instrument, base = self._instrument, self._base
-        if runs_whole(instrument):
-            raise RequestError(
-                f"Heads of several layers cannot be projected together in {instrument.resolved.name} held in "
-                f"{instrument.resolved.quantization}: its rows do not go through a layer apart from their run. "
-                "Choose heads of one layer, or hold the model in another way."
-            )
+        check_rows(instrument)
         self._progress("Going up the layers", self.layer, instrument.shape.layers)
         device = device_of(instrument.family.layers(instrument.model)[self.layer])
         step = batch_rows(instrument, base.positions, budget_for(instrument))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from backend.analyses import COMPRESSION, Findings, Task
+from backend.analyses.compression_arrays import DRAWS, kept_shares
 from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, read_with
 from backend.engine.instrument import Instrument
@@ -109,11 +110,40 @@ def test_three_dimensions_keep_the_hand_wired_head(hand_wired_instrument: Instru
 
 
 def test_one_part_alone_changes_less_than_both(hand_wired_instrument: Instrument) -> None:
-    result = found(hand_wired_instrument, ranks=[0, 3])
-    for part in ("q", "k", "v"):
-        assert np.isfinite(result.arrays[f"loss_{part}"].values).all()
+    result = found(hand_wired_instrument, ranks=[0, 1, 2])
+    both = result.arrays["loss"].values
+    for part in ("q", "k"):
+        assert (result.arrays[f"loss_{part}"].values[1:] < both[1:] - 0.1).all()
     # A head whose values are all alike says no letter.
     assert result.arrays["loss_v"].values[0] > float(result.arrays["loss_model"].values) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("adds", "kept"),
+    [
+        ([0.4, 0.5, 0.6, 0.5], 0.9),
+        ([0.9, -0.8, 0.1, -0.15], None),  # 0.0125 in the mean, which is noise
+        ([-0.4, -0.5, -0.6, -0.5], None),
+        ([0.0, 0.0, 0.0, 0.0], None),
+    ],
+)
+def test_a_share_is_told_only_of_a_contribution_that_is_told_apart_from_0(
+    adds: list[float], kept: float | None
+) -> None:
+    model, adds_ = torch.tensor([0.1, 3.0, 1.0, 2.0]), torch.tensor(adds)
+    at_rank, random = (model[:, None] + by for by in (0.05, 0.3))
+    table = {
+        "loss_model": model,
+        "loss_ablated": model + adds_,
+        "loss_resampled": model + torch.tensor([1.0, 1.1, 0.9, 1.0]),
+        "loss": at_rank,
+        **{f"loss_random{draw}": random for draw in range(DRAWS)},
+    }
+    shares = kept_shares(table, (3,), 3)
+    assert shares["kept_share"] == (None if kept is None else pytest.approx(kept))
+    assert shares["kept_share_random"] == (None if kept is None else pytest.approx(0.4))
+    assert shares["kept_share_resampled"] == pytest.approx(0.95)
+    assert shares["kept_share_random_resampled"] == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,24 @@ def test_many_questions_cost_many_times_one(instrument: Instrument) -> None:
     assert 4 * one < many < 9 * one
 
 
+def test_what_will_be_refused_is_priced_as_usual(instrument: Instrument) -> None:
+    usual, wrong = (
+        asked_cost(instrument, analysis="attribution_patching", params={**PAIR, "verify": verify}).scalars
+        for verify in ({}, {"top": "x", "random": None})
+    )
+    assert wrong["expected_bytes"] == usual["expected_bytes"]
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({}, "params.analysis must be one of prediction, .*, not None"),
         ({"analysis": "cost"}, "not 'cost'"),
+        ({"analysis": ["x"]}, r"not \['x'\]"),
+        (
+            {"analysis": "attribution_patching", "params": {"verify": {"top": 10**400}}},
+            "params.params asks for more than can be counted",
+        ),
         ({"analysis": "effects", "params": [1]}, "params.params must be an object"),
         ({"analysis": "effects", "params": {"x": 1}}, "effects has no parameter 'x'"),
         ({"analysis": "check-model"}, "takes questions; this request carries question"),

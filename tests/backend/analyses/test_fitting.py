@@ -6,6 +6,7 @@ from backend.analyses import Task
 from backend.analyses.fitting import halved, halved_alike, numbers_of, resampled
 from backend.analyses.head_inputs import ByHead, Options, collected_heads
 from backend.engine.instrument import Instrument
+from backend.errors import RequestError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
 from backend.results.request import HeadRef, Request
@@ -39,6 +40,14 @@ def test_fewer_questions_stay_in_their_halves(kept: list[ByHead]) -> None:
     for half, other in zip(fewer, whole, strict=True):
         assert numbers_of(half.run_on) == numbers_of(other.run_on) - {3, 4}
         assert not numbers_of(half.run_on) & numbers_of(other.fit_on)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_half_with_too_few_to_fit_on_is_refused(kept: list[ByHead], left: int) -> None:
+    whole = halved(kept, 0)
+    fewer = [*whole[0].run_on, *whole[1].run_on[:left]]
+    with pytest.raises(RequestError, match=f"One half has {left} of the {len(fewer)} questions"):
+        halved_alike(fewer, whole)
 
 
 def test_outputs_of_all_heads_are_of_one_other_question(kept: list[ByHead]) -> None:

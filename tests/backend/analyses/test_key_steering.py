@@ -106,6 +106,7 @@ def test_keys_that_are_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"strengths": 3}, "params.strengths"),
         ({"strengths": [0] * 42}, "params.strengths"),
         ({"strengths": [float("1e3")]}, "A strength is a number from -100 to 100, not 1000"),
+        ({"strengths": [10**400]}, "A strength is a number from -100 to 100, not 1000"),
         ({"strengths": [True]}, "A strength is a number"),
         ({"strengths": ["1"]}, "A strength is a number"),
         ({"fitted_on": "some"}, "params.fitted_on"),

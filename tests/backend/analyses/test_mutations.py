@@ -1,9 +1,14 @@
 """Mutations: each entry runs, conditions are those of the head, and what cannot be mutated is left out and told."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
+from torch import Tensor
 
 from backend.analyses import MUTATIONS_ANALYSIS, Findings, Task
+from backend.analyses.attention_to_right import to_right
 from backend.analyses.mutations import CONDITIONS
 from backend.engine.instrument import Instrument
 from backend.progress import silent
@@ -53,7 +58,7 @@ def test_the_hand_wired_head_and_its_two_mutations(hand_wired_instrument: Instru
     # It knows no other letters, and its prompt has no prelude.
     assert result.ticks["mutation"] == ("base", "shuffled")
     reasons = {one["name"]: one["reason"] for one in result.scalars["left_out"]}
-    assert "same token" in reasons["numbers"]
+    assert "does not know the label '1'" in reasons["numbers"]
     assert "no form without a prelude" in reasons["no_prelude"]
     accuracy = dict(zip(CONDITIONS, result.arrays["accuracy"].values[0], strict=True))
     loss = dict(zip(CONDITIONS, result.arrays["loss"].values[0], strict=True))
@@ -96,6 +101,30 @@ def test_where_the_head_looks_under_each_mutation(hand_wired_instrument: Instrum
         assert arrays[other].values[1] < 0.2
         assert (arrays["right_share_low"].values <= arrays["right_share_high"].values).all()
     assert by_letter["right_top"].values.tolist() == [1, 0]
+
+
+def test_a_letter_that_some_questions_lack_is_averaged_over_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shares: list[float] = []
+
+    def seen(*given: Any) -> Tensor:
+        found = to_right(*given)
+        shares.append(float(found[1]))
+        return found
+
+    monkeypatch.setattr("backend.analyses.mutations.to_right", seen)
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+    result = found(instrument, PromptSpec(labels=("2", "3", "4", "5")), 6)
+    place = result.ticks["mutation"].index("numbers")
+    under = shares[6 * place : 6 * place + 6]
+    # Only the fourth question's right label, 5, is not among 1 2 3 4.
+    assert sum(math.isnan(share) for share in under) == 1
+    mean, low, high = (
+        float(result.arrays[f"letter_share{end}"].values[place]) for end in ("", "_low", "_high")
+    )
+    assert mean == pytest.approx(sum(share for share in under if not math.isnan(share)) / 5, abs=1e-6)
+    assert low < mean < high
 
 
 def test_a_letter_that_is_not_there_gets_no_share() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.analyses import COMPRESSION, Task
+from backend.analyses import COMPRESSION, MUTATIONS_ANALYSIS, Task
+from backend.analyses.analysis import Analysis
 from backend.analyses.exchange import patched
 from backend.analyses.fitting import Fit, question_of
 from backend.analyses.head_inputs import ByHead, Options, collected_heads, kv_head_of, read_with
@@ -157,15 +158,24 @@ def test_rows_in_small_batches_are_the_same(
     torch.testing.assert_close(together[-1], base.q[2, -1], atol=1e-5, rtol=1e-4)
 
 
-def test_rows_that_depend_on_their_neighbours_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("analysis", [COMPRESSION, MUTATIONS_ANALYSIS])
+def test_rows_that_depend_on_their_neighbours_are_refused_before_anything_is_run(
+    monkeypatch: pytest.MonkeyPatch, analysis: Analysis
+) -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
     inputs, fits = one_question(instrument)
     monkeypatch.setattr("backend.engine.sweep.final_rows.runs_whole", lambda _: True)
-    rotations, cases = rotations_of(instrument, [*inputs]), [Projection(fits, 1)]
-    with pytest.raises(RequestError, match="Choose heads of one layer"):
-        projected(instrument, inputs, rotations, cases, silent)
     one_layer = {head: own for head, own in inputs.items() if head.layer == 1}
+    rotations, cases = rotations_of(instrument, [*one_layer]), [Projection(fits, 1)]
     assert projected(instrument, one_layer, rotations, cases, silent).keys() == one_layer.keys()
+
+    def ran(message: str, done: int = 0, total: int = 0) -> None:
+        pytest.fail(f"It ran: {message}")
+
+    asked = questions(6)
+    request = Request.build(analysis.name, questions=asked, params={"heads": HEADS})
+    with pytest.raises(RequestError, match="Choose heads of one layer"):
+        analysis.run(instrument, Task(request, asked, ((),) * 6), ran)
 
 
 def test_going_up_can_be_cancelled(plain_instrument: Instrument) -> None:

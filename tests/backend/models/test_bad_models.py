@@ -79,6 +79,16 @@ def vision(folder: Path) -> None:
     AutoModelForImageClassification.from_config(ViTConfig(image_size=32, **SMALL)).save_pretrained(folder)
 
 
+def gpt2(**changes: object) -> Callable[[Path], None]:
+    """Another family's model, with changes to its config."""
+
+    def write(folder: Path) -> None:
+        tiny.tiny_model("gpt2").save_pretrained(folder)
+        config(**changes)(folder)
+
+    return write
+
+
 def words_only(folder: Path) -> None:
     inner = Tokenizer(models.WordLevel(vocab={"[UNK]": 0, "The": 1, "of": 2, "is": 3}, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -131,6 +141,8 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no whole heads": (config(num_attention_heads=5, head_dim=None), "its config cannot be read .* multiple of"),
     "a text for a number": (config(num_attention_heads="four"), "expected int, got str"),
     "no heads": (config(num_attention_heads=0, head_dim=None), "its config cannot be read"),
+    "no heads, which divide": (gpt2(n_head=0), "cannot be loaded.*ZeroDivisionError"),
+    "layers below 0": (gpt2(n_layer=-1), r"gives layers = -1|no place .* first transformer\.h\.0"),
     "an unknown type": (config(model_type="nope", architectures=None), "model type `nope`"),
     "NaN": (value("model.layers.1.mlp.up_proj.weight", (0, 0), float("nan")), r"layers\.1\.mlp\.up_proj\.weight .* N"),
     "infinity": (value("model.layers.2.mlp.up_proj.bias", (0,), float("inf")), r"layers\.2\.mlp\.up_proj\.bias of"),
@@ -288,7 +300,9 @@ def test_without_bitsandbytes_the_model_before_it_answers(
     refused(client, good, good, "needs the package bitsandbytes", quantization="4bit")
 
 
-@pytest.mark.parametrize("what", ["a pickle", "smaller by the config"])
+@pytest.mark.parametrize(
+    "what", ["a pickle", "smaller by the config", "no heads, which divide", "layers below 0"]
+)
 def test_the_page_tells_it_in_a_box(client: InProcessClient, good: Path, tmp_path: Path, what: str) -> None:
     """Of one the config tells at once, of the other its weights when they are loaded."""
     spoil, message = BAD_FOLDERS[what]

@@ -142,6 +142,34 @@ def test_weights_that_are_missing_are_refused_not_drawn_at_random(converted: Pat
         load(cpu(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "leftover"),
+    [
+        ("gpt2", "transformer.h.0.attn.masked_bias"),
+        ("opt", "model.decoder.version"),
+        ("opt", "decoder.version"),
+    ],
+)
+def test_constants_of_older_checkpoints_are_left_out(name: str, leftover: str, tmp_path: Path) -> None:
+    model = tiny.tiny_model(name)
+    model.save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    save_file({**load_file(file), leftover: torch.tensor([2.0])}, file, metadata={"format": "pt"})
+    with torch.no_grad():
+        torch.testing.assert_close(logits(load(cpu(tmp_path))), model(IDS).logits[0])
+
+
+@pytest.mark.parametrize("name", ["transformer.h.0.attn.more_bias", "transformer.version"])
+def test_other_weights_without_a_place_are_refused(name: str, tmp_path: Path) -> None:
+    tiny.tiny_model("gpt2").save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    save_file({**load_file(file), name: torch.tensor([2.0])}, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=f"1 weights have no place .* first {name}"):
+        load(cpu(tmp_path))
+
+
 @pytest.mark.parametrize("change", [{"hidden_size": 32}, {"model_type": "no-such-type"}])
 def test_config_that_does_not_fit_is_refused(
     converted: Path, tmp_path: Path, change: dict[str, object]

@@ -1,5 +1,6 @@
 """Sizes told by the config are those of the loaded model."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,21 @@ def test_what_a_family_does_not_serve_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(tiny.FAMILY_CONFIGS, "falcon", {"alibi": True})
     with pytest.raises(ModelError, match="adds position biases"):
         known_shape(saved("falcon", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("gpt2", {"n_head": 0}, "its config gives no sizes .ZeroDivisionError"),
+        ("opt", {"num_attention_heads": 0}, "its config gives no sizes .ZeroDivisionError"),
+        ("gpt2", {"n_layer": -1}, "its config gives layers = -1"),
+        ("llama", {"num_key_value_heads": 0}, "its config gives kv_heads = 0"),
+    ],
+)
+def test_a_config_without_sizes_is_told(
+    name: str, changes: dict[str, int], said: str, tmp_path: Path
+) -> None:
+    resolved, file = saved(name, tmp_path), tmp_path / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    with pytest.raises(ModelError, match=f"cannot be loaded.*{said}"):
+        known_shape(resolved)
