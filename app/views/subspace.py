@@ -12,6 +12,7 @@ from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
 from app.components.notice import quiet, sentence, warning_box
 from app.components.provenance import show_provenance
+from app.components.questions_used import over, show_used
 from app.components.scene_choice import choose_also, choose_vectors
 from app.components.subspace_picture import show_picture
 from app.figures.compression import compression_curve, kept_at
@@ -41,15 +42,9 @@ def show_separation(result: Result, head: HeadRef) -> None:
             key="separation",
             lead=True,
         )
-    left_out, questions = scalars["left_out"], scalars["questions"]
-    wrong = sum(not question["right"] for question in questions)
     quiet(
         f"Three components hold {scalars['variance_q3']:.1%} of the queries' variance and "
-        f"{scalars['variance_k3']:.1%} of the keys', over {len(questions)} questions, of which the model answers "
-        f"{wrong or 'none'} wrong"
-        + (
-            f"; {len(left_out)} left out, the first because of: {left_out[0]['reason']}." if left_out else "."
-        ),
+        f"{scalars['variance_k3']:.1%} of the keys', over {over(scalars)}",
         "variance",
     )
 
@@ -106,6 +101,7 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     figure = compression_curve(result, f"Loss when {head}'s queries and keys keep few dimensions")
     st.plotly_chart(figure, key="compression", alt="Loss against the number of dimensions kept")
     st.caption("Thin lines: random subspaces of the same rank. Rank 0 leaves the mean alone.")
+    show_used(result)
     show_provenance(result)
 
 

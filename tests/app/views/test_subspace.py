@@ -178,6 +178,13 @@ def test_what_three_dimensions_keep() -> None:
     )
 
 
+def test_on_which_questions_compression_rests() -> None:
+    assert (
+        "Over 5 questions, of which the model answers 1 wrong; 1 left out, the first because of: 3 options, not 4 as "
+        "most of the questions.\nEach fit has 2 queries."
+    ) in notices(opened("subspace"), "quiet")
+
+
 def test_a_head_leads_here() -> None:
     links = [link.proto for link in opened("head", head="L1H3").get("page_link")]
     (link,) = (link for link in links if link.label == "What does this head compare?")
