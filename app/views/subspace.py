@@ -17,10 +17,10 @@ from app.components.scene_choice import choose_also, choose_vectors
 from app.components.subspace_picture import show_picture
 from app.figures.compression import compression_curve, kept_at
 from app.figures.subspace import variance_bars
+from app.mutated_prompt import mutated_prompt
 from app.selection import Selection
 from app.subspace_names import ALSO
 from backend.errors import QuestionError
-from backend.questions.mutations import MUTATIONS
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
@@ -50,17 +50,14 @@ def show_separation(result: Result, head: HeadRef) -> None:
 
 
 def under_mutations(
-    client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]
+    client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any], options: int
 ) -> dict[str, Result]:
-    """The same head's results with the prompts changed, by the mutations' titles, as far as they are there.
-
-    One request has the same labels for all its questions, so drawn ones are drawn once.
-    """
+    """The same head's results with the prompts of so many options changed, by the mutations' titles."""
     found, problems = {}, []
-    longest = max(client.questions(selection.bank.name), key=lambda question: len(question.options))
+    questions = client.questions(selection.bank.name)
     for name in selection.chosen.also:
         try:
-            _, spec = MUTATIONS[name].change(longest, selection.prompt, 0)
+            spec = mutated_prompt(name, selection.prompt, questions, options)
         except QuestionError as error:
             problems.append(str(error))
             continue
@@ -124,7 +121,7 @@ if head is not None:
     if result:
         show_separation(result, head)
         choose_also(selection)
-        others = under_mutations(client, selection, head, vectors)
+        others = under_mutations(client, selection, head, vectors, len(result.scalars["labels"]))
         show_picture(result, others, head, selection)
         st.plotly_chart(
             variance_bars(result["q_variance"], result["k_variance"]),

@@ -7,9 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
 from backend.analyses import head_inputs
+from backend.questions.question import Question
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import FakeClient
+from tests.app.fake_client import BANK, FakeClient
 from tests.app.opened import notices, opened, titles
 
 
@@ -99,6 +100,22 @@ def test_a_mutation_is_one_more_request() -> None:
     for request in (numbers, shuffled):
         assert request.params == {"head": [3, 2], "keep": "right", "stacked": True}
         assert request.prompt.template == "plain"
+
+
+def test_a_mutation_is_drawn_for_the_questions_that_are_used() -> None:
+    client = Asked()
+    client.banked["copy-colors"] = (Question("Which is last?", tuple("uvwxy"), 4), *BANK)
+    opened("subspace", client, also="shuffled")
+    _, shuffled = (request for request in client.asked if request.analysis == "subspace")
+    labels = shuffled.prompt.labels
+    assert set(labels[:4]) == set("ABCD")
+    assert labels[4:] == ("E",)
+
+
+def test_a_mutation_that_changes_nothing_is_told_and_not_drawn() -> None:
+    at = opened("subspace", labels="1", also="numbers")
+    assert "numbers: It changes nothing here." in notices(at, "warning")
+    assert not any(text.startswith("Under ") for text in notices(at, "plain"))
 
 
 def test_what_a_mutation_leaves_in_place_is_told() -> None:
