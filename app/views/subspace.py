@@ -15,7 +15,7 @@ from app.components.provenance import show_provenance
 from app.components.questions_used import over, show_used
 from app.components.scene_choice import choose_also, choose_vectors
 from app.components.subspace_picture import show_picture
-from app.figures.compression import compression_curve, kept_at
+from app.figures.compression import compression_curve, kept_share
 from app.figures.subspace import variance_bars
 from app.mutated_prompt import mutated_prompt
 from app.selection import Selection
@@ -24,8 +24,6 @@ from backend.errors import QuestionError
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
-
-RANK = 3
 
 
 def show_separation(result: Result, head: HeadRef) -> None:
@@ -81,14 +79,16 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     result = result_of(client, request, "compression", start="Compress and run")
     if result is None:
         return
-    loss, share = kept_at(result, RANK)
+    rank, share = int(result.scalars["rank"]), kept_share(result)
+    loss = float(result["loss"][result["rank"].tolist().index(rank)])
     whole, ablated = float(result["loss_model"]), float(result["loss_ablated"])
     sentence(
-        f"With {RANK} dimensions the loss is ",
+        f"With {rank} dimensions the loss is ",
         f"{loss:.3f} nats",
         f"; it is {whole:.3f} with the whole head and {ablated:.3f} without it. "
         + (
-            "So taking the head away costs nothing here, and this says little of its dimensions."
+            "So taking the head away costs nothing that can be told apart from chance, and this says little of its "
+            "dimensions."
             if share is None
             else f"So they keep {share:.0%} of what the head contributes."
         ),

@@ -482,8 +482,9 @@ def _compression(request: Request, generator: np.random.Generator) -> tuple[Any,
         "kl": (loss - 0.2, ("rank",)),
         "loss_model": (0.2, ()),
         "loss_ablated": (0.6, ()),
+        "loss_ablated_low": (0.5, ()),
     }
-    scalars = {**_used(5, 1), "notes": ["Each fit has 2 queries."]}
+    scalars = {**_used(5, 1), "notes": ["Each fit has 2 queries."], "rank": 3, "kept_share": 0.95}
     return arrays, {"rank": tuple(map(str, ranks))}, scalars
 
 

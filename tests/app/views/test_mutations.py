@@ -45,6 +45,14 @@ def test_dimensions_fitted_elsewhere() -> None:
     )
 
 
+@pytest.mark.parametrize("measure", ["loss", "accuracy"])
+def test_what_a_pale_column_says_is_about_losses(measure: str) -> None:
+    captions = [caption.value for caption in opened("mutations", measure=measure).caption]
+    (told,) = (text for text in captions if "pale column" in text)
+    assert "full colour is 0.5 nats, as in the table of losses." in told
+    assert "where it costs nothing, a pale column says nothing of the head" in told
+
+
 def test_where_the_head_looks_under_each() -> None:
     assert "Where L3H2 looks, of all labels" in titles(opened("mutations"))
 

@@ -1,8 +1,10 @@
 """The Subspace page: what it asks for, what it says, and where its table leads."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
@@ -192,6 +194,24 @@ def test_what_three_dimensions_keep() -> None:
     assert notices(opened("subspace"), "lead")[1] == (
         "With 3 dimensions the loss is 0.220 nats; it is 0.200 with the whole head and 0.600 without it. "
         "So they keep 95% of what the head contributes."
+    )
+
+
+class Chance(FakeClient):
+    """Has a head whose ablation may cost nothing."""
+
+    def find(self, request: Request) -> Result | None:
+        result = super().find(request)
+        if result is None or request.analysis != "compression":
+            return result
+        low = replace(result.arrays["loss_ablated_low"], values=np.asarray(0.19, np.float32))
+        return replace(result, arrays={**result.arrays, "loss_ablated_low": low})
+
+
+def test_no_share_is_told_of_what_may_be_chance() -> None:
+    assert notices(opened("subspace", Chance()), "lead")[1].endswith(
+        "So taking the head away costs nothing that can be told apart from chance, and this says little of its "
+        "dimensions."
     )
 
 
