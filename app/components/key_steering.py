@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.components.notice import sentence
+from app.components.notice import quiet, sentence
 from app.figures.steering import among_labels, before_and_after, flip_curves
 from app.selection import Selection
 from app.state import bound
@@ -28,8 +28,8 @@ def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:
         f"At strength {strength:g}, steered at an option that the model did not choose, the letter becomes that "
         "option's in ",
         f"{flipped:.0%}",
-        f" of cases; with a random direction of the same length in {chance:.0%}; and with all of {head}'s attention "
-        f"on it in {at_all:.0%}, which is as far as its attention can go.",
+        f" of cases; with a random direction of the same length in {chance:.0%}; for comparison, with all of {head}'s "
+        f"attention on it, in {at_all:.0%}.",
         key="steering",
         lead=True,
     )
@@ -38,7 +38,10 @@ def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:
         key="steering",
         alt="Share of letters that flip, and attention to the steered option, against the strength",
     )
-    st.caption("Over all questions and the options that the model did not choose. Bars are 95 % intervals.")
+    st.caption(
+        f"Over {result.scalars['kept']} questions and the options that the model did not choose. Bars are 95 % "
+        "intervals."
+    )
     _show_one(result, selection, place)
 
 
@@ -56,7 +59,10 @@ def _show_one(result: Result, selection: Selection, place: int) -> None:
         )
         st.selectbox("Steered at", labels, width=110, **bound("towards", labels[option]))
     question = questions[row]
-    st.caption(f"Right is {question['answer']}; as it is, the model says {question['predicted']}.")
+    quiet(
+        f"Right is {question['answer']}; as it is, the model says {question['predicted']}.",
+        "steered question",
+    )
     for column, name, title, y in zip(
         st.columns(2, gap="large"),
         ("label_logits", "attention"),

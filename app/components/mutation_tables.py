@@ -79,6 +79,7 @@ def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
 def show_transfer(result: Result) -> None:
     """Whether the dimensions found under one mutation serve under the others."""
     transfer, titles = result["transfer"], titles_of(result, "mutations")
+    most = most_added(result, "loss")
     same = np.broadcast_to(np.diagonal(transfer)[None], transfer.shape)
     fitted, run = np.unravel_index((transfer - same).argmax(), transfer.shape)
     st.subheader("Are they the same dimensions?")
@@ -99,14 +100,16 @@ def show_transfer(result: Result) -> None:
         title=title,
         x="run under",
         y="fitted under",
-        worse=most_added(result, "loss"),
+        worse=most,
         dark=st.context.theme.type == "dark",
     )
     st.plotly_chart(figure, key="transfer", alt=title)
     st.caption(
         "Read a column: the same prompts, with dimensions fitted under each of the mutations in turn; the second "
-        "number is the difference from the diagonal, where both are the same, in the colours above. A pale column "
-        "says that the head compares along the same dimensions whatever the labels are."
+        "number, and the colour, is the difference from the diagonal, where both are the same; full colour is "
+        f"{most:.2g} nats, as in the table of losses. Where taking the head away costs "
+        "something (its loss at its mean), a pale column says that the head compares along the same dimensions "
+        "whatever the labels are; where it costs nothing, a pale column says nothing of the head."
     )
 
 
@@ -118,6 +121,7 @@ def show_looks(result: Result, head: HeadRef) -> None:
     st.plotly_chart(figure, key="looks", alt=f"Where {head} looks under each mutation")
     st.caption(
         "The first line is high where the head finds the right option. The second is about the letter that the right "
-        "option would have if the labels were in their usual order, wherever it stands: another label only where they "
-        "are shuffled. There, a head whose query asks for that letter would look at it instead."
+        "option would have if the labels were in their usual order, over the prompts that have that letter. Where the "
+        "letters stand at other places, as shuffled ones do, it is another option's label, and a head whose query "
+        "asks for that letter would look at it instead."
     )

@@ -58,11 +58,10 @@ def compression_curve(result: Result, title: str) -> go.Figure:
     return figure
 
 
-def kept_at(result: Result, rank: int) -> tuple[float, float | None]:
-    """The loss at the rank measured that is nearest, and the share kept of what the head contributes.
+def kept_share(result: Result) -> float | None:
+    """The share of what the head contributes that is kept at the result's `rank`, as the result tells it.
 
-    The share is 1 at the whole model's loss and 0 at the ablated head's; None where ablating costs nothing.
+    None where the loss of the ablated head cannot be told apart from the whole model's: a share of chance says nothing.
     """
-    loss = float(result["loss"][np.abs(result["rank"] - rank).argmin()])
-    whole, ablated = float(result["loss_model"]), float(result["loss_ablated"])
-    return loss, (ablated - loss) / (ablated - whole) if ablated > whole else None
+    costs = float(result["loss_ablated_low"]) > float(result["loss_model"])
+    return result.scalars["kept_share"] if costs else None

@@ -8,20 +8,15 @@ from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
 from app.components.key_steering import show_steering
 from app.components.mutation_tables import show_looks, show_losses, show_table, show_transfer
-from app.components.notice import quiet, sentence
+from app.components.notice import sentence
 from app.components.provenance import show_provenance
+from app.components.questions_used import show_used
 from app.figures.mutations import swap_scatter
 from app.selection import Selection
 from app.state import bound
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
-
-
-def show_left_out(result: Result) -> None:
-    reasons = [f"{entry['name']}: {entry['reason']}" for entry in result.scalars["left_out"]]
-    if reasons:
-        quiet("Left out. " + "\n".join(reasons), "left out")
 
 
 def show_example(result: Result, selection: Selection) -> None:
@@ -60,7 +55,7 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
         show_table(result, head, selection)
         show_transfer(result)
         show_looks(result, head)
-        show_left_out(result)
+        show_used(result)
         show_provenance(result)
     st.subheader("Swap test")
     st.markdown(
@@ -73,6 +68,7 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
     )
     if swapped:
         show_swap(swapped, head)
+        show_used(swapped)
         show_provenance(swapped)
     st.subheader("Steer the key")
     st.markdown(
@@ -85,6 +81,7 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
     )
     if steered:
         show_steering(steered, head, selection)
+        show_used(steered)
         show_provenance(steered)
 
 

@@ -12,19 +12,18 @@ from app.components.head_over_bank import head_over_bank
 from app.components.job import result_of
 from app.components.notice import quiet, sentence, warning_box
 from app.components.provenance import show_provenance
+from app.components.questions_used import over, show_used
 from app.components.scene_choice import choose_also, choose_vectors
 from app.components.subspace_picture import show_picture
-from app.figures.compression import compression_curve, kept_at
+from app.figures.compression import compression_curve, kept_share
 from app.figures.subspace import variance_bars
+from app.mutated_prompt import mutated_prompt
 from app.selection import Selection
 from app.subspace_names import ALSO
 from backend.errors import QuestionError
-from backend.questions.mutations import MUTATIONS
 from backend.results.request import HeadRef
 from backend.results.result import Result
 from backend.service.client import Client
-
-RANK = 3
 
 
 def show_separation(result: Result, head: HeadRef) -> None:
@@ -41,31 +40,22 @@ def show_separation(result: Result, head: HeadRef) -> None:
             key="separation",
             lead=True,
         )
-    left_out, questions = scalars["left_out"], scalars["questions"]
-    wrong = sum(not question["right"] for question in questions)
     quiet(
         f"Three components hold {scalars['variance_q3']:.1%} of the queries' variance and "
-        f"{scalars['variance_k3']:.1%} of the keys', over {len(questions)} questions, of which the model answers "
-        f"{wrong or 'none'} wrong"
-        + (
-            f"; {len(left_out)} left out, the first because of: {left_out[0]['reason']}." if left_out else "."
-        ),
+        f"{scalars['variance_k3']:.1%} of the keys', over {over(scalars)}",
         "variance",
     )
 
 
 def under_mutations(
-    client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]
+    client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any], options: int
 ) -> dict[str, Result]:
-    """The same head's results with the prompts changed, by the mutations' titles, as far as they are there.
-
-    One request has the same labels for all its questions, so drawn ones are drawn once.
-    """
+    """The same head's results with the prompts of so many options changed, by the mutations' titles."""
     found, problems = {}, []
-    longest = max(client.questions(selection.bank.name), key=lambda question: len(question.options))
+    questions = client.questions(selection.bank.name)
     for name in selection.chosen.also:
         try:
-            _, spec = MUTATIONS[name].change(longest, selection.prompt, 0)
+            spec = mutated_prompt(name, selection.prompt, questions, options)
         except QuestionError as error:
             problems.append(str(error))
             continue
@@ -89,14 +79,16 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     result = result_of(client, request, "compression", start="Compress and run")
     if result is None:
         return
-    loss, share = kept_at(result, RANK)
+    rank, share = int(result.scalars["rank"]), kept_share(result)
+    loss = float(result["loss"][result["rank"].tolist().index(rank)])
     whole, ablated = float(result["loss_model"]), float(result["loss_ablated"])
     sentence(
-        f"With {RANK} dimensions the loss is ",
+        f"With {rank} dimensions the loss is ",
         f"{loss:.3f} nats",
         f"; it is {whole:.3f} with the whole head and {ablated:.3f} without it. "
         + (
-            "So taking the head away costs nothing here, and this says little of its dimensions."
+            "So taking the head away costs nothing that can be told apart from chance, and this says little of its "
+            "dimensions."
             if share is None
             else f"So they keep {share:.0%} of what the head contributes."
         ),
@@ -106,6 +98,7 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     figure = compression_curve(result, f"Loss when {head}'s queries and keys keep few dimensions")
     st.plotly_chart(figure, key="compression", alt="Loss against the number of dimensions kept")
     st.caption("Thin lines: random subspaces of the same rank. Rank 0 leaves the mean alone.")
+    show_used(result)
     show_provenance(result)
 
 
@@ -128,7 +121,7 @@ if head is not None:
     if result:
         show_separation(result, head)
         choose_also(selection)
-        others = under_mutations(client, selection, head, vectors)
+        others = under_mutations(client, selection, head, vectors, len(result.scalars["labels"]))
         show_picture(result, others, head, selection)
         st.plotly_chart(
             variance_bars(result["q_variance"], result["k_variance"]),

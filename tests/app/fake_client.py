@@ -459,10 +459,14 @@ def _subspace(request: Request, generator: np.random.Generator) -> tuple[Any, An
         "separability_shuffled": None if len(set(right)) < 2 else 0.24,
         "variance_q3": 0.95,
         "variance_k3": 0.95,
-        "kept": len(BANK),
-        "left_out": [{"stem": "Which?", "reason": "3 options, not 4 as most of the questions"}],
+        **_used(len(BANK), sum(not question["right"] for question in questions)),
     }
     return arrays, {"label": tuple(labels)}, scalars
+
+
+def _used(kept: int, wrong: int) -> dict[str, Any]:
+    left_out = [{"stem": "Which?", "reason": "3 options, not 4 as most of the questions"}]
+    return {"kept": kept, "wrong": wrong, "left_out": left_out}
 
 
 def _compression(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -478,14 +482,16 @@ def _compression(request: Request, generator: np.random.Generator) -> tuple[Any,
         "kl": (loss - 0.2, ("rank",)),
         "loss_model": (0.2, ()),
         "loss_ablated": (0.6, ()),
+        "loss_ablated_low": (0.5, ()),
     }
-    return arrays, {"rank": tuple(map(str, ranks))}, {"count": 5}
+    scalars = {**_used(5, 1), "notes": ["Each fit has 2 queries."], "rank": 3, "kept_share": 0.95}
+    return arrays, {"rank": tuple(map(str, ranks))}, scalars
 
 
 def _mutations(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
     mutations = [
-        {"name": "base", "title": "as it is", "example": "(A) red\n(B) blue"},
-        {"name": "numbers", "title": "numbers", "example": "(1) red\n(2) blue"},
+        {"name": "base", "title": "as it is", "example": "(A) red\n(B) blue", **_used(5, 1)},
+        {"name": "numbers", "title": "numbers", "example": "(1) red\n(2) blue", **_used(4, 0)},
     ]
     conditions = [
         {"name": "whole", "title": "whole model"},
@@ -501,7 +507,7 @@ def _mutations(request: Request, generator: np.random.Generator) -> tuple[Any, A
             arrays[name + suffix] = (np.array(values) + by, ("mutation",))
     left_out = [{"name": "separators", "reason": "The label 'A)' is not one token."}]
     told = {"mutations": mutations, "conditions": conditions, "left_out": left_out}
-    return arrays, {}, {**told, "rank": 3}
+    return arrays, {}, {**told, "rank": 3, "kept": 5, "notes": ["Each fit has 2 queries."]}
 
 
 def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -513,6 +519,7 @@ def _swap_test(request: Request, generator: np.random.Generator) -> tuple[Any, A
         "low": 0.1,
         "high": 0.7,
         "sentence": "It follows the place: index 0.40 (0.10 to 0.70).",
+        **_used(5, 2),
     }
     return arrays, {}, scalars
 
@@ -542,7 +549,7 @@ def _key_steering(request: Request, generator: np.random.Generator) -> tuple[Any
         {"stem": question.stem, "answer": "A", "predicted": labels[place]}
         for place, question in enumerate(BANK[:count])
     ]
-    return arrays, {}, {"labels": labels, "questions": listed}
+    return arrays, {}, {"labels": labels, "questions": listed, **_used(count, 2)}
 
 
 MAKERS = {

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.figures.compression import compression_curve, kept_at
+from app.figures.compression import compression_curve, kept_share
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Array, Result
 from tests.app.fake_client import made_up
@@ -32,12 +32,14 @@ def test_the_curve_its_interval_and_what_it_is_held_against(result: Result) -> N
 
 
 def test_the_share_that_three_dimensions_keep(result: Result) -> None:
-    loss, share = kept_at(result, 3)
-    assert loss == pytest.approx(0.22)
-    assert share == pytest.approx(0.95)
+    assert kept_share(result) == pytest.approx(0.95)
 
 
-def test_no_share_where_ablating_costs_nothing(result: Result) -> None:
-    helped = Array(np.float32(0.1).reshape(()), (), "nats")
-    _, share = kept_at(replace(result, arrays={**result.arrays, "loss_ablated": helped}), 3)
-    assert share is None
+@pytest.mark.parametrize("low", [0.1, 0.2, np.nan])
+def test_no_share_of_a_cost_that_may_be_chance(result: Result, low: float) -> None:
+    end = Array(np.asarray(low, np.float32), (), "nats")
+    assert kept_share(replace(result, arrays={**result.arrays, "loss_ablated_low": end})) is None
+
+
+def test_no_share_where_the_result_has_none(result: Result) -> None:
+    assert kept_share(replace(result, scalars={**result.scalars, "kept_share": None})) is None

@@ -1,7 +1,11 @@
 """The Mutations page: what it asks for, and what it says of what comes back."""
 
+from dataclasses import replace
+
 import pytest
 
+from backend.results.request import Request
+from backend.results.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 
@@ -41,6 +45,14 @@ def test_dimensions_fitted_elsewhere() -> None:
     )
 
 
+@pytest.mark.parametrize("measure", ["loss", "accuracy"])
+def test_what_a_pale_column_says_is_about_losses(measure: str) -> None:
+    captions = [caption.value for caption in opened("mutations", measure=measure).caption]
+    (told,) = (text for text in captions if "pale column" in text)
+    assert "full colour is 0.5 nats, as in the table of losses." in told
+    assert "where it costs nothing, a pale column says nothing of the head" in told
+
+
 def test_where_the_head_looks_under_each() -> None:
     assert "Where L3H2 looks, of all labels" in titles(opened("mutations"))
 
@@ -62,8 +74,19 @@ def test_an_example_of_each_mutation() -> None:
     assert opened("mutations", mutation="nonsense").code[0].value == "(A) red\n(B) blue"
 
 
-def test_what_was_left_out_is_told_with_its_reason() -> None:
-    assert "Left out. separators: The label 'A)' is not one token." in notices(opened("mutations"), "quiet")
+def test_on_which_questions_each_result_rests() -> None:
+    told = notices(opened("mutations"), "quiet")
+    left_out = "1 left out, the first because of: 3 options, not 4 as most of the questions."
+    assert (
+        f"as it is: over 5 questions, of which the model answers 1 wrong; {left_out}\n"
+        f"numbers: over 4 questions, of which the model answers none wrong; {left_out}\n"
+        "Left out. separators: The label 'A)' is not one token.\n"
+        "Each fit has 2 queries."
+    ) in told
+    for kept in (5, 3):  # the swap test's, the key steering's
+        assert f"Over {kept} questions, of which the model answers 2 wrong; {left_out}" in told
+    captions = [caption.value for caption in opened("mutations").caption]
+    assert any(text.startswith("Over 3 questions and the options") for text in captions)
 
 
 def test_the_index_comes_with_its_interval_and_its_reading() -> None:
@@ -79,8 +102,8 @@ def test_the_slider_shows_another_strength_and_asks_nothing_new() -> None:
 
     assert lead() == (
         "At strength 1, steered at an option that the model did not choose, the letter becomes that option's in 50% "
-        "of cases; with a random direction of the same length in 5%; and with all of L3H2's attention on it in 90%, "
-        "which is as far as its attention can go."
+        "of cases; with a random direction of the same length in 5%; for comparison, with all of L3H2's attention on "
+        "it, in 90%."
     )
     at.select_slider(key="strength").set_value(2.0).run()
     assert at.query_params["strength"] == "2.0"
@@ -97,3 +120,21 @@ def test_one_question_is_steered_at_an_option_it_did_not_choose() -> None:
     assert opened("mutations", towards="Q").selectbox(key="towards").value == "B"
     at.selectbox(key="towards").select("D").run()
     assert at.query_params["towards"] == "D"
+
+
+class OddLabels(FakeClient):
+    """Answers key steering with labels that are Markdown."""
+
+    def find(self, request: Request) -> Result | None:
+        result = super().find(request)
+        if result is None or request.analysis != "key-steering":
+            return result
+        labels = ["*", "#", "$", "_"]
+        questions = [{**one, "answer": "*", "predicted": "$"} for one in result.scalars["questions"]]
+        return replace(result, scalars={**result.scalars, "labels": labels, "questions": questions})
+
+
+def test_labels_are_shown_as_they_are() -> None:
+    at = opened("mutations", OddLabels())
+    assert "Right is *; as it is, the model says $." in notices(at, "quiet")
+    assert not any("Right is" in caption.value for caption in at.caption)

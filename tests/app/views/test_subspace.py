@@ -1,15 +1,18 @@
 """The Subspace page: what it asks for, what it says, and where its table leads."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
 from backend.analyses import head_inputs
+from backend.questions.question import Question
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import FakeClient
+from tests.app.fake_client import BANK, FakeClient
 from tests.app.opened import notices, opened, titles
 
 
@@ -101,6 +104,22 @@ def test_a_mutation_is_one_more_request() -> None:
         assert request.prompt.template == "plain"
 
 
+def test_a_mutation_is_drawn_for_the_questions_that_are_used() -> None:
+    client = Asked()
+    client.banked["copy-colors"] = (Question("Which is last?", tuple("uvwxy"), 4), *BANK)
+    opened("subspace", client, also="shuffled")
+    _, shuffled = (request for request in client.asked if request.analysis == "subspace")
+    labels = shuffled.prompt.labels
+    assert set(labels[:4]) == set("ABCD")
+    assert labels[4:] == ("E",)
+
+
+def test_a_mutation_that_changes_nothing_is_told_and_not_drawn() -> None:
+    at = opened("subspace", labels="1", also="numbers")
+    assert "numbers: It changes nothing here." in notices(at, "warning")
+    assert not any(text.startswith("Under ") for text in notices(at, "plain"))
+
+
 def test_what_a_mutation_leaves_in_place_is_told() -> None:
     at = opened("subspace", also="shuffled,numbers")
     letters, numbers = (text for text in notices(at, "plain") if text.startswith("Under "))
@@ -176,6 +195,31 @@ def test_what_three_dimensions_keep() -> None:
         "With 3 dimensions the loss is 0.220 nats; it is 0.200 with the whole head and 0.600 without it. "
         "So they keep 95% of what the head contributes."
     )
+
+
+class Chance(FakeClient):
+    """Has a head whose ablation may cost nothing."""
+
+    def find(self, request: Request) -> Result | None:
+        result = super().find(request)
+        if result is None or request.analysis != "compression":
+            return result
+        low = replace(result.arrays["loss_ablated_low"], values=np.asarray(0.19, np.float32))
+        return replace(result, arrays={**result.arrays, "loss_ablated_low": low})
+
+
+def test_no_share_is_told_of_what_may_be_chance() -> None:
+    assert notices(opened("subspace", Chance()), "lead")[1].endswith(
+        "So taking the head away costs nothing that can be told apart from chance, and this says little of its "
+        "dimensions."
+    )
+
+
+def test_on_which_questions_compression_rests() -> None:
+    assert (
+        "Over 5 questions, of which the model answers 1 wrong; 1 left out, the first because of: 3 options, not 4 as "
+        "most of the questions.\nEach fit has 2 queries."
+    ) in notices(opened("subspace"), "quiet")
 
 
 def test_a_head_leads_here() -> None:
