@@ -56,12 +56,3 @@ def compression_curve(result: Result, title: str) -> go.Figure:
     )
     figure.update_xaxes(type="category")
     return figure
-
-
-def kept_share(result: Result) -> float | None:
-    """The share of what the head contributes that is kept at the result's `rank`, as the result tells it.
-
-    None where the loss of the ablated head cannot be told apart from the whole model's: a share of chance says nothing.
-    """
-    costs = float(result["loss_ablated_low"]) > float(result["loss_model"])
-    return result.scalars["kept_share"] if costs else None

@@ -15,7 +15,7 @@ from app.components.provenance import show_provenance
 from app.components.questions_used import over, show_used
 from app.components.scene_choice import choose_also, choose_vectors
 from app.components.subspace_picture import show_picture
-from app.figures.compression import compression_curve, kept_share
+from app.figures.compression import compression_curve
 from app.figures.subspace import variance_bars
 from app.mutated_prompt import mutated_prompt
 from app.selection import Selection
@@ -79,7 +79,7 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     result = result_of(client, request, "compression", start="Compress and run")
     if result is None:
         return
-    rank, share = int(result.scalars["rank"]), kept_share(result)
+    rank, share = int(result.scalars["rank"]), result.scalars["kept_share"]
     loss = float(result["loss"][result["rank"].tolist().index(rank)])
     whole, ablated = float(result["loss_model"]), float(result["loss_ablated"])
     sentence(

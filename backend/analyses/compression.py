@@ -185,7 +185,7 @@ def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
 
 COMPRESSION = Analysis(
     name="compression",
-    version=3,
+    version=2,
     summary="loss and accuracy with heads' queries and keys projected onto few dimensions, tested by running it",
     takes=("questions",),
     run=run,

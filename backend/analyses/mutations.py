@@ -229,7 +229,7 @@ class _Runner:
 
 MUTATIONS_ANALYSIS = Analysis(
     name="mutations",
-    version=3,
+    version=2,
     summary="loss and accuracy under label mutations, of the whole model and with heads ablated or of low rank",
     takes=("questions",),
     run=run,

@@ -125,7 +125,7 @@ def _separability(
 
 SUBSPACE = Analysis(
     name="subspace",
-    version=1,
+    version=2,
     summary="one head's final queries and label keys over many questions, in the few dimensions that hold them",
     takes=("questions",),
     run=run,

@@ -183,7 +183,7 @@ def sentence(head: HeadRef, index: float, low: float, high: float) -> str:
 
 SWAP_TEST = Analysis(
     name="swap-test",
-    version=1,
+    version=2,
     summary="whether one head's query follows the n-th item or the letter, where the two are different places",
     takes=("questions",),
     run=run,

@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from app.figures.compression import compression_curve, kept_share
 from backend.results.request import QuestionSet, Request
-from backend.results.result import Array, Result
+from backend.results.result import Result
 from tests.app.fake_client import made_up
 
 
@@ -33,13 +31,3 @@ def test_the_curve_its_interval_and_what_it_is_held_against(result: Result) -> N
 
 def test_the_share_that_three_dimensions_keep(result: Result) -> None:
     assert kept_share(result) == pytest.approx(0.95)
-
-
-@pytest.mark.parametrize("low", [0.1, 0.2, np.nan])
-def test_no_share_of_a_cost_that_may_be_chance(result: Result, low: float) -> None:
-    end = Array(np.asarray(low, np.float32), (), "nats")
-    assert kept_share(replace(result, arrays={**result.arrays, "loss_ablated_low": end})) is None
-
-
-def test_no_share_where_the_result_has_none(result: Result) -> None:
-    assert kept_share(replace(result, scalars={**result.scalars, "kept_share": None})) is None

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
@@ -198,14 +197,13 @@ def test_what_three_dimensions_keep() -> None:
 
 
 class Chance(FakeClient):
-    """Has a head whose ablation may cost nothing."""
+    """Has a head whose ablation costs nothing that is told apart from 0."""
 
     def find(self, request: Request) -> Result | None:
         result = super().find(request)
         if result is None or request.analysis != "compression":
             return result
-        low = replace(result.arrays["loss_ablated_low"], values=np.asarray(0.19, np.float32))
-        return replace(result, arrays={**result.arrays, "loss_ablated_low": low})
+        return replace(result, scalars={**result.scalars, "kept_share": None})
 
 
 def test_no_share_is_told_of_what_may_be_chance() -> None:
