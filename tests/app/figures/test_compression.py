@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.figures.compression import compression_curve, kept_share
+from app.figures.compression import compression_curve
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
 from tests.app.fake_client import made_up
@@ -27,7 +27,3 @@ def test_the_curve_its_interval_and_what_it_is_held_against(result: Result) -> N
     for name, value in (("whole model", 0.2), ("head ablated", 0.6)):
         assert set(np.round(traces[name].y, 5)) == {value}
         assert traces[name].line.dash != "solid"
-
-
-def test_the_share_that_three_dimensions_keep(result: Result) -> None:
-    assert kept_share(result) == pytest.approx(0.95)
