@@ -66,7 +66,7 @@ def memory_text(resolved: Mapping[str, Any]) -> str:
     if not resolved["needed_bytes"]:
         return "How much memory it takes is known once it is fetched."
     needed, free = resolved["needed_bytes"] / 1e9, resolved["free_bytes"] / 1e9
-    text = f"It will need about {needed:.1f} GB of memory; {free:.1f} GB are free now."
+    text = f"It will need about {needed:.1f} GB of memory; {free:.1f} GB are free for it."
     if resolved["fits"]:
         return text
     return f"✗ {text} {what_would_fit(resolved['others'])}"

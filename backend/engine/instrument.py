@@ -47,9 +47,10 @@ class Instrument:
             return kept
         fresh = trace(self.model, self.family, token_ids, progress)
         self._traces[token_ids] = fresh
-        while len(self._traces) > 1 and self._kept_bytes() > KEPT_TRACES_BYTES:
+        while len(self._traces) > 1 and self.kept_bytes() > KEPT_TRACES_BYTES:
             self._traces.popitem(last=False)
         return fresh
 
-    def _kept_bytes(self) -> int:
-        return sum(kept.nbytes for kept in self._traces.values())
+    def kept_bytes(self) -> int:
+        """What the traces kept take of the processor's memory."""
+        return sum(kept.nbytes for kept in list(self._traces.values()))

@@ -2,10 +2,16 @@
 
 import ctypes
 import gc
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Options of glibc's mallopt, from malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -29,6 +35,16 @@ def available_memory(device: str) -> int:
 
         return int(torch.cuda.mem_get_info(0)[0])
     return min(int(psutil.virtual_memory().available), _container_limit())
+
+
+def held_bytes(tensors: Iterable["Tensor"]) -> Counter[str]:
+    """Bytes that each kind of device gets back once tensors are freed: the system counts none that are mapped."""
+    files = _mapped_files()
+    held: Counter[str] = Counter()
+    for tensor in tensors:
+        if not any(start <= tensor.data_ptr() < end for start, end in files):
+            held[tensor.device.type] += tensor.nbytes
+    return held
 
 
 def return_freed(device: str) -> None:
@@ -66,6 +82,20 @@ def keep_freed() -> None:
     if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
         set_option(M_MMAP_THRESHOLD, KEPT_BYTES // 2)
         set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def _mapped_files() -> list[tuple[int, int]]:
+    """Where in this process' memory files are, from its table of mappings; nothing where the system has none."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for addresses, _, _, _, inode, *_ in map(str.split, lines):
+        if inode != "0":
+            start, _, end = addresses.partition("-")
+            found.append((int(start, 16), int(end, 16)))
+    return found
 
 
 def _container_limit() -> int:

@@ -15,7 +15,7 @@ SMALLER = (("bfloat16", "none"), ("float32", "8bit"), ("bfloat16", "8bit"), ("bf
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes needed and free, and ways of holding the model that take less and would fit, in words.
+    """Bytes needed and free for it, and ways of holding the model that take less and would fit, in words.
 
     `needed` is 0 for a model whose size is not known before it is fetched.
     """
@@ -30,16 +30,16 @@ class Room:
         return self.needed <= self.free
 
 
-def room_for(resolved: Resolved) -> Room:
-    """What it would take to load the model now."""
-    free = _free(resolved.device)
+def room_for(resolved: Resolved, returned: int = 0) -> Room:
+    """What it would take to load the model now, where `returned` bytes come free before."""
+    free = _free(resolved.device) + returned
     needed = resolved.weight_bytes + WORKING_BYTES if resolved.parameters else 0
     return Room(needed, free, () if needed <= free else _others(resolved, free))
 
 
-def check_memory(resolved: Resolved) -> None:
-    """Raise ResourceError, with what would fit, where the weights do not fit in the memory that is free now."""
-    room = room_for(resolved)
+def check_memory(resolved: Resolved, returned: int = 0) -> None:
+    """Raise ResourceError, with what would fit, where there is no room for the model (see `room_for`)."""
+    room = room_for(resolved, returned)
     if not room.fits:
         raise too_large(resolved, room)
 
@@ -49,7 +49,7 @@ def too_large(resolved: Resolved, room: Room) -> ResourceError:
     advice = ", ".join([*room.others, "the small model (--small)"])
     return ResourceError(
         f"{shown(resolved.name)} as {resolved.dtype} needs {room.needed / GIGABYTE:.1f} GB of memory, and "
-        f"{room.free / GIGABYTE:.1f} GB are free on {resolved.device}. Close other programs, or try {advice}."
+        f"{room.free / GIGABYTE:.1f} GB are free for it on {resolved.device}. Close other programs, or try {advice}."
     )
 
 

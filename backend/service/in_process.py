@@ -91,7 +91,8 @@ class InProcessClient:
 
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
         resolved = resolve(spec)
-        room, resident, shape = room_for(resolved), self._worker.loaded(), known_shape(resolved)
+        room = room_for(resolved, self._worker.returned(resolved.device))
+        resident, shape = self._worker.loaded(), known_shape(resolved)
         return {
             "dtype": resolved.dtype,
             "quantization": resolved.quantization,

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend.cli import main
-from backend.models import load, resolve
+from backend.models import resolve
 from backend.results.drift import drift
 from backend.results.request import DEFAULT_MODEL, HeadRef, ModelSpec, QuestionSet, Request
 from backend.results.result import Result
@@ -29,7 +29,7 @@ RAVEN = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> InProcessClient:
-    return InProcessClient(Worker(Store(tmp_path_factory.mktemp("results")), load))
+    return InProcessClient(Worker(Store(tmp_path_factory.mktemp("results"))))
 
 
 def answer(client: InProcessClient, request: Request) -> Result:

@@ -5,10 +5,13 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from backend.models import memory
 from backend.models.memory import (
     available_memory,
+    held_bytes,
     is_out_of_memory,
     return_freed,
     total_memory,
@@ -26,6 +29,15 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert total_memory("cpu") == 1_000_000
     limit.write_text("max\n")
     assert total_memory("cpu") == psutil.virtual_memory().total
+
+
+def test_what_is_mapped_from_a_file_is_not_held(tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(64, 64)}, tmp_path / "weights")
+    with safe_open(tmp_path / "weights", "pt") as file:
+        mapped = file.get_tensor("weight")
+    assert held_bytes([mapped]) == {}
+    assert held_bytes([mapped, mapped.clone(), torch.zeros(3)]) == {"cpu": 4 * 64 * 64 + 12}
+    assert held_bytes([torch.zeros(5, device="meta")])["cpu"] == 0
 
 
 def test_return_freed_can_be_called_any_time() -> None:

@@ -151,5 +151,5 @@ def test_cards_count_together(converted: Path, monkeypatch: pytest.MonkeyPatch) 
     room.check_memory(large)
     monkeypatch.setattr(placement, "free_on_cards", lambda: [10_000_000_000])
     monkeypatch.setattr(room, "_others", lambda resolved, free: ())
-    with pytest.raises(ResourceError, match=r"10\.0 GB are free on cuda"):
+    with pytest.raises(ResourceError, match=r"10\.0 GB are free for it on cuda"):
         room.check_memory(large)

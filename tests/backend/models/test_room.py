@@ -60,5 +60,12 @@ def test_what_fits_is_let_through(converted: Path) -> None:
     assert room.others == ()
 
 
+def test_what_comes_free_before_it_is_loaded_counts(large: Resolved) -> None:
+    missing = large.weight_bytes + WORKING_BYTES - 4_000_000_000
+    check_memory(large, missing)
+    with pytest.raises(ResourceError):
+        check_memory(large, missing - 1)
+
+
 def test_a_hub_model_not_fetched_yet_has_no_size() -> None:
     assert room_for(resolve(ModelSpec("nobody/nothing", "float32", "none", "cpu"))).needed == 0
