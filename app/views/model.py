@@ -14,7 +14,7 @@ from app.components.provenance import mark, show_provenance
 from app.figures.labels import letters_bars
 from app.selection import Selection
 from app.state import MAX_LIMIT, bound
-from backend.results.request import DEVICES, DTYPES, QUANTIZATIONS, Request
+from backend.results.request import DTYPES, QUANTIZATIONS, Request
 from backend.results.result import Result
 from backend.service.client import Client, ModelCard
 
@@ -27,6 +27,11 @@ FIGURES = {
     "pattern_error": "Patterns times values give each head's output (share of the largest value)",
     "rotary_error": "Queries and keys at the first token are those that attention used (direction)",
 }
+
+OFFLOAD_HELP = (
+    "offload: on the graphics cards; layers that do not fit there stay in the processor's memory and are fetched each "
+    "time they run. Much slower."
+)
 
 
 def choose_model(client: Client, selection: Selection) -> None:
@@ -48,7 +53,13 @@ def choose_model(client: Client, selection: Selection) -> None:
         help="By bitsandbytes. 4bit is nf4; 4bit-double quantizes its scales too; fp4 is a 4-bit float.",
         **bound("quantization", chosen.quantization),
     )
-    columns[2].selectbox("Device", DEVICES, **bound("device", chosen.device))
+    devices = client.devices()
+    columns[2].selectbox(
+        "Device",
+        devices if chosen.device in devices else [*devices, chosen.device],
+        help=OFFLOAD_HELP if "offload" in devices else None,
+        **bound("device", chosen.device),
+    )
     resolved = client.resolve(selection.model)
     sentence(
         "It runs in ",

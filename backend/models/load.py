@@ -13,7 +13,7 @@ from backend.models.memory import return_freed
 from backend.models.quantization import bitsandbytes_config
 from backend.models.reading import read, unusable
 from backend.models.resolve import Resolved, resolve
-from backend.models.room import WORKING_BYTES, check_memory
+from backend.models.room import WORKING_BYTES, check_memory, unevenly_free
 from backend.models.weights import weight_files
 from backend.progress import Progress, silent
 from backend.results.request import ModelSpec
@@ -66,8 +66,9 @@ def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> 
         raise ModelError(
             f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
         )
-    family_of(_read_model(resolved, device_map="meta"))  # all of the model but the numbers
-    return partial(_load, resolved, tokenizer, quantized)
+    skeleton = _read_model(resolved, device_map="meta")  # all of the model but the numbers
+    family_of(skeleton)
+    return partial(_load, resolved, tokenizer, skeleton, quantized)
 
 
 def release(loaded: LoadedModel) -> None:
@@ -78,10 +79,13 @@ def release(loaded: LoadedModel) -> None:
 
 
 def _load(
-    resolved: Resolved, tokenizer: "PreTrainedTokenizerFast", quantized: Mapping[str, Any]
+    resolved: Resolved,
+    tokenizer: "PreTrainedTokenizerFast",
+    skeleton: "PreTrainedModel",
+    quantized: Mapping[str, Any],
 ) -> LoadedModel:
     check_memory(resolved)  # by now all is free that was to be
-    model = _read_model(resolved, **_placed(resolved), **quantized)
+    model = _read_model(resolved, **_placement(resolved, skeleton), **quantized)
     model.eval().requires_grad_(False)
     for module in model.modules():
         # On some processors bitsandbytes would repack 4-bit weights at the first forward pass: with coarser scales,
@@ -137,11 +141,15 @@ def _quantized(resolved: Resolved) -> dict[str, Any]:
     return {"quantization_config": bitsandbytes_config(resolved.quantization, getattr(torch, resolved.dtype))}
 
 
-def _placed(resolved: Resolved) -> dict[str, Any]:
-    """Keyword arguments that put the weights on their device."""
+def _placement(resolved: Resolved, skeleton: "PreTrainedModel") -> dict[str, Any]:
+    """Keyword arguments that put the weights on their device. Raises ResourceError where its places are too small."""
     # Without a device map the weights on the processor stay views of the mapped files: no copy in float32.
     if resolved.device == "cpu" and resolved.quantization == "none":
         return {}
-    from backend.models.placement import device_map
+    from backend.models.placement import placed
 
-    return device_map(resolved.device, resolved.weight_bytes + WORKING_BYTES, WORKING_BYTES)
+    needed = resolved.weight_bytes + WORKING_BYTES
+    found = placed(skeleton, resolved.device, needed, WORKING_BYTES, resolved.quantization != "none")
+    if found is None:
+        raise unevenly_free(resolved)
+    return found

@@ -16,34 +16,58 @@ if TYPE_CHECKING:
 # Options of glibc's mallopt, from malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 512 * 2**20
+OFFLOAD = "offload"
+"""On graphics cards; layers that do not fit there are in the processor's memory and fetched when they run."""
+ON_CARDS = ("cuda", OFFLOAD)
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def total_memory(device: str) -> int:
-    """Bytes of memory that the machine (or the container, or the graphics card) has."""
-    if device == "cuda":
+    """Bytes of memory that a model held on a device may be in: of all graphics cards together, of the processor's
+    machine or container; for OFFLOAD of both."""
+    total = 0
+    if device in ON_CARDS:
         import torch
 
-        return int(torch.cuda.get_device_properties(0).total_memory)
-    return min(int(psutil.virtual_memory().total), _container_limit())
+        cards = range(torch.cuda.device_count())
+        total += sum(int(torch.cuda.get_device_properties(card).total_memory) for card in cards)
+    if device != "cuda":
+        total += min(int(psutil.virtual_memory().total), _container_limit())
+    return total
 
 
 def available_memory(device: str) -> int:
-    """Bytes that could be taken now; file cache counts as free."""
-    if device == "cuda":
+    """Bytes that could be taken now on one device (cpu, mps, cuda:1); file cache counts as free."""
+    if device.startswith("cuda"):
         import torch
 
-        return int(torch.cuda.mem_get_info(0)[0])
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
     return min(int(psutil.virtual_memory().available), _container_limit())
 
 
+def places_of(device: str) -> dict[str, int]:
+    """Bytes that could be taken now in each place for a model held on a device, in the order of their use."""
+    places = [] if device in ON_CARDS else [device]
+    if device in ON_CARDS:
+        import torch
+
+        places += [f"cuda:{card}" for card in range(torch.cuda.device_count())]
+    if device == OFFLOAD:
+        places.append("cpu")
+    return {place: available_memory(place) for place in places}
+
+
 def held_bytes(tensors: Iterable["Tensor"]) -> Counter[str]:
-    """Bytes that each kind of device gets back once tensors are freed: the system counts none that are mapped."""
+    """Bytes that each kind of device gets back once tensors are freed: the system counts none that are mapped.
+
+    What a placeholder stands for is in the processor's memory.
+    """
     files = _mapped_files()
     held: Counter[str] = Counter()
     for tensor in tensors:
         if not any(start <= tensor.data_ptr() < end for start, end in files):
-            held[tensor.device.type] += tensor.nbytes
+            held["cpu" if tensor.is_meta else tensor.device.type] += tensor.nbytes
     return held
 
 
@@ -51,7 +75,7 @@ def return_freed(device: str) -> None:
     """Give freed memory back to the system: glibc keeps blocks under 32 MB, 0.5 to 2 GB after loading."""
     gc.collect()
     trim_heap()
-    if device == "cuda":
+    if device in ON_CARDS:
         import torch
 
         torch.cuda.empty_cache()

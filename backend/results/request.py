@@ -12,7 +12,7 @@ from backend.questions.question import Question
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # 4bit is nf4; 4bit-double quantizes its scales too.
 QUANTIZATIONS = ("none", "8bit", "4bit", "4bit-double", "fp4")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "offload")
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
 

@@ -63,6 +63,9 @@ class Client(Protocol):
     def models(self) -> Sequence[ModelCard]:
         """The catalogue, in its order."""
 
+    def devices(self) -> Sequence[str]:
+        """The values of `ModelSpec.device` that mean something on this machine."""
+
     def banks(self) -> Sequence[BankCard]:
         """The banks: ours, and those uploaded."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError
 from backend.models import catalogue, resolve, room_for
+from backend.models.resolve import usable_devices
 from backend.models.shape import known_shape
 from backend.questions import banks, uploads
 from backend.questions.question import Question
@@ -37,6 +38,9 @@ class InProcessClient:
             )
             for entry in catalogue().values()
         ]
+
+    def devices(self) -> Sequence[str]:
+        return usable_devices()
 
     def banks(self) -> Sequence[BankCard]:
         cards = []

@@ -21,7 +21,7 @@ from backend.analyses.self_check import Checks, refuse_failed, self_check
 from backend.engine.instrument import Instrument
 from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
 from backend.models import LoadedModel, prepare, release, resolve
-from backend.models.memory import held_bytes, is_out_of_memory, return_freed, trim_heap
+from backend.models.memory import OFFLOAD, held_bytes, is_out_of_memory, return_freed, trim_heap
 from backend.models.resolve import GIGABYTE
 from backend.progress import Progress
 from backend.results.request import ModelSpec, Request
@@ -90,11 +90,14 @@ class Worker:
         return None if instrument is None else {**_describe(instrument), "checks": self._checks}
 
     def returned(self, device: str) -> int:
-        """Bytes on a kind of device that come free when the resident model is let go."""
+        """Bytes on a device that come free when the resident model is let go."""
         instrument = self._instrument
         if instrument is None:
             return 0
-        return self._held[device] + (instrument.kept_bytes() if device == "cpu" else 0)
+        on_processor = self._held["cpu"] + instrument.kept_bytes()
+        if device == OFFLOAD:
+            return self._held["cuda"] + on_processor
+        return on_processor if device == "cpu" else self._held[device]
 
     def _forget_old(self) -> None:
         for identity, waiter in list(self._waiters.items()):

@@ -76,6 +76,9 @@ class FakeClient:
             ),
         )
 
+    def devices(self) -> Sequence[str]:
+        return ("auto", "cpu")
+
     def banks(self) -> Sequence[BankCard]:
         return [
             BankCard(name, name.title(), len(questions), tuple(dict.fromkeys(q.subject for q in questions)))

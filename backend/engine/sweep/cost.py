@@ -31,7 +31,7 @@ class Cost:
         widths: numbers that those matrices give for one row, together.
         itemsize: bytes of a number.
         whole: whether each experiment is a pass of the whole model.
-        device: cpu, cuda or mps.
+        device: cpu, cuda, mps or offload.
     """
 
     shape: Shape

@@ -174,6 +174,15 @@ def test_the_usual_default_can_be_chosen_where_another_is(monkeypatch: pytest.Mo
     assert {request.model.name for request in client.submitted} == {DEFAULT_MODEL}
 
 
+def test_the_model_page_offers_the_devices_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened("model").selectbox(key="device").options == ["auto", "cpu"]
+    assert opened("model", device="cuda").selectbox(key="device").options == ["auto", "cpu", "cuda"]
+    monkeypatch.setattr(FakeClient, "devices", lambda self: ("auto", "cpu", "cuda", "offload"))
+    device = opened("model").selectbox(key="device")
+    assert "offload" in device.options
+    assert "processor's memory" in device.help
+
+
 def test_the_model_page_says_what_memory_it_needs_and_what_would_fit() -> None:
     assert any(
         "need about 7.7 GB of memory; 20.0 GB are free" in text for text in notices(opened("model"), "quiet")

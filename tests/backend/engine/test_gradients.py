@@ -273,6 +273,18 @@ def test_a_prompt_too_long_for_the_memory_is_refused(
         forward(hand_wired_instrument, tuple(range(12)))
 
 
+def test_each_card_needs_room_for_its_own_layers(
+    hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"cuda:0": 10**9, "cuda:1": 10**9}
+    monkeypatch.setattr("backend.engine.gradients.available_memory", free.__getitem__)
+    monkeypatch.setattr(hand_wired_instrument, "layers_on", {"cuda:0": 1, "cuda:1": 1})
+    forward(hand_wired_instrument, tuple(range(12)))
+    free["cuda:1"] = 1000
+    with pytest.raises(ResourceError, match=r"0\.0 GB are free\. Take a shorter prompt, or fewer shots\."):
+        forward(hand_wired_instrument, tuple(range(12)))
+
+
 def test_a_failing_backward_pass_is_a_model_error() -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "one way"))
 

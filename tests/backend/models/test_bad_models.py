@@ -325,7 +325,7 @@ def test_too_little_memory_is_told_and_the_model_before_it_answers(
     client: InProcessClient, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(client, good) == ""
-    monkeypatch.setattr("backend.models.room.available_memory", lambda device: 10**6)
+    monkeypatch.setattr("backend.models.room.places_of", lambda device: {device: 10**6})
     refused(client, good, good, "needs 0.6 GB of memory, and 0.0 GB are free for it", dtype="bfloat16")
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import ModelError
+from backend.errors import ModelError, ResourceError
 from backend.models import quantization
 from backend.models.catalogue import catalogue
-from backend.models.resolve import converted_folder, kind_of, resolve
-from backend.results.request import ModelSpec
+from backend.models.resolve import converted_folder, kind_of, resolve, usable_devices
+from backend.results.request import DEVICES, ModelSpec
 
 # The package exports the function of the same name.
 module = importlib.import_module("backend.models.resolve")
@@ -68,6 +68,21 @@ def test_auto_is_float32_where_it_fits_and_says_why(
     assert resolved.dtype == dtype
     assert resolved.reason.startswith(f"{dtype}: ")
     assert f"{memory / 1e9:.0f} GB of memory" in resolved.reason
+
+
+def test_a_device_that_is_not_there_is_told_with_those_that_are(converted: Path) -> None:
+    assert {"auto", "cpu"} <= {*usable_devices()} <= {*DEVICES}
+    for device in {*DEVICES} - {*usable_devices()}:
+        with pytest.raises(ResourceError, match=f"nothing for device {device}. Use device auto or cpu"):
+            resolve(ModelSpec(str(converted), "float32", device=device))
+
+
+def test_what_is_quantized_is_not_offloaded(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "usable_devices", lambda: DEVICES)
+    assert resolve(ModelSpec(str(converted), "float32", device="auto")).device == "cuda"  # never by itself
+    assert resolve(ModelSpec(str(converted), "float32", device="offload")).device == "offload"
+    with pytest.raises(ModelError, match="Device offload does not go with quantization 4bit"):
+        resolve(ModelSpec(str(converted), "float32", "4bit", "offload"))
 
 
 @pytest.mark.parametrize(
