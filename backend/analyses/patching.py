@@ -272,7 +272,7 @@ def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
     for position in data:
         if not 0 <= position < count:
             raise RequestError(
-                f"Position {position} is out of range: the prompt has {count} tokens, counted from 0."
+                f"Position {shown(position)} is out of range: the prompt has {count} tokens, counted from 0."
             )
     return tuple(dict.fromkeys(data))
 

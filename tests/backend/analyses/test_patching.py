@@ -107,7 +107,9 @@ def test_each_component_has_its_axes(
         ({"positions": [32]}, "Position 32 is out of range: the prompt has 32 tokens"),
         ({"positions": "some"}, '"all", "final" or a list'),
         ({"budget": 5}, "must be an object with seconds and megabytes"),
-        ({"budget": {"seconds": -1}}, "budget.seconds must be a positive number, not -1"),
+        ({"budget": {"seconds": -1}}, "budget.seconds must be a number above 0, .*, not -1"),
+        ({"budget": {"seconds": 10**400}}, "budget.seconds must be .* at most 1,000,000,000, not 10000"),
+        ({"budget": {"megabytes": 1e305}}, r"budget.megabytes must be .*, not 1e\+305"),
         ({"corruption": {"kind": "swap_options", "draws": 0}}, "draws must be a whole number from 1 to 20"),
     ],
 )
