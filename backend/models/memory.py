@@ -19,7 +19,7 @@ KEPT_BYTES = 512 * 2**20
 OFFLOAD = "offload"
 """On graphics cards; layers that do not fit there are in the processor's memory and fetched when they run."""
 ON_CARDS = ("cuda", OFFLOAD)
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def total_memory(device: str) -> int:
@@ -43,7 +43,7 @@ def available_memory(device: str) -> int:
 
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
-    return min(int(psutil.virtual_memory().available), _container_limit())
+    return max(0, min(int(psutil.virtual_memory().available), _container_limit() - _container_use()))
 
 
 def places_of(device: str) -> dict[str, int]:
@@ -123,7 +123,19 @@ def _mapped_files() -> list[tuple[int, int]]:
 
 
 def _container_limit() -> int:
+    """Bytes that this container may hold, and without one more than any machine has."""
     try:
-        return int(CGROUP_LIMIT.read_text())
+        return int((CGROUP / "memory.max").read_text())
     except (OSError, ValueError):  # no such file, or "max"
         return 1 << 62
+
+
+def _container_use() -> int:
+    """Bytes that this container holds and cannot drop: file cache counts as free."""
+    try:
+        lines = (CGROUP / "memory.stat").read_text().splitlines()
+        held = int((CGROUP / "memory.current").read_text())
+    except OSError:
+        return 0
+    parts = dict(line.split() for line in lines)
+    return held - sum(int(parts.get(name, 0)) for name in ("active_file", "inactive_file"))

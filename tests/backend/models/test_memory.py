@@ -26,11 +26,17 @@ def test_figures_are_plausible() -> None:
 
 def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "CGROUP_LIMIT", limit)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     limit.write_text("1000000\n")
-    assert total_memory("cpu") == 1_000_000
+    assert total_memory("cpu") == available_memory("cpu") == 1_000_000
+    (tmp_path / "memory.current").write_text("900000\n")
+    (tmp_path / "memory.stat").write_text("anon 200000\nactive_file 300000\ninactive_file 350000\n")
+    assert available_memory("cpu") == 750_000
+    (tmp_path / "memory.current").write_text("1900000\n")
+    assert available_memory("cpu") == 0
     limit.write_text("max\n")
     assert total_memory("cpu") == psutil.virtual_memory().total
+    assert available_memory("cpu") > 10**6
 
 
 def test_what_is_mapped_from_a_file_is_not_held(tmp_path: Path) -> None:
