@@ -53,9 +53,7 @@ def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> 
     check_memory(resolved, returned)
     quantized = _quantized(resolved)
     read_ahead(weight_files(resolved.folder), progress, f"Loading {resolved.name}")
-    from transformers import (
-        AutoTokenizer,
-    )  # seconds to import, and not needed to say that there is no such model
+    from transformers import AutoTokenizer  # seconds to import, and the refusals above need none of it
 
     from backend.models.families import family_of
     from backend.models.shape import known_shape
@@ -66,9 +64,8 @@ def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> 
         raise ModelError(
             f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
         )
-    skeleton = _read_model(resolved, device_map="meta")  # all of the model but the numbers
-    family_of(skeleton)
-    return partial(_load, resolved, tokenizer, skeleton, quantized)
+    family_of(_skeleton(resolved))
+    return partial(_load, resolved, tokenizer, quantized)
 
 
 def release(loaded: LoadedModel) -> None:
@@ -81,11 +78,10 @@ def release(loaded: LoadedModel) -> None:
 def _load(
     resolved: Resolved,
     tokenizer: "PreTrainedTokenizerFast",
-    skeleton: "PreTrainedModel",
     quantized: Mapping[str, Any],
 ) -> LoadedModel:
     check_memory(resolved)  # by now all is free that was to be
-    model = _read_model(resolved, **_placement(resolved, skeleton), **quantized)
+    model = _read_model(resolved, **_placement(resolved), **quantized)
     model.eval().requires_grad_(False)
     for module in model.modules():
         # On some processors bitsandbytes would repack 4-bit weights at the first forward pass: with coarser scales,
@@ -115,6 +111,11 @@ def _read_model(resolved: Resolved, **placement: Any) -> "PreTrainedModel":
     return found
 
 
+def _skeleton(resolved: Resolved) -> "PreTrainedModel":
+    """All of the model but its numbers. Not kept while the model is read: what is freed after would leave gaps."""
+    return _read_model(resolved, device_map="meta")
+
+
 def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
     """Refuse weights that are not those of the config: transformers would go on with random ones, or without some."""
     if mismatched := sorted(report["mismatched_keys"]):
@@ -141,7 +142,7 @@ def _quantized(resolved: Resolved) -> dict[str, Any]:
     return {"quantization_config": bitsandbytes_config(resolved.quantization, getattr(torch, resolved.dtype))}
 
 
-def _placement(resolved: Resolved, skeleton: "PreTrainedModel") -> dict[str, Any]:
+def _placement(resolved: Resolved) -> dict[str, Any]:
     """Keyword arguments that put the weights on their device. Raises ResourceError where its places are too small."""
     # Without a device map the weights on the processor stay views of the mapped files: no copy in float32.
     if resolved.device == "cpu" and resolved.quantization == "none":
@@ -149,7 +150,9 @@ def _placement(resolved: Resolved, skeleton: "PreTrainedModel") -> dict[str, Any
     from backend.models.placement import placed
 
     needed = resolved.weight_bytes + WORKING_BYTES
-    found = placed(skeleton, resolved.device, needed, WORKING_BYTES, resolved.quantization != "none")
+    found = placed(
+        partial(_skeleton, resolved), resolved.device, needed, WORKING_BYTES, resolved.quantization != "none"
+    )
     if found is None:
         raise unevenly_free(resolved)
     return found

@@ -4,6 +4,7 @@ transformers spreads a model by hooks of accelerate. A module whose weights are 
 data until it is called; whoever reads its weights has to have them fetched.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -32,12 +33,12 @@ def weights_there(module: nn.Module) -> AbstractContextManager[None]:
 
 
 def placed(
-    model: PreTrainedModel, device: str, needed: int, spare: int, quantized: bool = False
+    skeleton: Callable[[], PreTrainedModel], device: str, needed: int, spare: int, quantized: bool = False
 ) -> dict[str, Any] | None:
     """Keyword arguments with which transformers puts a model of `needed` bytes on a device; None where it does not fit.
 
-    `model` may be without numbers. On graphics cards whole layers are spread, where they do not all fit on the first;
-    each place keeps `spare` bytes to work with. Nobody has run that on cards yet.
+    `skeleton` gives all of it but its numbers. On graphics cards whole layers are spread, where they do not all fit on
+    the first; each place keeps `spare` bytes to work with. Nobody has run that on cards yet.
     """
     places = places_of(device)
     first = next(iter(places))
@@ -47,6 +48,7 @@ def placed(
     room = {_number(place): max(0, free - spare) for place, free in places.items()}
     if quantized:  # transformers knows what that takes, and refuses what does not fit
         return {"device_map": "auto", "max_memory": room}
+    model = skeleton()
     found = infer_auto_device_map(model, room, no_split_module_classes=[*(model._no_split_modules or ())])
     return None if "disk" in found.values() else {"device_map": found}
 

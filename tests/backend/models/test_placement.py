@@ -153,7 +153,7 @@ def test_layers_are_spread_only_where_they_do_not_fit_on_the_first_card(
     monkeypatch.setattr(placement, "places_of", lambda device: free)
 
     def put(**settings: bool) -> dict[str, Any] | None:
-        return placed(skeleton, "cuda", weights + 1000, 1000, **settings)
+        return placed(lambda: skeleton, "cuda", weights + 1000, 1000, **settings)
 
     free |= {"cuda:0": weights + 1000, "cuda:1": weights}
     assert put() == {"device_map": {"": "cuda:0"}}
@@ -183,7 +183,7 @@ def test_an_offloaded_model_says_that_it_is(
     tiny.tiny_model("llama").save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)
     monkeypatch.setattr(resolving, "usable_devices", lambda: ("auto", "cpu", "offload"))
-    monkeypatch.setattr(placement, "placed", lambda model, *_: {"device_map": offloaded_map(model)})
+    monkeypatch.setattr(placement, "placed", lambda read, *_: {"device_map": offloaded_map(read())})
     client = InProcessClient(Worker(Store(tmp_path / "results")))
     heads = []
     for device in ("cpu", "offload"):
