@@ -77,18 +77,21 @@ class InProcessClient:
 
     def partial(self, job: str) -> Result | None:
         found = self._worker.waiter(job).job
-        return found.result or found.partial
+        return self._worker.find(found.task.request) if found.state == "done" else found.partial
 
     def result(self, job: str) -> Result:
         waiter = self._worker.waiter(job)
         found = waiter.job
         if found.error is not None:
             raise _again(found.error)
-        if found.result is not None:
-            return found.result
-        if waiter.left:
-            raise Cancelled("Cancelled. It goes on for somebody else who waits for it.")
-        raise RequestError("This job is not done yet. Wait for it.")
+        if not found.finished.is_set():
+            if waiter.left:
+                raise Cancelled("Cancelled. It goes on for somebody else who waits for it.")
+            raise RequestError("This job is not done yet. Wait for it.")
+        saved = self._worker.find(found.task.request)
+        if saved is None:
+            raise RequestError("The result of this job is no longer saved. Ask for the analysis again.")
+        return saved
 
     def loaded(self) -> dict[str, Any] | None:
         return self._worker.loaded()

@@ -116,26 +116,27 @@ class Worker:
     def _run(self, job: Job) -> None:
         job.state, short_of = "running", None
         try:
-            job.finish("done", result=self._result(job))
+            self._compute(job)
+            job.finish("done")
         except Cancelled as error:
-            job.finish("cancelled", error=error)
+            job.finish("cancelled", error)
         except LetterheadsError as error:
-            job.finish("failed", error=error)
+            job.finish("failed", error)
         except Exception as error:  # the border: whatever went wrong, the worker lives and the user is told
             if is_out_of_memory(error) and (short_of := self._instrument):
-                job.finish("failed", error=_out_of_memory(short_of, job.task.request))
+                job.finish("failed", _out_of_memory(short_of, job.task.request))
             else:
                 log.exception("A job failed: %s", job.task.request.canonical()[:500])
-                job.finish("failed", error=_unexpected(error))
+                job.finish("failed", _unexpected(error))
         if short_of:  # not earlier: the error held what had been taken
             return_freed(short_of.resolved.device)
 
-    def _result(self, job: Job) -> Result:
+    def _compute(self, job: Job) -> None:
+        """Leave the result in the store, where it may be already."""
         request = job.task.request
         job.progress("Looking for a saved result")
-        saved = self.find(request)
-        if saved is not None:
-            return saved
+        if self.find(request) is not None:
+            return
         instrument = self._ready(request.model, job.progress)
         analysis = analysis_named(request.analysis)
         job.progress("Computing")
@@ -164,10 +165,8 @@ class Worker:
             job.partial = result_of(found)
 
         task = replace(job.task, checkpoint=checkpoint, show=show)
-        result = result_of(analysis.run(instrument, task, job.progress))
-        self._store.put(key, result)
+        self._store.put(key, result_of(analysis.run(instrument, task, job.progress)))
         checkpoint.drop()
-        return result
 
     def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
         """The instrument for `spec`; another model is let go once this one is known to be loadable."""
@@ -196,6 +195,7 @@ class Worker:
             release(loaded)
             raise
         self._held = held_bytes(loaded.model.parameters())
+        return_freed(loaded.resolved.device)  # what is left of the model before, and of the checks
         self._instrument, self._checks = instrument, checks
         return instrument
 

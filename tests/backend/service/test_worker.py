@@ -1,5 +1,6 @@
 """The worker: jobs with progress and cancel, one model at a time, results found again without it."""
 
+import shutil
 import threading
 import time
 import weakref
@@ -289,7 +290,8 @@ def test_what_was_shown_stays_after_a_cancel_and_begins_the_next_run(
     assert client.wait(second, 30).state == "done"
     whole = client.result(second)
     assert whole["values"].tolist() == [2.0]
-    assert client.partial(second) is whole
+    assert (again := client.partial(second)) is not None
+    assert again["values"].tolist() == [2.0]
     assert client.partial(first) is partial
 
 
@@ -406,3 +408,15 @@ def test_a_job_that_stopped_holds_nothing_that_it_had(
     request = Request.build("stopping", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
     client.wait(client.submit(request), 30)
     wait_until(lambda: held[0]() is None, 5)
+
+
+def test_a_result_is_read_where_it_is_saved_and_a_job_without_it_says_so(
+    client: InProcessClient, tmp_path: Path
+) -> None:
+    job = client.submit(REQUEST)
+    assert client.wait(job, 30).state == "done"
+    assert client.result(job).scalars["predicted"] == "B"
+    shutil.rmtree(tmp_path / "results")
+    with pytest.raises(RequestError, match="no longer saved"):
+        client.result(job)
+    assert client.partial(job) is None
