@@ -16,7 +16,7 @@ from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
-from backend.analyses.params import one_of
+from backend.analyses.params import one_of, true_or_false
 from backend.analyses.tolerance import tolerance
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
@@ -118,8 +118,8 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     return Plan(
         pairs=tuple(pairs),
         direction=direction,
-        qk_fix=_flag(params, "qk_fix", default=True),
-        grad_drop=_flag(params, "grad_drop", default=False),
+        qk_fix=true_or_false(params, "qk_fix", default=True),
+        grad_drop=true_or_false(params, "grad_drop"),
         verify=_verify(params["verify"], instrument.shape, len(prompt.token_ids))
         if "verify" in params
         else None,
@@ -277,13 +277,6 @@ def _exact(
         unpatched = corrupted if chosen.direction == "denoise" else clean
         total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
     return total / len(chosen.pairs)
-
-
-def _flag(params: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = params.get(name, default)
-    if not isinstance(value, bool):
-        raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
-    return value
 
 
 def _verify(data: object, shape: Shape, tokens: int) -> Verify:

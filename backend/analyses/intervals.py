@@ -1,6 +1,8 @@
 """95 % intervals: Wilson's for a share, the normal one for a mean."""
 
-from typing import Any
+from collections.abc import Iterable
+from math import isnan
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -46,3 +48,10 @@ def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
 def interval_of(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:
     """`share_intervals` of a figure in `SHARES`, `mean_interval` of any other."""
     return share_intervals(samples) if name in SHARES else mean_interval(samples)
+
+
+def as_scalar(interval: Iterable[SupportsFloat]) -> dict[str, float | None]:
+    """A value with its interval as a result's scalar; the ends are None where there is no interval."""
+    value, low, high = map(float, interval)
+    known = not isnan(low)
+    return {"value": value, "low": low if known else None, "high": high if known else None}
