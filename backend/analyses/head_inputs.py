@@ -82,7 +82,8 @@ class Options:
     def of(cls, instrument: Instrument, request: Request) -> "Options":
         """Read `{"head": [16, 7], "rank"?: 3, "at"?: "label", "keep"?: "all", "seed"?: 0, "rotated"?: false}`.
 
-        Some analyses take several `heads` in place of one `head`. Raises RequestError.
+        Some analyses take several `heads` in place of one `head`. What an analysis does not take is at its default.
+        Raises RequestError.
         """
         params = request.params
         heads = chosen_heads(instrument, request)
