@@ -26,7 +26,7 @@ from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
-from backend.engine.pattern import final_rows
+from backend.engine.pattern import final_rows, kv_head_of
 from backend.engine.trace import Trace
 from backend.progress import Progress
 from backend.results.request import HeadRef
@@ -86,8 +86,7 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
 def by_source(attribution: Attribution, trace: Trace, head: HeadRef) -> Float[Tensor, "token label"]:
     """One head's attribution split by the token it read: pattern[t, s] * v_s W_O W_U; sums to the head's."""
     row = final_rows(trace, head.layer)[head.head]
-    group = trace.z.shape[2] // trace.v.shape[2]
-    values = trace.v[head.layer, :, head.head // group]
+    values = trace.v[head.layer, :, kv_head_of(trace, head.head)]
     return row[:, None] * (values @ attribution.readout[head.layer][:, head.head].T)
 
 
