@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import patching_names
 from backend.analyses.corruptions import KINDS
 from backend.analyses.metrics import METRICS
-from backend.analyses.patching import DIRECTIONS
+from backend.analyses.pairs import DIRECTIONS
 from backend.engine.sweep import COMPONENTS
 from backend.results.request import Request
 from backend.results.result import Result
