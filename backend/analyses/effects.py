@@ -128,7 +128,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "norm": NORMS},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.ends(instrument) for pair in pairs]),
+            **pair_scalars(instrument, pairs),
         },
         checks=_checks(instrument, [found]),
     )

@@ -96,7 +96,7 @@ class _Picture:
         tokenizer = self._instrument.tokenizer
         return {
             **prompt_scalars(chosen.prompt),
-            **pair_scalars([draw.pair for draw in draws], self._ends),
+            **pair_scalars(self._instrument, [draw.pair for draw in draws]),
             "positions": list(chosen.positions),
             "corrupted_tokens": [tokenizer.decode([token]) for token in draws[0].pair.other.token_ids],
             "component": chosen.component,
