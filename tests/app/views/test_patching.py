@@ -16,7 +16,8 @@ from backend.analyses.pairs import DIRECTIONS
 from backend.engine.sweep import COMPONENTS
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import HEADS, LAYERS, FakeClient, made_up
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import HEADS, LAYERS, made_up
 from tests.app.opened import drawn, notices, opened, titles
 
 
