@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cells import Cell, Node, check_node
 from backend.engine.sweep.cone import ConePass, RowLimit
-from backend.engine.sweep.cost import Estimate, cost_of, runs_whole, total_flops
+from backend.engine.sweep.cost import Estimate, cost_of, runs_whole
 from backend.engine.sweep.experiment import Experiment, effective
 from backend.engine.sweep.full import patched_run
 from backend.engine.sweep.kept import Kept, OnDone, Swept
@@ -143,7 +143,7 @@ def estimate(
         for part in passes(instrument, tokens, run, budget)
     ]
     batch = batch_rows(instrument, tokens, budget) * cost.row_bytes(tokens)
-    flops = total_flops(instrument, tokens, run)
+    flops = sum(cost.flops(tokens, experiment) for experiment in run)
     return Estimate(flops=flops, peak_bytes=max(states, default=0) + batch, cells=len(run))
 
 
