@@ -21,7 +21,7 @@ from backend.analyses.analysis import (
     layer_head_ticks,
 )
 from backend.analyses.by_expert import by_expert
-from backend.analyses.intervals import ENDS, mean_interval
+from backend.analyses.intervals import mean_interval, with_ends
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
 from backend.analyses.tolerance import tolerance
@@ -150,12 +150,12 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         nets.append(net_effect(found.heads, right))
         mlp_nets.append(net_effect(found.mlps, right))
         errors.append(found.identity_error)
-    arrays = {}
-    for name, samples, axes in (("net", nets, ("layer", "head")), ("mlp_net", mlp_nets, ("layer",))):
-        for end, values in zip(ENDS, mean_interval(torch.stack(samples).numpy()), strict=True):
-            arrays[f"{name}{end}"] = array(values, axes, "logits")
+    net, mlp_net = (mean_interval(torch.stack(samples).numpy()) for samples in (nets, mlp_nets))
     return Findings(
-        arrays=arrays,
+        arrays={
+            **with_ends("net", net, ("layer", "head"), "logits"),
+            **with_ends("mlp_net", mlp_net, ("layer",), "logits"),
+        },
         ticks=layer_head_ticks(instrument),
         scalars={"count": len(nets), "before_cap": not instrument.weights.logits_are_unembedded},
         checks={"identity_error": (max(errors), tolerance(instrument).identity)},

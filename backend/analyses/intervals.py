@@ -6,6 +6,9 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
+from backend.analyses.analysis import array
+from backend.results.result import Array
+
 Z95 = 1.959964
 ENDS = ("", "_low", "_high")
 """What the arrays of a mean and its interval are called, after their name."""
@@ -48,6 +51,11 @@ def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
 def interval_of(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:
     """`share_intervals` of a figure in `SHARES`, `mean_interval` of any other."""
     return share_intervals(samples) if name in SHARES else mean_interval(samples)
+
+
+def with_ends(name: str, interval: Iterable[Floats], axes: tuple[str, ...], unit: str) -> dict[str, Array]:
+    """A value's array and those of its interval's ends, by their names."""
+    return {f"{name}{end}": array(values, axes, unit) for end, values in zip(ENDS, interval, strict=True)}
 
 
 def as_scalar(interval: Iterable[SupportsFloat]) -> dict[str, float | None]:
