@@ -5,12 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
-from app.figures.style import COLOURS, DASHES, OTHER, finish, plain
+from app.figures.style import COLOURS, DASHES, OTHER, Numbers, error_bars, finish, legend_below, plain
 from backend.results.result import Result
-
-Numbers = NDArray[np.float32]
 
 GUIDE = {"color": OTHER, "width": 1, "dash": "dash"}
 SYMBOLS = ("circle", "diamond", "square", "x", "cross", "triangle-up", "triangle-down")
@@ -155,14 +152,10 @@ def _add_line(
     interval: tuple[Numbers, Numbers] | None,
     shares: bool,
 ) -> None:
-    error = None
-    if interval is not None:
-        low, high = interval
-        error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
     figure.add_scatter(
         x=[_wrapped(mutation) for mutation in mutations],
         y=values,
-        error_y=error,
+        error_y=None if interval is None else error_bars(values, *interval),
         mode="lines+markers",
         name=plain(name),
         line={
@@ -176,12 +169,8 @@ def _add_line(
 
 
 def _finish_lines(figure: go.Figure, title: str, y: str) -> None:
-    """The legend below, where it has room on a narrow screen too."""
     finish(figure, title=title, x="", y=y, height=480)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top"},
-    )
+    legend_below(figure, -0.3)
 
 
 def _cell(value: float, change: float) -> str:

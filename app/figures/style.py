@@ -2,7 +2,11 @@
 
 import html
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float32]
 
 # Okabe & Ito (2008), those that stand out on a light and on a dark page.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
@@ -41,3 +45,24 @@ def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.
         bargap=0.35,
     )
     return figure
+
+
+def legend_below(figure: go.Figure, y: float) -> None:
+    """A legend under the chart, where it has room on a narrow screen too; `y` in the chart's height from its bottom."""
+    figure.update_layout(
+        showlegend=True, legend={"orientation": "h", "x": 0, "y": y, "xanchor": "left", "yanchor": "top"}
+    )
+
+
+def legend_above(figure: go.Figure) -> None:
+    """A legend between title and chart."""
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
+        margin={"t": 64},
+    )
+
+
+def error_bars(values: Numbers, low: Numbers, high: Numbers, **look: object) -> dict[str, object]:
+    """Plotly's error bars from the ends of the intervals."""
+    return {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1, **look}

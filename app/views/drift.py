@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.components.bank_choice import choose_bank
+from app.components.bank_choice import choose_questions
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.node_table import node_table, open_node
@@ -17,7 +17,7 @@ from app.components.provenance import show_provenance
 from app.figures.drift import against
 from app.figures.net import Node
 from app.selection import Selection
-from app.state import MAX_LIMIT, bound
+from app.state import bound
 from backend.results.drift import Drift, Values, check_shapes, drift
 from backend.results.request import DTYPES, QUANTIZATIONS, HeadRef, ModelSpec
 from backend.results.result import Result
@@ -42,9 +42,7 @@ def choose_other(client: Client, selection: Selection) -> ModelSpec:
     row.selectbox(
         "quantized", QUANTIZATIONS, width=150, **bound("against_quantization", chosen.against_quantization)
     )
-    with row:
-        choose_bank(client, selection, width=260)
-    row.number_input("Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", chosen.limit))
+    choose_questions(client, selection, row)
     return ModelSpec(
         chosen.against or chosen.model, chosen.against_dtype, chosen.against_quantization, chosen.device
     )

@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.components.bank_choice import choose_bank
+from app.components.bank_choice import choose_questions
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
 from app.components.provenance import mark, show_provenance
 from app.figures.labels import letters_bars
 from app.selection import Selection
-from app.state import MAX_LIMIT, bound
+from app.state import bound
 from backend.results.request import DTYPES, QUANTIZATIONS, Request
 from backend.results.result import Result
 from backend.service.client import Client, ModelCard
@@ -149,12 +149,7 @@ if checked:
     show_self_check(checked)
     show_provenance(checked, checks=False)
 st.subheader("Does it answer by letter?")
-row = st.container(horizontal=True, vertical_alignment="bottom")
-with row:
-    choose_bank(client, selection, width=320)
-row.number_input(
-    "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
-)
+choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"), width=320)
 answers = result_of(client, selection.ask_bank("check-model"), "check-model")
 if answers:
     show_answers(answers)

@@ -71,7 +71,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     donor's place and to its letter; `before_place`, `before_letter`: the same with the prompt's own query;
     `answer_place`, `answer_letter`: the rise of these labels' logits against the mean of all labels.
     """
-    options = replace(Options.of(instrument, task.request), rotated=False, at="label")
+    options = Options.of(instrument, task.request)
     rotations = Rotations(instrument, options.head.layer)
     donors, left_out = collected(instrument, task, options, progress)
     usable = [donor for donor in donors if len(donor.positions) >= LEAST_OPTIONS]

@@ -10,6 +10,7 @@ from backend.home import home
 from backend.models.disk import sha256_of
 from backend.models.quantization import bitsandbytes_version
 from backend.models.weights import weight_files
+from backend.whole_file import write_whole
 
 LENGTH = 16
 
@@ -45,8 +46,5 @@ def content_digest(file: Path) -> str:
     if isinstance(kept, dict) and kept.get("state") == state:
         return str(kept["sha256"])
     digest = sha256_of(Path(real))
-    note.parent.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
-    partial.replace(note)
+    write_whole(note, json.dumps({"state": state, "sha256": digest}).encode())
     return digest

@@ -1,4 +1,4 @@
-"""A request: all that decides a result. One frozen value is cache key, job id, address and HTTP body."""
+"""A request: all that decides a result, a frozen value with a form in JSON."""
 
 import json
 import re

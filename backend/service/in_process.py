@@ -102,11 +102,8 @@ class InProcessClient:
         resident, shape = self._worker.loaded(), known_shape(resolved)
         return {
             "dtype": resolved.dtype,
-            "quantization": resolved.quantization,
             "device": resolved.device,
             "reason": resolved.reason,
-            "parameters": resolved.parameters,
-            "fingerprint": resolved.fingerprint,
             "shape": shape and {"layers": shape.layers, "heads": shape.heads, "parallel": shape.parallel},
             "needed_bytes": room.needed,
             "free_bytes": room.free,

@@ -6,7 +6,7 @@ import pytest
 from app.figures.mutations import change_table, looks, mutation_lines, swap_scatter
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
-from tests.app.fake_client import made_up
+from tests.app.made_up import made_up
 
 
 @pytest.fixture

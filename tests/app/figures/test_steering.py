@@ -3,7 +3,7 @@ import pytest
 
 from app.figures.steering import among_labels, before_and_after, flip_curves
 from backend.results.request import QuestionSet, Request
-from tests.app.fake_client import made_up
+from tests.app.made_up import made_up
 
 
 def test_the_direction_is_drawn_beside_a_random_one() -> None:

@@ -8,7 +8,7 @@ from app.figures.subspace import scene, stand_alone, variance_bars
 from app.figures.subspace_points import directions, points_frame
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
-from tests.app.fake_client import BANK, made_up
+from tests.app.made_up import BANK, made_up
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from streamlit.testing.v1 import AppTest
 from app import patching_names
 from backend.analyses.corruptions import KINDS
 from backend.analyses.metrics import METRICS
-from backend.analyses.patching import DIRECTIONS
+from backend.analyses.pairs import DIRECTIONS
 from backend.engine.sweep import COMPONENTS
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import HEADS, LAYERS, FakeClient, made_up
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import HEADS, LAYERS, made_up
 from tests.app.opened import drawn, notices, opened, titles
 
 

@@ -11,7 +11,8 @@ from backend.analyses import head_inputs
 from backend.questions.question import Question
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import BANK, FakeClient
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import BANK
 from tests.app.opened import notices, opened, titles
 
 
