@@ -4,7 +4,7 @@ import gc
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ModelError, shown
@@ -87,7 +87,11 @@ def _load(
     return LoadedModel(model, tokenizer, resolved)
 
 
+@lru_cache(maxsize=4)
 def _read_tokenizer(resolved: Resolved) -> "PreTrainedTokenizerFast":
+    """Kept for the last few models, some 30 MB each, so that going back and forth between two takes no more memory:
+    it is built from up to a million Python objects, in whose places objects that outlive a model would come to lie,
+    and each keep a megabyte from being given back."""
     from transformers import AutoTokenizer
 
     tokenizer = read(resolved, "its tokenizer", AutoTokenizer)
@@ -95,9 +99,7 @@ def _read_tokenizer(resolved: Resolved) -> "PreTrainedTokenizerFast":
         raise ModelError(
             f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
         )
-    # What the tokenizer was built from and does not look at again: up to a million Python objects. The few objects that
-    # outlive a model would come to lie between them, and each keep a megabyte from being given back.
-    for parts in ("_vocab", "_merges"):
+    for parts in ("_vocab", "_merges"):  # what it was built from and does not look at again
         vars(tokenizer).pop(parts, None)
     gc.collect()
     return tokenizer

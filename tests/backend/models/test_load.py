@@ -125,6 +125,20 @@ def test_what_is_prepared_is_loaded_only_if_it_still_fits(
         read()
 
 
+def test_a_tokenizer_is_kept_until_the_model_is_another(converted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(converted, folder)
+    first = prepare(cpu(folder))().tokenizer
+    assert prepare(cpu(folder))().tokenizer is first
+    file = folder / "tokenizer.json"
+    changed = json.loads(file.read_text(encoding="utf-8"))
+    ids = changed["model"]["vocab"]
+    ids["B"], ids["C"] = ids["C"], ids["B"]
+    file.write_text(json.dumps(changed), encoding="utf-8")
+    second = prepare(cpu(folder))().tokenizer
+    assert second("B").input_ids == first("C").input_ids != first("B").input_ids
+
+
 def test_release_takes_the_model_apart(converted: Path) -> None:
     loaded = load(cpu(converted))
     release(loaded)
