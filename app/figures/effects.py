@@ -49,7 +49,7 @@ def writer_and_helper(frame: pd.DataFrame) -> tuple[str, str]:
 
 
 def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collection[str]) -> go.Figure:
-    """A mark for each node of `effects_frame`: direct effect across, total effect up, on equal scales.
+    """A mark for each node of `effects_frame`: direct effect across, total effect up, over the same range.
 
     The first trace holds the heads in the frame's order. The `named` nodes carry their names, and over a bank their
     95 % intervals.
@@ -88,7 +88,7 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
         hovermode="closest",
     )
     figure.update_xaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
-    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room], scaleanchor="x")
+    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
     return figure
 
 

@@ -53,7 +53,7 @@ def choose_model(client: Client, selection: Selection) -> None:
     sentence(
         "It runs in ",
         f"{resolved['dtype']} on {resolved['device']}",
-        f". {resolved['reason']}",
+        f" ({resolved['reason'].removeprefix(resolved['dtype'] + ': ')}).",
         key="resolved",
     )
     quiet(memory_text(resolved), "memory")
@@ -86,10 +86,10 @@ def card_text(card: ModelCard) -> str:
 def show_self_check(result: Result) -> None:
     rows = [
         {
+            "": mark(value, limit),
             "figure": FIGURES.get(name, name.replace("_", " ")),
             "value": f"{value:.2g}",
             "limit": f"{limit:g}",
-            "": mark(value, limit),
         }
         for name, (value, limit) in result.checks.items()
     ]
@@ -116,7 +116,26 @@ def show_answers(result: Result) -> None:
             quiet(interval_text(scalars[name], percent=name != "loss"), f"interval {name}")
     figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
     st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
+    st.caption(
+        "By letter: of the labels, the right one is the likeliest. By content: of the options' own texts, put in the "
+        "place of the letter, the right one has the highest mean log-probability a token."
+    )
     st.caption("Where bars of a pair differ much, the model favours or avoids that letter whatever is asked.")
+
+
+def ask_by_letter(client: Client, selection: Selection) -> None:
+    """The check over a bank, of a model that can be loaded."""
+    st.subheader("Does it answer by letter?")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
+        choose_bank(client, selection, width=320)
+    row.number_input(
+        "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
+    )
+    answers = result_of(client, selection.ask_bank("check-model"), "check-model")
+    if answers:
+        show_answers(answers)
+        show_provenance(answers)
 
 
 def interval_text(figure: dict[str, float | None], *, percent: bool) -> str:
@@ -137,14 +156,4 @@ checked = result_of(client, Request.build("self-check", model=selection.model), 
 if checked:
     show_self_check(checked)
     show_provenance(checked, checks=False)
-st.subheader("Does it answer by letter?")
-row = st.container(horizontal=True, vertical_alignment="bottom")
-with row:
-    choose_bank(client, selection, width=320)
-row.number_input(
-    "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
-)
-answers = result_of(client, selection.ask_bank("check-model"), "check-model")
-if answers:
-    show_answers(answers)
-    show_provenance(answers)
+    ask_by_letter(client, selection)

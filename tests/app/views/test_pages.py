@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
 from backend.errors import ModelError
-from backend.results.request import DEFAULT_MODEL
+from backend.results.request import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
@@ -153,9 +154,39 @@ def test_attention_over_a_bank_offers_its_measures() -> None:
 
 def test_the_model_page_judges_in_words() -> None:
     at = opened("model")
-    assert list(at.dataframe[0].value.iloc[:, -1]) == ["✓ passed"]
+    # First, so that it is in view on a narrow screen.
+    assert list(at.dataframe[0].value.iloc[:, 0]) == ["✓ passed"]
     assert notices(at, "lead") == ["✓ Go: it answers 90% by letter."]
     assert "no interval: too few questions" in notices(at, "quiet")
+
+
+def test_how_the_model_is_held_is_said_once() -> None:
+    class AsAsked(FakeClient):
+        def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+            return super().resolve(spec) | {"reason": "float32: as asked"}
+
+    assert notices(opened("model", AsAsked()), "plain") == ["It runs in float32 on cpu (as asked)."]
+
+
+def test_a_model_that_cannot_be_loaded_is_told_once() -> None:
+    at = opened("model", FakeClient(error=ModelError("There is no such model.")))
+    assert len(notices(at, "error")) == 1
+    assert [header.value for header in at.subheader if "letter" in header.value] == []
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, "writes most for A"),
+        ({"letter": "C"}, "writes most for C"),
+        ({"scope": "bank"}, "for the right letter"),
+    ],
+)
+def test_the_attribution_page_names_its_strongest_heads(params: dict[str, str], said: str) -> None:
+    (lead,) = notices(opened("attribution", **params), "lead")
+    assert said in lead
+    assert "most against it, -" in lead
+    assert params == {"letter": "C"} or lead.startswith("Of all heads L3H2 writes")
 
 
 def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
