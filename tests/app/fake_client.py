@@ -304,8 +304,8 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> t
     return arrays, {"layer": tuple(map(str, range(LAYERS))), "position": tuple(tokens)}, scalars
 
 
-def _patching_cost(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
-    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8, "cells": 168}
+def _cost(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> tuple[Any, Any, Any]:
@@ -562,7 +562,7 @@ MAKERS = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
-    "patching-cost": _patching_cost,
+    "cost": _cost,
     "effects": _effects,
     "paths": _paths,
     "attribution_patching": _attribution_patching,

@@ -15,7 +15,7 @@ def test_nothing_long_begins_by_itself() -> None:
     at = opened("mutations", client, head="L1H1")
     assert client.submitted == []
     for label in ("Run all mutations", "Run the swap test", "Steer the keys"):
-        next(button for button in at.button if button.label == label).click().run()
+        next(button for button in at.button if button.label == f"{label} (about 2 min)").click().run()
     assert [request.analysis for request in client.submitted] == ["mutations", "swap-test", "key-steering"]
     assert [request.params for request in client.submitted] == [{"head": [1, 1]}] * 3
 
