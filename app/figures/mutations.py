@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import COLOURS, DASHES, OTHER, finish, plain
+from app.figures.style import COLOURS, DASHES, OTHER, error_bars, finish, plain
 from backend.results.result import Result
 
 Numbers = NDArray[np.float32]
@@ -155,10 +155,7 @@ def _add_line(
     interval: tuple[Numbers, Numbers] | None,
     shares: bool,
 ) -> None:
-    error = None
-    if interval is not None:
-        low, high = interval
-        error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
+    error = None if interval is None else error_bars(values, *interval, shares=shares)
     figure.add_scatter(
         x=[_wrapped(mutation) for mutation in mutations],
         y=values,

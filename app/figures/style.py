@@ -1,8 +1,13 @@
 """What all charts share: colours told apart by everyone, margins, and text that is never read as markup."""
 
 import html
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float32]
 
 # Okabe & Ito (2008), those that stand out on a light and on a dark page.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
@@ -19,6 +24,13 @@ def plain(text: str) -> str:
     '&lt;b&gt;x'
     """
     return html.escape(text, quote=False)
+
+
+def error_bars(values: Numbers, low: Numbers, high: Numbers, *, shares: bool = False) -> dict[str, Any]:
+    """Plotly's bars from `low` to `high`; those of shares end at 0 and 1, which a normal interval may pass."""
+    if shares:
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
 
 
 def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.Figure:

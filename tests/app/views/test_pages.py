@@ -41,7 +41,7 @@ PICTURES = {
     ],
 )
 def test_every_page_shows_its_pictures(page: str, params: dict[str, str]) -> None:
-    at = opened(page, **params)
+    at = opened(page, quantization="4bit", **params)
     assert not at.exception
     assert not notices(at, "error")
     assert not notices(at, "warning")
@@ -52,7 +52,16 @@ def test_every_page_shows_its_pictures(page: str, params: dict[str, str]) -> Non
 @pytest.mark.parametrize("page", PAGES)
 def test_nonsense_in_the_address_is_told_and_the_rest_shown(page: str) -> None:
     at = opened(
-        page, item="x", head="L99H99", dtype="int4", labels="A A", bank="nope", role="<b>", letter="Q", zz="1"
+        page,
+        quantization="8bit",
+        item="x",
+        head="L99H99",
+        dtype="int4",
+        labels="A A",
+        bank="nope",
+        role="<b>",
+        letter="Q",
+        zz="1",
     )
     assert not at.exception
     told = " ".join(notices(at, "warning"))
@@ -63,7 +72,7 @@ def test_nonsense_in_the_address_is_told_and_the_rest_shown(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_an_error_is_one_box_of_text_and_a_way_on(page: str) -> None:
     client = FakeClient(error=ModelError("The file <b>x</b> is *not* complete. Fetch it again."))
-    at = opened(page, client)
+    at = opened(page, client, quantization="4bit")
     assert not at.exception
     assert set(notices(at, "error")) == {"The file <b>x</b> is *not* complete. Fetch it again."}
     asked = len(client.submitted)
@@ -76,7 +85,7 @@ def test_an_error_is_one_box_of_text_and_a_way_on(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_long_work_shows_progress_and_can_be_cancelled(page: str) -> None:
     client = FakeClient(slow=True)
-    at = opened(page, client)
+    at = opened(page, client, quantization="4bit")
     assert not at.exception
     assert "Going through the questions · 3 of 10 · about 41 s left" in notices(at, "quiet")
     next(button for button in at.button if button.label == "Cancel").click().run()
