@@ -48,6 +48,15 @@ def writer_and_helper(frame: pd.DataFrame) -> tuple[str, str]:
     return str(heads["direct"].abs().idxmax()), str(with_total.idxmax())
 
 
+def two_digits(value: float) -> str:
+    """A value as a sentence tells it.
+
+    >>> two_digits(1.001), two_digits(-0.0264), two_digits(12.3)
+    ('+1.0', '-0.026', '+12')
+    """
+    return f"{value:+#.2g}".rstrip(".")
+
+
 def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collection[str]) -> go.Figure:
     """A mark for each node of `effects_frame`: direct effect across, total effect up, over the same range.
 

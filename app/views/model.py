@@ -114,12 +114,12 @@ def show_answers(result: Result) -> None:
     for column, name in zip(columns, ("label_accuracy", "content_accuracy", "loss"), strict=True):
         with column:
             quiet(interval_text(scalars[name], percent=name != "loss"), f"interval {name}")
-    figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
-    st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
     st.caption(
         "By letter: of the labels, the right one is the likeliest. By content: of the options' own texts, put in the "
         "place of the letter, the right one has the highest mean log-probability a token."
     )
+    figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
+    st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
     st.caption("Where bars of a pair differ much, the model favours or avoids that letter whatever is asked.")
 
 
