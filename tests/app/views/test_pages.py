@@ -156,6 +156,15 @@ def test_html_in_a_stem_reaches_the_page_as_text_only() -> None:
     assert not any("<b>" in element.value for element in (*at.markdown, *at.caption))
 
 
+@pytest.mark.parametrize("page", ["question", "attribution"])
+def test_an_endless_option_leaves_room_for_the_rest(page: str) -> None:
+    endless = json.dumps({"stem": "x" * 5000, "options": ["y" * 5000, "z" * 5000], "answer": 1})
+    at = opened(page, question=endless)
+    told = [text for kind in ("lead", "plain", "quiet") for text in notices(at, kind)]
+    assert max(map(len, told)) < 700
+    assert "…" in " ".join(told)
+
+
 def test_attention_over_a_bank_offers_its_measures() -> None:
     at = opened("attention", scope="bank", role="right_top")
     assert "most attended token is the right label, 5 questions" in " ".join(titles(at))
