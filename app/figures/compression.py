@@ -32,7 +32,7 @@ def compression_curve(result: Result, title: str) -> go.Figure:
         mode="lines+markers",
         name="the largest components",
         line={"color": COLOURS[0], "width": 2.5},
-        error_y=error_bars(loss, low, high, width=3),
+        error_y=error_bars(loss, low, high) | {"width": 3},
         customdata=np.stack([result["accuracy"], result["kl"], low, high], axis=-1),
         hovertemplate="rank %{x}: %{y:.3f} nats, 95 %: %{customdata[2]:.3f} to %{customdata[3]:.3f}<br>"
         "accuracy %{customdata[0]:.1%}<br>KL of its attention %{customdata[1]:.3f} nats<extra></extra>",

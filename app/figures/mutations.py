@@ -155,7 +155,7 @@ def _add_line(
     figure.add_scatter(
         x=[_wrapped(mutation) for mutation in mutations],
         y=values,
-        error_y=None if interval is None else error_bars(values, *interval),
+        error_y=None if interval is None else error_bars(values, *interval, shares=shares),
         mode="lines+markers",
         name=plain(name),
         line={

@@ -23,15 +23,15 @@ def flip_curves(result: Result, title: str, strength: float) -> go.Figure:
             figure.add_scatter(
                 x=x,
                 y=values,
-                error_y=error_bars(values, low, high, width=3),
+                error_y=error_bars(values, low, high, shares=True) | {"width": 3},
                 mode="lines+markers",
                 name=told,
                 line={"color": OTHER if suffix else colour, "dash": dash, "width": 1.6},
                 marker={"symbol": symbol, "size": 7},
                 hovertemplate=f"strength %{{x:g}}, {told}: %{{y:.1%}}<extra></extra>",
             )
-    figure.add_vline(x=strength, line={"color": OTHER, "width": 1, "dash": "dash"})
-    finish(figure, title=title, x="strength", y="share", height=440)
+    figure.add_vline(x=strength, line={"color": COLOURS[-1], "width": 2, "dash": "dot"})
+    finish(figure, title=title, x="strength (1 is the whole difference)", y="share", height=440)
     legend_below(figure, -0.22)
     figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return figure

@@ -1,6 +1,7 @@
 """What all charts share: colours told apart by everyone, margins, and text that is never read as markup."""
 
 import html
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -23,6 +24,13 @@ def plain(text: str) -> str:
     '&lt;b&gt;x'
     """
     return html.escape(text, quote=False)
+
+
+def error_bars(values: Numbers, low: Numbers, high: Numbers, *, shares: bool = False) -> dict[str, Any]:
+    """Plotly's bars from `low` to `high`; those of shares end at 0 and 1, which a normal interval may pass."""
+    if shares:
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
 
 
 def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.Figure:
@@ -61,8 +69,3 @@ def legend_above(figure: go.Figure) -> None:
         legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
         margin={"t": 64},
     )
-
-
-def error_bars(values: Numbers, low: Numbers, high: Numbers, **look: object) -> dict[str, object]:
-    """Plotly's error bars from the ends of the intervals."""
-    return {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1, **look}

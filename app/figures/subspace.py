@@ -57,7 +57,8 @@ def scene(
     finish(figure, title=title, x="", y="", height=600)
     figure.update_layout(
         showlegend=True,
-        legend={"x": 1, "xanchor": "right", "y": 0.94, "itemsizing": "constant"},
+        # Below, where it hides no point; plotly makes room for it.
+        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
         scene={axis + "axis": _axis(place) for axis, place in zip(AXES, components, strict=True)}
         | {
             "aspectmode": "data" if directions else "cube",

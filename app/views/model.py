@@ -64,7 +64,7 @@ def choose_model(client: Client, selection: Selection) -> None:
     sentence(
         "It runs in ",
         f"{resolved['dtype']} on {resolved['device']}",
-        f". {resolved['reason']}",
+        f" ({resolved['reason'].removeprefix(resolved['dtype'] + ': ')}).",
         key="resolved",
     )
     quiet(memory_text(resolved), "memory")
@@ -97,10 +97,10 @@ def card_text(card: ModelCard) -> str:
 def show_self_check(result: Result) -> None:
     rows = [
         {
+            "": mark(value, limit),
             "figure": FIGURES.get(name, name.replace("_", " ")),
             "value": f"{value:.2g}",
             "limit": f"{limit:g}",
-            "": mark(value, limit),
         }
         for name, (value, limit) in result.checks.items()
     ]
@@ -125,9 +125,23 @@ def show_answers(result: Result) -> None:
     for column, name in zip(columns, ("label_accuracy", "content_accuracy", "loss"), strict=True):
         with column:
             quiet(interval_text(scalars[name], percent=name != "loss"), f"interval {name}")
+    st.caption(
+        "By letter: of the labels, the right one is the likeliest. By content: of the options' own texts, put in the "
+        "place of the letter, the right one has the highest mean log-probability a token."
+    )
     figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
     st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
     st.caption("Where bars of a pair differ much, the model favours or avoids that letter whatever is asked.")
+
+
+def ask_by_letter(client: Client, selection: Selection) -> None:
+    """The check over a bank, of a model that can be loaded."""
+    st.subheader("Does it answer by letter?")
+    choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"), width=320)
+    answers = result_of(client, selection.ask_bank("check-model"), "check-model")
+    if answers:
+        show_answers(answers)
+        show_provenance(answers)
 
 
 def interval_text(figure: dict[str, float | None], *, percent: bool) -> str:
@@ -148,9 +162,4 @@ checked = result_of(client, Request.build("self-check", model=selection.model), 
 if checked:
     show_self_check(checked)
     show_provenance(checked, checks=False)
-st.subheader("Does it answer by letter?")
-choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"), width=320)
-answers = result_of(client, selection.ask_bank("check-model"), "check-model")
-if answers:
-    show_answers(answers)
-    show_provenance(answers)
+    ask_by_letter(client, selection)

@@ -140,7 +140,7 @@ def _verdict(
     count: int,
 ) -> str:
     interval = f"{by_label[1]:.0%} to {by_label[2]:.0%}"
-    shown = f"{by_label[0]:.0%} by letter ({interval}, {count} questions, chance {chance:.0%})"
+    shown = f"{by_label[0]:.0%} right by letter ({interval}, {count} questions, chance {chance:.0%})"
     if go:
         return f"Go: it answers {shown}, above chance. There is a circuit to look for."
     if by_content[1] > chance:

@@ -150,7 +150,7 @@ def enough(kept: Sized, left_out: list[dict[str, str]], needed: int, why: str) -
             else ""
         )
         raise RequestError(
-            f"{len(kept)} questions can be used; {why} needs at least {needed}.{first} Use more."
+            f"{len(kept)} question{'s' * (len(kept) != 1)} can be used; {why} needs at least {needed}.{first} Use more."
         )
 
 

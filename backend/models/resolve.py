@@ -164,7 +164,7 @@ def _dtype(spec: ModelSpec, weights: Weights, device: str) -> tuple[str, str]:
     if spec.dtype != "auto":
         return spec.dtype, f"{spec.dtype}: as asked"
     if not weights.parameters:
-        return "float32", "float32 where it fits; its size is known once it is fetched"
+        return "float32", "float32: where it fits"
     needed, total = weights.bytes_as("float32", spec.quantization), total_memory(device)
     held = f"{needed / GIGABYTE:.1f} GB of weights"
     where = f"{total / GIGABYTE:.0f} GB of {'graphics ' if device == 'cuda' else ''}memory"

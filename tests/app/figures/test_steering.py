@@ -18,6 +18,12 @@ def test_the_direction_is_drawn_beside_a_random_one() -> None:
     assert figure.layout.shapes[0].x0 == 2.0
 
 
+def test_intervals_of_shares_end_at_none_and_all() -> None:
+    result = made_up(Request.build("key-steering", questions=QuestionSet("copy-colors", 5)))
+    flipped = flip_curves(result, "t", 2.0).data[0]
+    assert np.allclose(flipped.y - flipped.error_y.arrayminus, [0, 0.05, 0.45, 0.75])
+
+
 def test_logits_become_probabilities_among_the_labels() -> None:
     assert among_labels(np.log(np.array([1, 3], np.float32)) + 100) == pytest.approx([0.25, 0.75], rel=1e-4)
 

@@ -117,8 +117,8 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> M
     return arrays, {"position": tuple(told["tokens"])}, {**told, **RUNS, "first_difference": 7}
 
 
-def _patching_cost(request: Request, generator: np.random.Generator) -> Made:
-    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8, "cells": 168}
+def _cost(request: Request, generator: np.random.Generator) -> Made:
+    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> Made:
@@ -216,7 +216,7 @@ OF_NODES = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
-    "patching-cost": _patching_cost,
+    "cost": _cost,
     "effects": _effects,
     "paths": _paths,
     "attribution_patching": _attribution_patching,
