@@ -6,7 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, DASHES, OTHER, Numbers, error_bars, finish, legend_below, plain
+from app.figures.style import (
+    COLOURS,
+    DASHES,
+    OTHER,
+    Numbers,
+    error_bars,
+    finish,
+    legend_below,
+    plain,
+    stem_lines,
+)
 from backend.results.result import Result
 
 GUIDE = {"color": OTHER, "width": 1, "dash": "dash"}
@@ -127,8 +137,8 @@ def swap_scatter(result: Result, head: str) -> go.Figure:
         y=place,
         mode="markers",
         marker={"color": COLOURS[0], "size": 8, "opacity": 0.7},
-        customdata=np.arange(1, len(letter) + 1),
-        hovertemplate="question %{customdata}<br>to the place %{y:.3f}<br>to the letter %{x:.3f}<extra></extra>",
+        text=[stem_lines(question["stem"]) for question in result.scalars["questions"]],
+        hovertemplate="%{text}<br>to the place %{y:.3f}<br>to the letter %{x:.3f}<extra></extra>",
     )
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, layer="below", line=GUIDE)
     finish(

@@ -1,6 +1,7 @@
 """What all charts share: colours told apart by everyone, margins, and text that is never read as markup."""
 
 import html
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ RIGHT = "#D55E00"
 OTHER = "#7FA8C4"
 FOR, AGAINST = "#D98324", "#3F8FC0"
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot") * 2
+STEM_WIDTH, STEM_LENGTH = 48, 240
 
 
 def plain(text: str) -> str:
@@ -24,6 +26,12 @@ def plain(text: str) -> str:
     '&lt;b&gt;x'
     """
     return html.escape(text, quote=False)
+
+
+def stem_lines(stem: str) -> str:
+    """A question's stem, or its beginning, in lines that a hover has room for."""
+    short = textwrap.shorten(stem, STEM_LENGTH, placeholder=" …")
+    return "<br>".join(plain(line) for line in textwrap.wrap(short, STEM_WIDTH))
 
 
 def error_bars(values: Numbers, low: Numbers, high: Numbers, *, shares: bool = False) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def _swap_test(request: Request, generator: np.random.Generator) -> Made:
         "low": 0.1,
         "high": 0.7,
         "sentence": "It follows the place: index 0.40 (0.10 to 0.70).",
+        "questions": [{"stem": question.stem} for question in BANK[:5]],
         **_used(5, 2),
     }
     return arrays, {}, scalars

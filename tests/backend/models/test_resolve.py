@@ -1,15 +1,15 @@
 """A name means one thing; every `auto` is decided and said why; unknown names are told what there is."""
 
 import importlib
+import os
 import shutil
-import time
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from backend.errors import ModelError, ResourceError
-from backend.models import quantization
+from backend.models import fingerprint, quantization
 from backend.models.catalogue import catalogue
 from backend.models.resolve import converted_folder, kind_of, resolve, usable_devices
 from backend.results.request import DEVICES, ModelSpec
@@ -104,12 +104,20 @@ def test_a_folder_of_that_name_goes_before_the_hub(tmp_path: Path, monkeypatch: 
         resolve(cpu("org/name"))
 
 
-def test_warm_resolve_is_quick(converted: Path) -> None:
-    resolve(cpu(str(converted)))
-    started = time.perf_counter()
-    for _ in range(5):
-        resolve(cpu(str(converted)))
-    assert (time.perf_counter() - started) / 5 < 0.05
+def test_what_was_digested_is_not_read_again(
+    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(converted, tmp_path / "model")
+    first = resolve(cpu(str(folder)))
+
+    def read(path: Path) -> str:
+        raise AssertionError(f"{path} is digested again")
+
+    monkeypatch.setattr(fingerprint, "sha256_of", read)
+    assert resolve(cpu(str(folder))) == first
+    os.utime(folder / "config.json", ns=(0, 0))
+    with pytest.raises(AssertionError, match=r"config\.json is digested again"):
+        resolve(cpu(str(folder)))
 
 
 def test_quantizing_without_bitsandbytes_is_told_at_once(
