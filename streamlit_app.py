@@ -1,5 +1,7 @@
 """The dashboard's entry: its pages, and what stands around each of them."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from app.components.notice import error_box
@@ -7,6 +9,7 @@ from app.navigation import PAGES, show_links
 from backend.errors import LetterheadsError
 
 st.set_page_config(page_title="Letterheads", page_icon="static/icon.svg", layout="wide")
+st.html(Path(__file__).parent / "app" / "page.css")
 st.logo("static/logo.svg", size="large")
 page = st.navigation([st.Page(**fields) for fields in PAGES], position="hidden")
 show_links()

@@ -9,6 +9,7 @@ from app.state import current, write
 from backend.results.request import HeadRef
 
 HEAD_PAGE = "app/views/head.py"
+MODEL_PAGE = "app/views/model.py"
 PATHS_PAGE = "app/views/paths.py"
 QUESTION_PAGE = "app/views/question.py"
 SUBSPACE_PAGE = "app/views/subspace.py"
@@ -69,7 +70,7 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "Other labels, other order: does a head follow the place or the letter?",
     },
     {
-        "page": "app/views/model.py",
+        "page": MODEL_PAGE,
         "title": "Model",
         "icon": ":material/memory:",
         "help": "Which model, whether our figures agree with it, and whether it answers by letter at all.",

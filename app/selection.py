@@ -120,5 +120,5 @@ def _labels(text: str, question: Question, problems: list[str]) -> tuple[str, ..
 def _letter(letter: str, labels: Sequence[str], problems: list[str]) -> str:
     if not letter or letter in labels:
         return letter
-    problems.append(f"No option is labelled {shown(letter)}; the net effect on one letter is shown instead.")
+    problems.append(f"No option is labelled {shown(letter)}; the net effect is shown instead.")
     return ""

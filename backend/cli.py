@@ -103,7 +103,7 @@ def _read(path: str) -> object:
         return json.loads(text)
     except OSError as error:
         raise RequestError(f"The request {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"The request {path} is not JSON: {error}.") from error
 
 

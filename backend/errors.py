@@ -10,7 +10,7 @@ LetterheadsError
 └── Cancelled           the user stopped the job
 
 A message says what happened, with the value, and what to try. It is shown as it is: in the page's error box,
-as one line on the command line, as one JSON body by the server.
+as one line on the command line.
 """
 
 

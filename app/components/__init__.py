@@ -1,1 +1,1 @@
-"""TODO"""
+"""What pages are put together from."""

@@ -1,11 +1,12 @@
-"""Which bank: on the pages that pick a question from it, and on those that go over all of it."""
+"""Which bank: on the pages that pick a question from it, and on those that go over many of its questions."""
 
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.selection import Selection
-from app.state import change
+from app.state import MAX_LIMIT, bound, change
 from backend.service.client import Client
 
 
@@ -22,6 +23,15 @@ def choose_bank(client: Client, selection: Selection, width: int | Literal["stre
         key="bank",
         on_change=lambda: change_bank(st.session_state["bank"]),
         width=width,
+    )
+
+
+def choose_questions(client: Client, selection: Selection, row: DeltaGenerator, width: int = 260) -> None:
+    """Draw into `row` which bank, and how many of its questions."""
+    with row:
+        choose_bank(client, selection, width)
+    row.number_input(
+        "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
     )
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.backend_client import backend
-from app.components.notice import quiet, sentence, warning_box
+from app.components.notice import cut, quiet, sentence, warning_box
 from app.navigation import QUESTION_PAGE
 from app.selection import SERIES, Selection, select, series
 from app.state import bound, current, write
@@ -59,11 +59,11 @@ def show_question(selection: Selection) -> None:
     """The question in hand, in the sidebar of the pages about it."""
     with st.sidebar:
         st.subheader("Question")
-        sentence(selection.question.stem, key="stem")
+        sentence(cut(selection.question.stem, 600), key="stem")
         rows = zip(selection.labels, selection.question.options, strict=True)
         quiet(
             "\n".join(
-                f"{label}  {option}{'  ✓' if label == selection.right else ''}" for label, option in rows
+                f"{label}  {cut(option)}{'  ✓' if label == selection.right else ''}" for label, option in rows
             ),
             "options",
         )

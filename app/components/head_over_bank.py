@@ -2,23 +2,17 @@
 
 import streamlit as st
 
-from app.components.bank_choice import choose_bank
+from app.components.bank_choice import choose_questions
 from app.components.head_choice import choose_head, head_in_hand
 from app.components.job import result_of
 from app.selection import Selection
-from app.state import MAX_LIMIT, bound
 from backend.results.request import HeadRef
 from backend.service.client import Client
 
 
 def head_over_bank(client: Client, selection: Selection) -> HeadRef | None:
     """Draw the controls; the head, or None while it is not known yet which heads there are."""
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    with row:
-        choose_bank(client, selection, width=260)
-    row.number_input(
-        "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
-    )
+    choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"))
     attribution = result_of(client, selection.ask("attribution"), "attribution")
     if attribution is None:
         return None

@@ -1,5 +1,6 @@
 """From a request to its result: at once where it is saved, otherwise a job with progress and cancel."""
 
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -15,6 +16,9 @@ from backend.service.client import Client, JobStatus
 # A short job is waited for, so that its result appears without the flicker of a progress bar.
 PATIENCE = 0.4
 POLL = 0.3
+# A poll that begins right after a run of the whole page makes Streamlit drop what that run drew of the job and did not
+# yet send; the browser then takes the picture for gone and draws it anew a moment later. So there is time to send it.
+SEND = 0.1
 # Room for a button beside two short lines.
 ROW_HEIGHT = 58
 
@@ -71,6 +75,7 @@ def answer_of(
     except LetterheadsError as error:
         return error
     _follow(client, job, place, draw, dict(st.query_params))
+    time.sleep(SEND)
     return None
 
 

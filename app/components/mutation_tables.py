@@ -51,7 +51,8 @@ def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
         **bound("measure", measure),
     )
     name, values = MEASURE_NAMES[measure], result[measure]
-    title = f"{name} under each mutation, and with {head} changed"
+    unit = " in nats" if measure == "loss" else ""
+    title = f"{name}{unit} under each mutation, and with {head} changed"
     figure = change_table(
         values,
         np.broadcast_to(values[:, :1], values.shape),
@@ -91,7 +92,7 @@ def show_transfer(result: Result) -> None:
         + (f" (fitted under {titles[fitted]}, run under {titles[run]})." if fitted != run else "."),
         key="transfer",
     )
-    title = "Loss when fitted under one, run under another"
+    title = "Loss in nats when fitted under one, run under another"
     figure = change_table(
         transfer,
         same,

@@ -37,7 +37,7 @@ def node_table(
         key=key,
         on_select=picked,
         selection_mode="single-row",
-        height=min(420, 36 * (len(nodes) + 1) + 2),
+        height=420 if len(nodes) > 11 else "content",
         column_config=dict.fromkeys(numbers, number),
         alt="The nodes with the largest values",
     )

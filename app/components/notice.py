@@ -37,5 +37,14 @@ def quiet(text: str, key: str) -> None:
     _show(key, "quiet", "", [(text, False)])
 
 
+def cut(text: str, most: int = 120) -> str:
+    """A text of any length where there is room for a line or two.
+
+    >>> cut("a short one"), cut("a long one", 6)
+    ('a short one', 'a long …')
+    """
+    return text if len(text) <= most else f"{text[:most].rstrip()} …"
+
+
 def _show(key: str, kind: str, title: str, parts: list[tuple[str, bool]]) -> None:
     _MOUNT(key=f"notice {key}", data={"kind": kind, "title": f"{title} " if title else "", "parts": parts})

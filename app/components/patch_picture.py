@@ -7,12 +7,13 @@ import numpy as np
 import streamlit as st
 
 from app.components.heatmap import Heatmap, head_grid, show_heatmap
-from app.components.notice import quiet
+from app.components.notice import quiet, sentence
 from app.figures.patched import Effects, effect_name
 from app.navigation import open_head
 from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
 from app.selection import Selection
 from app.state import change, current
+from backend.results.request import HeadRef
 
 HOW_TO_READ = {
     "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
@@ -38,6 +39,28 @@ def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
     st.caption(HOW_TO_READ[selection.chosen.direction])
 
 
+def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
+    """The head or kv head that does most, and where, in a sentence."""
+    chosen = selection.chosen
+    layer, head, place = np.unravel_index(int(np.nanargmax(np.abs(effects.exact))), effects.exact.shape)
+    value = float(effects.exact[layer, head, place])
+    is_kv_head = chosen.component in WITH_KV_HEADS
+    name = f"kv head {head} of layer {layer}" if is_kv_head else str(HeadRef(int(layer), int(head)))
+    verb = "brings back" if chosen.direction == "denoise" else "takes away"
+    sentence(
+        "Put in alone, ",
+        name,
+        f" at token {effects.positions[place] + 1}, {effects.tokens[place].strip()!r}, does most: it "
+        + (
+            f"{verb} {value:.0%} of the difference."
+            if chosen.shown == "recovered"
+            else f"changes the metric by {value:+.2g} {unit}."
+        ),
+        key="strongest cell",
+        lead=True,
+    )
+
+
 def place_of(effects: Effects) -> int:
     """Which place of the last axis is looked at: that of the chosen token, or the last."""
     place = current()[0].place
@@ -59,6 +82,8 @@ def legend(effects: Effects) -> str:
 
 def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     """Layer x head at one position; with several positions, above it layer x position of the strongest head."""
+    if effects.whole:
+        _strongest(effects, unit, selection)
     if len(effects.positions) > 1:
         _positions(
             effects.strongest(),

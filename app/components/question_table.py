@@ -34,7 +34,7 @@ def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) 
         key=key,
         on_select=picked,
         selection_mode="single-row",
-        height=min(540, 36 * (len(questions) + 1) + 2),
+        height=540 if len(questions) > 15 else "content",
         column_config={
             "right": st.column_config.TextColumn(width=50),
             "says": st.column_config.TextColumn(width=50),

@@ -10,7 +10,7 @@ TINTS = (
     ("option", 0, 30),
     ("newline", 3, 35),
     ("suffix", 2, 18),
-    ("final", 2, 60),
+    ("final", 2, 50),
 )
 
 

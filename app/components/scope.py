@@ -2,9 +2,9 @@
 
 from streamlit.delta_generator import DeltaGenerator
 
-from app.components.bank_choice import choose_bank
+from app.components.bank_choice import choose_questions
 from app.selection import Selection
-from app.state import MAX_LIMIT, SCOPES, bound
+from app.state import SCOPES, bound
 from backend.service.client import Client
 
 NAMES = {"question": "This question", "bank": "Mean over a bank"}
@@ -21,9 +21,5 @@ def choose_scope(client: Client, selection: Selection, row: DeltaGenerator) -> b
     )
     if selection.chosen.scope == "question":
         return False
-    with row:
-        choose_bank(client, selection, width=260)
-    row.number_input(
-        "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
-    )
+    choose_questions(client, selection, row)
     return True

@@ -49,7 +49,7 @@ def show_picture(result: Result, others: Mapping[str, Result], head: HeadRef, se
             alt="The queries and keys as points in three dimensions; the table holds their questions",
         )
         watch_scene("scene", lambda item: open_question(selection.bank.name, item + 1))
-        st.caption(" ".join(_scene_words(selection)))
+        st.caption(" ".join(_scene_words(selection, with_others=bool(others))))
         for title in others:
             _show_followed(frame, title)
         if chosen.products:
@@ -68,10 +68,12 @@ def show_picture(result: Result, others: Mapping[str, Result], head: HeadRef, se
         question_table(questions, selection.bank.name, "questions")
 
 
-def _scene_words(selection: Selection) -> Iterator[str]:
+def _scene_words(selection: Selection, *, with_others: bool) -> Iterator[str]:
     """The picture's caption, sentence by sentence."""
     chosen = selection.chosen
     yield MEANING[chosen.colour]
+    if with_others and chosen.colour in ("label", "letter"):
+        yield "Each form has letters of its own; coloured by place in the list, all forms have the same colours."
     yield "Drag to turn it, click a point to open its question."
     yield (
         f"Queries are the final token's, keys are read at {KEY_PLACES[chosen.at]}, "

@@ -54,15 +54,33 @@ function byRole({ roles, kinds }, style) {
 
 function byValue({ values, range, diverging, legend }, style) {
   const name = diverging ? "--st-chart-diverging-colors" : "--st-chart-sequential-colors";
-  const stops = style.getPropertyValue(name).split(",");
-  const ends = [stops[1], stops[stops.length - 2]];
-  const background = (value) => {
+  const stops = style.getPropertyValue(name).split(",").map(rgb);
+  const [page, text] = ["background", "text"].map((what) => rgb(style.getPropertyValue(`--st-${what}-color`)));
+  const ends = [stops[0], stops[stops.length - 1]];
+  const mixed = (value) => {
     const size = Math.min(1, Math.abs(value) / (range[1] || 1));
-    return `color-mix(in oklab, ${value < 0 ? ends[0] : ends[1]} ${Math.round(size * 100)}%, transparent)`;
+    const end = ends[value < 0 ? 0 : 1];
+    return page.map((part, place) => part + size * (end[place] - part));
   };
-  const strong = (value) => Math.abs(value) > 0.55 * (range[1] || 1);
+  const background = (value) => `rgb(${mixed(value).map(Math.round).join(" ")})`;
+  // On the stronger colours the page's own is read more easily than the text's.
+  const strong = (value) => contrast(page, mixed(value)) > contrast(text, mixed(value));
   return {
     token: (index) => ({ background: background(values[index]), strong: strong(values[index]) }),
     legend: legend.map(([text, value]) => ({ name: text, background: background(value) })),
   };
+}
+
+function rgb(text) {
+  const hex = text.trim().replace("#", "");
+  return [0, 2, 4].map((place) => parseInt(hex.slice(place, place + 2), 16));
+}
+
+// As WCAG 2 has it.
+function contrast(one, other) {
+  const light = [one, other].map((colour) => {
+    const [red, green, blue] = colour.map((part) => ((part / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+  });
+  return Math.max(...light) / Math.min(...light);
 }

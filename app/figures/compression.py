@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, OTHER, finish
+from app.figures.style import COLOURS, OTHER, error_bars, finish, legend_below
 from backend.results.result import Result
 
 
@@ -32,7 +32,7 @@ def compression_curve(result: Result, title: str) -> go.Figure:
         mode="lines+markers",
         name="the largest components",
         line={"color": COLOURS[0], "width": 2.5},
-        error_y={"type": "data", "array": high - loss, "arrayminus": loss - low, "thickness": 1, "width": 3},
+        error_y=error_bars(loss, low, high) | {"width": 3},
         customdata=np.stack([result["accuracy"], result["kl"], low, high], axis=-1),
         hovertemplate="rank %{x}: %{y:.3f} nats, 95 %: %{customdata[2]:.3f} to %{customdata[3]:.3f}<br>"
         "accuracy %{customdata[0]:.1%}<br>KL of its attention %{customdata[1]:.3f} nats<extra></extra>",
@@ -50,9 +50,6 @@ def compression_curve(result: Result, title: str) -> go.Figure:
             hovertemplate=f"{name}: %{{y:.3f}} nats<extra></extra>",
         )
     finish(figure, title=title, x="dimensions kept", y="loss, nats", height=440)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": -0.2, "xanchor": "left", "yanchor": "top"},
-    )
+    legend_below(figure, -0.2)
     figure.update_xaxes(type="category")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, OTHER, finish, plain
+from app.figures.style import COLOURS, OTHER, error_bars, finish, legend_above, plain
 from backend.results.request import HeadRef
 from backend.results.result import Result
 
@@ -48,8 +48,17 @@ def writer_and_helper(frame: pd.DataFrame) -> tuple[str, str]:
     return str(heads["direct"].abs().idxmax()), str(with_total.idxmax())
 
 
+def two_digits(value: float) -> str:
+    """A value as a sentence tells it.
+
+    >>> two_digits(1.001), two_digits(-0.0264), two_digits(12.3)
+    ('+1.0', '-0.026', '+12')
+    """
+    return f"{value:+#.2g}".rstrip(".")
+
+
 def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collection[str]) -> go.Figure:
-    """A mark for each node of `effects_frame`: direct effect across, total effect up, on equal scales.
+    """A mark for each node of `effects_frame`: direct effect across, total effect up, over the same range.
 
     The first trace holds the heads in the frame's order. The `named` nodes carry their names, and over a bank their
     95 % intervals.
@@ -81,14 +90,10 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
         line=GUIDE, name="total = direct", showlegend=True,
     )  # fmt: skip
     finish(figure, title=title, x=f"direct effect, {unit}", y=f"total effect, {unit}", height=560)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
-        margin={"t": 64},
-        hovermode="closest",
-    )
+    legend_above(figure)
+    figure.update_layout(hovermode="closest")
     figure.update_xaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
-    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room], scaleanchor="x")
+    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
     return figure
 
 
@@ -97,14 +102,8 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -
     intervals = {}
     if "total_low" in frame:
         intervals = {
-            axis: {
-                "type": "data",
-                "array": rows[f"{effect}_high"] - rows[effect],
-                "arrayminus": rows[effect] - rows[f"{effect}_low"],
-                "thickness": 1,
-                "width": 0,
-                "color": OTHER,
-            }
+            axis: error_bars(rows[effect], rows[f"{effect}_low"], rows[f"{effect}_high"])
+            | {"width": 0, "color": OTHER}
             for axis, effect in (("error_x", "direct"), ("error_y", "total"))
         }
     figure.add_scatter(

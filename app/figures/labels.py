@@ -21,13 +21,14 @@ def probability_bars(
             orientation="h",
             marker_color=[RIGHT if label == right else OTHER for label in labels],
             text=[f"{value:.1%}" for value in probs],
-            textposition="auto",
+            textposition="outside",
+            cliponaxis=False,
             customdata=[plain(option) for option in options],
             hovertemplate="%{y} · %{customdata}<br>%{x:.4f} of the labels' probability<extra></extra>",
         )
     )
     finish(figure, title="Probability among the labels", x="probability", y="", height=110 + 34 * len(labels))
-    figure.update_xaxes(range=[0, 1.04], dtick=0.25, tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.12], dtick=0.25, tickformat=".0%")
     figure.update_yaxes(autorange="reversed")
     return figure
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import AGAINST, COLOURS, DASHES, FOR, finish, plain
+from app.figures.style import AGAINST, COLOURS, DASHES, FOR, error_bars, finish, plain
 
 
 def lens_lines(lens: NDArray[np.float32], labels: Sequence[str], right: str | None) -> go.Figure:
@@ -44,15 +44,11 @@ def mlp_bars(
     interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> go.Figure:
     """`values[layer]` in logits, with the ends of the 95 % intervals where there are some."""
-    error = None
-    if interval is not None:
-        low, high = interval
-        error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
     figure = go.Figure(
         go.Bar(
             x=np.arange(len(values)),
             y=values,
-            error_y=error,
+            error_y=None if interval is None else error_bars(values, *interval),
             marker_color=[FOR if value >= 0 else AGAINST for value in values],
             hovertemplate="MLP %{x}: %{y:+.4f} logits<extra></extra>",
         )

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
-from app.figures.style import COLOURS, DASHES, OTHER, finish, plain
+from app.figures.style import (
+    COLOURS,
+    DASHES,
+    OTHER,
+    Numbers,
+    error_bars,
+    finish,
+    legend_below,
+    plain,
+    stem_lines,
+)
 from backend.results.result import Result
-
-Numbers = NDArray[np.float32]
 
 GUIDE = {"color": OTHER, "width": 1, "dash": "dash"}
 SYMBOLS = ("circle", "diamond", "square", "x", "cross", "triangle-up", "triangle-down")
@@ -130,8 +137,8 @@ def swap_scatter(result: Result, head: str) -> go.Figure:
         y=place,
         mode="markers",
         marker={"color": COLOURS[0], "size": 8, "opacity": 0.7},
-        customdata=np.arange(1, len(letter) + 1),
-        hovertemplate="question %{customdata}<br>to the place %{y:.3f}<br>to the letter %{x:.3f}<extra></extra>",
+        text=[stem_lines(question["stem"]) for question in result.scalars["questions"]],
+        hovertemplate="%{text}<br>to the place %{y:.3f}<br>to the letter %{x:.3f}<extra></extra>",
     )
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, layer="below", line=GUIDE)
     finish(
@@ -155,14 +162,10 @@ def _add_line(
     interval: tuple[Numbers, Numbers] | None,
     shares: bool,
 ) -> None:
-    error = None
-    if interval is not None:
-        low, high = interval
-        error = {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
     figure.add_scatter(
         x=[_wrapped(mutation) for mutation in mutations],
         y=values,
-        error_y=error,
+        error_y=None if interval is None else error_bars(values, *interval, shares=shares),
         mode="lines+markers",
         name=plain(name),
         line={
@@ -176,12 +179,8 @@ def _add_line(
 
 
 def _finish_lines(figure: go.Figure, title: str, y: str) -> None:
-    """The legend below, where it has room on a narrow screen too."""
     finish(figure, title=title, x="", y=y, height=480)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top"},
-    )
+    legend_below(figure, -0.3)
 
 
 def _cell(value: float, change: float) -> str:

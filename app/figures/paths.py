@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.net import Node
-from app.figures.style import COLOURS, OTHER, finish
+from app.figures.style import COLOURS, OTHER, finish, legend_above
 from backend.results.request import HeadRef
 from backend.results.result import Result
 
@@ -56,12 +56,8 @@ def path_bars(frame: pd.DataFrame, unit: str, title: str) -> go.Figure:
             hovertemplate=f"%{{customdata}}, {at}: %{{y:+.4f}} {unit}<extra></extra>",
         )
     finish(figure, title=title, x="MLP of layer", y=unit, height=380)
-    figure.update_layout(
-        showlegend=len(rows.columns) > 1,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
-        margin={"t": 64},
-        bargap=0.15,
-    )
+    legend_above(figure)
+    figure.update_layout(showlegend=len(rows.columns) > 1, bargap=0.15)
     figure.update_xaxes(tickvals=[-1, *ticks], ticktext=["emb.", *map(str, ticks)], tickangle=0)
     figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, exponentformat="power")
     return figure

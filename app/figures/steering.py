@@ -4,12 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
-from app.figures.style import COLOURS, OTHER, finish, plain
+from app.figures.style import COLOURS, OTHER, Numbers, error_bars, finish, legend_below, plain
 from backend.results.result import Result
-
-Numbers = NDArray[np.float32]
 
 
 def flip_curves(result: Result, title: str, strength: float) -> go.Figure:
@@ -26,25 +23,16 @@ def flip_curves(result: Result, title: str, strength: float) -> go.Figure:
             figure.add_scatter(
                 x=x,
                 y=values,
-                error_y={
-                    "type": "data",
-                    "array": high - values,
-                    "arrayminus": values - low,
-                    "thickness": 1,
-                    "width": 3,
-                },
+                error_y=error_bars(values, low, high, shares=True) | {"width": 3},
                 mode="lines+markers",
                 name=told,
                 line={"color": OTHER if suffix else colour, "dash": dash, "width": 1.6},
                 marker={"symbol": symbol, "size": 7},
                 hovertemplate=f"strength %{{x:g}}, {told}: %{{y:.1%}}<extra></extra>",
             )
-    figure.add_vline(x=strength, line={"color": OTHER, "width": 1, "dash": "dash"})
-    finish(figure, title=title, x="strength", y="share", height=440)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": -0.22, "xanchor": "left", "yanchor": "top"},
-    )
+    figure.add_vline(x=strength, line={"color": COLOURS[-1], "width": 2, "dash": "dot"})
+    finish(figure, title=title, x="strength (1 is the whole difference)", y="share", height=440)
+    legend_below(figure, -0.22)
     figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return figure
 
@@ -66,10 +54,7 @@ def before_and_after(
             hovertemplate=f"%{{x}}, {name}: %{{y:.1%}}<extra></extra>",
         )
     finish(figure, title=title, x="label", y=y, height=300)
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top"},
-    )
+    legend_below(figure, -0.3)
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     return figure

@@ -1,8 +1,14 @@
 """What all charts share: colours told apart by everyone, margins, and text that is never read as markup."""
 
 import html
+import textwrap
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float32]
 
 # Okabe & Ito (2008), those that stand out on a light and on a dark page.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
@@ -10,6 +16,7 @@ RIGHT = "#D55E00"
 OTHER = "#7FA8C4"
 FOR, AGAINST = "#D98324", "#3F8FC0"
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot") * 2
+STEM_WIDTH, STEM_LENGTH = 48, 240
 
 
 def plain(text: str) -> str:
@@ -19,6 +26,19 @@ def plain(text: str) -> str:
     '&lt;b&gt;x'
     """
     return html.escape(text, quote=False)
+
+
+def stem_lines(stem: str) -> str:
+    """A question's stem, or its beginning, in lines that a hover has room for."""
+    short = textwrap.shorten(stem, STEM_LENGTH, placeholder=" …")
+    return "<br>".join(plain(line) for line in textwrap.wrap(short, STEM_WIDTH))
+
+
+def error_bars(values: Numbers, low: Numbers, high: Numbers, *, shares: bool = False) -> dict[str, Any]:
+    """Plotly's bars from `low` to `high`; those of shares end at 0 and 1, which a normal interval may pass."""
+    if shares:
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return {"type": "data", "array": high - values, "arrayminus": values - low, "thickness": 1}
 
 
 def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.Figure:
@@ -41,3 +61,19 @@ def finish(figure: go.Figure, *, title: str, x: str, y: str, height: int) -> go.
         bargap=0.35,
     )
     return figure
+
+
+def legend_below(figure: go.Figure, y: float) -> None:
+    """A legend under the chart, where it has room on a narrow screen too; `y` in the chart's height from its bottom."""
+    figure.update_layout(
+        showlegend=True, legend={"orientation": "h", "x": 0, "y": y, "xanchor": "left", "yanchor": "top"}
+    )
+
+
+def legend_above(figure: go.Figure) -> None:
+    """A legend between title and chart."""
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
+        margin={"t": 64},
+    )

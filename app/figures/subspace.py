@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import COLOURS, finish, plain
+from app.figures.style import COLOURS, finish, legend_above, plain
 from app.figures.subspace_points import AXES
 
 # Of queries and of keys: of the base, then of each of the others.
@@ -57,7 +57,8 @@ def scene(
     finish(figure, title=title, x="", y="", height=600)
     figure.update_layout(
         showlegend=True,
-        legend={"x": 1, "xanchor": "right", "y": 0.94, "itemsizing": "constant"},
+        # Below, where it hides no point; plotly makes room for it.
+        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
         scene={axis + "axis": _axis(place) for axis, place in zip(AXES, components, strict=True)}
         | {
             "aspectmode": "data" if directions else "cube",
@@ -84,11 +85,7 @@ def variance_bars(q: NDArray[np.float32], k: NDArray[np.float32]) -> go.Figure:
     finish(
         figure, title="Variance along each component", x="component", y="share of the variance", height=300
     )
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom"},
-        margin={"t": 64},
-    )
+    legend_above(figure)
     figure.update_xaxes(dtick=1)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return figure

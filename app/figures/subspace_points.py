@@ -1,6 +1,5 @@
 """A head's queries and keys as points in the dimensions that are pictured, and what their products say there."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.figures.style import plain
+from app.figures.style import plain, stem_lines
 from backend.results.result import Result
 
 Vectors = NDArray[np.float32]
 
 AXES = ("x", "y", "z")
-STEM_WIDTH, STEM_LENGTH = 48, 240
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,10 @@ def followed(frame: pd.DataFrame, kind: str, among: str) -> Followed:
 
 
 def _told(question: Mapping[str, Any], row: Any) -> str:
-    short = textwrap.shorten(question["stem"], STEM_LENGTH, placeholder=" …")
-    stem = "<br>".join(plain(line) for line in textwrap.wrap(short, STEM_WIDTH))
     what = f"key of label {plain(row.label)}" if row.kind == "key" else "query of the final token"
     if row.among:
         what += f", {plain(row.among)}"
     return (
-        f"{stem}<br>right: {plain(row.letter)}, the model says {plain(str(question['predicted']))}<br>{what}"
+        f"{stem_lines(question['stem'])}<br>right: {plain(row.letter)}, "
+        f"the model says {plain(str(question['predicted']))}<br>{what}"
     )

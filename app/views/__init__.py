@@ -1,1 +1,1 @@
-"""TODO"""
+"""One page a file: controls, one call of the backend, figures."""

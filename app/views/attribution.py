@@ -12,13 +12,15 @@ from app.components.frame import open_page, show_question
 from app.components.heatmap import expert_grid, head_grid, show_heatmap
 from app.components.job import result_of
 from app.components.node_table import node_table
+from app.components.notice import sentence
 from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
 from app.figures.layers import mlp_bars
-from app.figures.net import Node, net_effect, ranked
+from app.figures.net import Node, net_effect, ranked, strongest_head
 from app.navigation import open_head
 from app.selection import Selection
 from app.state import bound
+from backend.results.request import HeadRef
 from backend.results.result import Result
 
 Values = NDArray[np.float32]
@@ -27,8 +29,9 @@ TOP = 20
 
 @dataclass(frozen=True)
 class Shown:
-    """What is drawn: one value in logits for each node, maybe with 95 % intervals."""
+    """What is drawn of a letter, the `target`: one value in logits for each node, maybe with 95 % intervals."""
 
+    target: str
     what: str
     heads: Values
     mlps: Values
@@ -55,12 +58,13 @@ def of_question(result: Result, letter: str, selection: Selection) -> Shown:
     if experts is not None and "shared_expert" in parts:
         experts = np.concatenate([experts, parts["shared_expert"][:, None]], axis=1)
         names = (*names, "shared")
-    return Shown(what, parts["heads"], parts["mlps"], ends, experts, names)
+    return Shown(target, what, parts["heads"], parts["mlps"], ends, experts, names)
 
 
 def of_bank(result: Result) -> Shown:
     """The mean net effect on the right letter."""
     return Shown(
+        target="the right letter",
         what=f"Mean net effect on the right letter over {result.scalars['count']} questions",
         heads=result["net"],
         mlps=result["mlp_net"],
@@ -81,6 +85,22 @@ def choose_letter(selection: Selection, row: DeltaGenerator) -> str:
     return selection.chosen.letter
 
 
+def show_strongest(shown: Shown) -> None:
+    """The head that writes most for the letter, and the one that writes most against it."""
+    most, least = strongest_head(shown.heads), strongest_head(-shown.heads)
+    against = float(shown.heads[least])
+    sentence(
+        "Of all heads ",
+        str(HeadRef(*most)),
+        f" writes most for {shown.target}: {shown.heads[most]:+.2f} logits"
+        + (f"; most against it, {against:+.2f}, writes " if against < 0 else "."),
+        str(HeadRef(*least)) if against < 0 else "",
+        "." if against < 0 else "",
+        key="strongest",
+        lead=True,
+    )
+
+
 def columns_for(nodes: list[Node], shown: Shown) -> Mapping[str, list[float]]:
     columns = {"logits": [node.value for node in nodes]}
     if shown.heads_interval and shown.mlps_interval:
@@ -97,7 +117,8 @@ def columns_for(nodes: list[Node], shown: Shown) -> Mapping[str, list[float]]:
 client, selection = open_page(
     "Who wrote the letter?",
     "Direct logit attribution: how many logits each head and each MLP adds to a letter by writing "
-    "straight to the output. **Net effect** (our definition): its logits minus the mean of the others'.",
+    "straight to the output. **Net effect** (our definition): what a node adds to one letter less the mean of what it "
+    "adds to the others.",
 )
 show_question(selection)
 row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -109,6 +130,7 @@ if result:
     shown = of_bank(result) if over_bank else of_question(result, letter, selection)
     head = selection.chosen.head
     marked = [(head.layer, head.head)] if head else []
+    show_strongest(shown)
     left, right = st.columns([3, 2], gap="large")
     with left:
         grid = head_grid(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.components.bank_choice import choose_bank
+from app.components.bank_choice import choose_questions
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.node_table import node_table, open_node
@@ -16,8 +16,9 @@ from app.components.notice import quiet, sentence
 from app.components.provenance import show_provenance
 from app.figures.drift import against
 from app.figures.net import Node
+from app.navigation import MODEL_PAGE
 from app.selection import Selection
-from app.state import MAX_LIMIT, bound
+from app.state import bound, write
 from backend.results.drift import Drift, Values, check_shapes, drift
 from backend.results.request import DTYPES, QUANTIZATIONS, HeadRef, ModelSpec
 from backend.results.result import Result
@@ -42,19 +43,37 @@ def choose_other(client: Client, selection: Selection) -> ModelSpec:
     row.selectbox(
         "quantized", QUANTIZATIONS, width=150, **bound("against_quantization", chosen.against_quantization)
     )
-    with row:
-        choose_bank(client, selection, width=260)
-    row.number_input("Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", chosen.limit))
+    choose_questions(client, selection, row)
     return ModelSpec(
         chosen.against or chosen.model, chosen.against_dtype, chosen.against_quantization, chosen.device
     )
 
 
-def check_both(client: Client, *models: ModelSpec) -> None:
-    """Refuse two models that cannot be compared before either is run, as far as their configs tell."""
-    shapes = [client.resolve(model)["shape"] for model in models]
+def held_the_same(client: Client, *models: ModelSpec) -> bool:
+    """Whether two models are one, as far as is known before either is run. Refuses two that cannot be compared."""
+    resolved = [client.resolve(model) for model in models]
+    shapes = [each["shape"] for each in resolved]
     if all(shapes):
         check_shapes(*((shape["layers"], shape["heads"]) for shape in shapes))
+    first, second = (
+        (model.name, model.quantization, each["dtype"], each["device"])
+        for model, each in zip(models, resolved, strict=True)
+    )
+    return first == second
+
+
+def say_same(selection: Selection) -> None:
+    quiet(
+        "Both are the same model, held the same way. Choose another dtype or quantization for one: here for the first, "
+        "on the page Model for the second.",
+        "same",
+    )
+    st.page_link(
+        MODEL_PAGE,
+        label="How the second is held",
+        icon=":material/memory:",
+        query_params=write(selection.chosen),
+    )
 
 
 def readings_of(client: Client, selection: Selection, model: ModelSpec, place: str) -> Result | None:
@@ -158,18 +177,17 @@ def changes_text(found: Drift) -> str:
 client, selection = open_page(
     "Do the numbers survive?",
     "A model held in fewer bits is another model. The one compared with is the **first**; the **second** is the chosen "
-    "one, held as on the page Model: the same questions are put to both, one after the other.",
+    "one, held as on the page Model. The same questions are put to both, one after the other.",
 )
 reference = choose_other(client, selection)
-check_both(client, reference, selection.model)
+if held_the_same(client, reference, selection.model):
+    say_same(selection)
+    st.stop()
 second = readings_of(client, selection, selection.model, "drift second")
 first = readings_of(client, selection, reference, "drift first") if second else None
 if first and second:
     if first.model["fingerprint"] == second.model["fingerprint"]:
-        quiet(
-            "Both are the same model, held the same way. Choose another dtype or quantization for one.",
-            "same",
-        )
+        say_same(selection)
     found = drift(first, second)
     sentence("", found.verdict, key="verdict", lead=True)
     sentence(
@@ -182,8 +200,8 @@ if first and second:
     show_heads(found)
     show_places(found)
     quiet(
-        "Ours: small is every answer and the ten strongest heads the same; large is fewer than 90 % of the answers or "
-        "seven of the ten heads.",
+        "Our thresholds: small is every answer and the ten strongest heads the same; large is fewer than 90 % of the "
+        "answers or seven of the ten heads.",
         "thresholds",
     )
     show_provenance(second)

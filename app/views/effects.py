@@ -20,6 +20,7 @@ from app.figures.effects import (
     effects_frame,
     effects_scatter,
     strongest_nodes,
+    two_digits,
     with_room,
     writer_and_helper,
 )
@@ -59,13 +60,13 @@ def controls(client: Client, selection: Selection) -> Request | None:
 
 def show_strongest(frame: pd.DataFrame, unit: str) -> None:
     writer, helper = writer_and_helper(frame)
-    direct, indirect = frame.loc[writer, "direct"], frame.loc[helper, "indirect"]
+    told = frame.map(two_digits)
     sentence(
         "Of all heads ",
         writer,
-        f" has the largest direct effect, {direct:+.2g} {unit} (total {frame.loc[writer, 'total']:+.2g}); ",
+        f" has the largest direct effect, {told.loc[writer, 'direct']} {unit} (total {told.loc[writer, 'total']}); ",
         helper,
-        f" acts most through others, {indirect:+.2g} {unit} (total {frame.loc[helper, 'total']:+.2g}).",
+        f" acts most through others, {told.loc[helper, 'indirect']} {unit} (total {told.loc[helper, 'total']}).",
         key="lead",
         lead=True,
     )

@@ -6,15 +6,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.components.bank_choice import choose_bank
+from app.components.bank_choice import choose_questions
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
 from app.components.provenance import mark, show_provenance
 from app.figures.labels import letters_bars
 from app.selection import Selection
-from app.state import MAX_LIMIT, bound
-from backend.results.request import DEVICES, DTYPES, QUANTIZATIONS, Request
+from app.state import bound
+from backend.results.request import DTYPES, QUANTIZATIONS, Request
 from backend.results.result import Result
 from backend.service.client import Client, ModelCard
 
@@ -27,6 +27,11 @@ FIGURES = {
     "pattern_error": "Patterns times values give each head's output (share of the largest value)",
     "rotary_error": "Queries and keys at the first token are those that attention used (direction)",
 }
+
+OFFLOAD_HELP = (
+    "offload: on the graphics cards; layers that do not fit there stay in the processor's memory and are fetched each "
+    "time they run. Much slower."
+)
 
 
 def choose_model(client: Client, selection: Selection) -> None:
@@ -48,12 +53,18 @@ def choose_model(client: Client, selection: Selection) -> None:
         help="By bitsandbytes. 4bit is nf4; 4bit-double quantizes its scales too; fp4 is a 4-bit float.",
         **bound("quantization", chosen.quantization),
     )
-    columns[2].selectbox("Device", DEVICES, **bound("device", chosen.device))
+    devices = client.devices()
+    columns[2].selectbox(
+        "Device",
+        devices if chosen.device in devices else [*devices, chosen.device],
+        help=OFFLOAD_HELP if "offload" in devices else None,
+        **bound("device", chosen.device),
+    )
     resolved = client.resolve(selection.model)
     sentence(
         "It runs in ",
         f"{resolved['dtype']} on {resolved['device']}",
-        f". {resolved['reason']}",
+        f" ({resolved['reason'].removeprefix(resolved['dtype'] + ': ')}).",
         key="resolved",
     )
     quiet(memory_text(resolved), "memory")
@@ -66,7 +77,7 @@ def memory_text(resolved: Mapping[str, Any]) -> str:
     if not resolved["needed_bytes"]:
         return "How much memory it takes is known once it is fetched."
     needed, free = resolved["needed_bytes"] / 1e9, resolved["free_bytes"] / 1e9
-    text = f"It will need about {needed:.1f} GB of memory; {free:.1f} GB are free now."
+    text = f"It will need about {needed:.1f} GB of memory; {free:.1f} GB are free for it."
     if resolved["fits"]:
         return text
     return f"✗ {text} {what_would_fit(resolved['others'])}"
@@ -86,10 +97,10 @@ def card_text(card: ModelCard) -> str:
 def show_self_check(result: Result) -> None:
     rows = [
         {
+            "": mark(value, limit),
             "figure": FIGURES.get(name, name.replace("_", " ")),
             "value": f"{value:.2g}",
             "limit": f"{limit:g}",
-            "": mark(value, limit),
         }
         for name, (value, limit) in result.checks.items()
     ]
@@ -114,9 +125,23 @@ def show_answers(result: Result) -> None:
     for column, name in zip(columns, ("label_accuracy", "content_accuracy", "loss"), strict=True):
         with column:
             quiet(interval_text(scalars[name], percent=name != "loss"), f"interval {name}")
+    st.caption(
+        "By letter: of the labels, the right one is the likeliest. By content: of the options' own texts, put in the "
+        "place of the letter, the right one has the highest mean log-probability a token."
+    )
     figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
     st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
     st.caption("Where bars of a pair differ much, the model favours or avoids that letter whatever is asked.")
+
+
+def ask_by_letter(client: Client, selection: Selection) -> None:
+    """The check over a bank, of a model that can be loaded."""
+    st.subheader("Does it answer by letter?")
+    choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"), width=320)
+    answers = result_of(client, selection.ask_bank("check-model"), "check-model")
+    if answers:
+        show_answers(answers)
+        show_provenance(answers)
 
 
 def interval_text(figure: dict[str, float | None], *, percent: bool) -> str:
@@ -137,14 +162,4 @@ checked = result_of(client, Request.build("self-check", model=selection.model), 
 if checked:
     show_self_check(checked)
     show_provenance(checked, checks=False)
-st.subheader("Does it answer by letter?")
-row = st.container(horizontal=True, vertical_alignment="bottom")
-with row:
-    choose_bank(client, selection, width=320)
-row.number_input(
-    "Questions at most", 1, MAX_LIMIT, step=20, width=160, **bound("limit", selection.chosen.limit)
-)
-answers = result_of(client, selection.ask_bank("check-model"), "check-model")
-if answers:
-    show_answers(answers)
-    show_provenance(answers)
+    ask_by_letter(client, selection)

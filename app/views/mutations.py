@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.components.cost import with_duration
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
@@ -14,7 +15,7 @@ from app.components.questions_used import show_used
 from app.figures.mutations import swap_scatter
 from app.selection import Selection
 from app.state import bound
-from backend.results.request import HeadRef
+from backend.results.request import HeadRef, Request
 from backend.results.result import Result
 from backend.service.client import Client
 
@@ -43,12 +44,19 @@ def show_swap(result: Result, head: HeadRef) -> None:
     )
 
 
+def started(client: Client, request: Request, text: str) -> Result | None:
+    """The result of a test that waits for its button."""
+    return result_of(client, request, request.analysis, start=with_duration(client, request, text))
+
+
 def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
     params = {"head": [head.layer, head.head]}
     st.subheader("What the answer loses")
-    result = result_of(
-        client, selection.ask_bank("mutations", **params), "mutations", start="Run all mutations"
+    st.markdown(
+        "The same questions are asked in several forms, and each form is run with the model as it is, with the head's "
+        "output replaced, and with it held in few dimensions."
     )
+    result = started(client, selection.ask_bank("mutations", **params), "Run all mutations")
     if result:
         show_losses(result, head)
         show_example(result, selection)
@@ -63,9 +71,7 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
         "another letter. An index of +1 says that its attention follows the place, the n-th item; −1 that it follows "
         "the letter."
     )
-    swapped = result_of(
-        client, selection.ask_bank("swap-test", **params), "swap-test", start="Run the swap test"
-    )
+    swapped = started(client, selection.ask_bank("swap-test", **params), "Run the swap test")
     if swapped:
         show_swap(swapped, head)
         show_used(swapped)
@@ -76,9 +82,7 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
         "label, the right label's key has more than the others' (strength 1 is the whole difference), for this head "
         "at the final token only. Does its attention follow, and then the letter?"
     )
-    steered = result_of(
-        client, selection.ask_bank("key-steering", **params), "key-steering", start="Steer the keys"
-    )
+    steered = started(client, selection.ask_bank("key-steering", **params), "Steer the keys")
     if steered:
         show_steering(steered, head, selection)
         show_used(steered)
@@ -88,8 +92,7 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
 client, selection = open_page(
     "Place or letter?",
     "A head that finds the right option may look for the n-th item of the list or for a letter. Labels that are "
-    "shuffled, drawn from elsewhere in the alphabet or replaced by numbers pull the two apart. Each mutation is run "
-    "with the model as it is and with one head ablated, or held in few dimensions.",
+    "shuffled, drawn from elsewhere in the alphabet or replaced by numbers pull the two apart.",
 )
 show_question(selection)
 head = head_over_bank(client, selection)

@@ -4,8 +4,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.cost import with_duration
 from app.components.frame import open_page, show_question
-from app.components.job import Draw, answer_of, duration, result_of
+from app.components.job import Draw, answer_of, result_of
 from app.components.notice import quiet, sentence
 from app.components.patch_choice import choose_corruption, choose_metric
 from app.components.patch_picture import place_of, show_effects
@@ -133,10 +134,7 @@ def start_button(client: Client, selection: Selection, params: dict[str, Any]) -
     chosen = selection.chosen
     if chosen.where == "final" or chosen.component in WITHOUT_HEADS:
         return ""
-    with st.container():
-        cost = answer_of(client, selection.ask("patching-cost", **params), "patching-cost")
-    about = f" (about {duration(cost.scalars['expected_seconds'])})" if isinstance(cost, Result) else ""
-    return "Run the exact sweep" + about
+    return with_duration(client, selection.ask("patching", **params), "Run the exact sweep")
 
 
 def show_agreement(result: Result, estimate: Result, selection: Selection) -> None:

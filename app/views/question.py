@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.frame import open_page
 from app.components.job import result_of
-from app.components.notice import sentence
+from app.components.notice import cut, sentence
 from app.components.provenance import show_provenance
 from app.components.question_editor import edit_question
 from app.components.question_picker import pick_question
@@ -47,7 +47,7 @@ def verdict(result: Result, selection: Selection) -> None:
     sentence(
         "The model says ",
         predicted,
-        f", {selection.question.options[place]}{judged}",
+        f", {cut(selection.question.options[place])}{judged}",
         key="verdict",
         lead=True,
     )

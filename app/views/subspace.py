@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.cost import with_duration
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
@@ -72,11 +73,12 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     st.subheader("Are so few dimensions enough?")
     st.markdown(
         "Queries and keys are replaced by their mean and what a few components hold, fitted on one half of the "
-        "questions, and the model is run with them on the other half. It takes minutes."
+        "questions, and the model is run with them on the other half."
     )
     kept = {name: value for name, value in vectors.items() if name in ("at", "keep")}
     request = selection.ask_bank("compression", head=[head.layer, head.head], **kept)
-    result = result_of(client, request, "compression", start="Compress and run")
+    start = with_duration(client, request, "Compress and run")
+    result = result_of(client, request, "compression", start=start)
     if result is None:
         return
     rank, share = int(result.scalars["rank"]), result.scalars["kept_share"]

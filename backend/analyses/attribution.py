@@ -21,12 +21,12 @@ from backend.analyses.analysis import (
     layer_head_ticks,
 )
 from backend.analyses.by_expert import by_expert
-from backend.analyses.intervals import ENDS, mean_interval
+from backend.analyses.intervals import mean_interval, with_ends
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
-from backend.engine.pattern import final_rows
+from backend.engine.pattern import final_rows, kv_head_of
 from backend.engine.trace import Trace
 from backend.progress import Progress
 from backend.results.request import HeadRef
@@ -86,8 +86,7 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
 def by_source(attribution: Attribution, trace: Trace, head: HeadRef) -> Float[Tensor, "token label"]:
     """One head's attribution split by the token it read: pattern[t, s] * v_s W_O W_U; sums to the head's."""
     row = final_rows(trace, head.layer)[head.head]
-    group = trace.z.shape[2] // trace.v.shape[2]
-    values = trace.v[head.layer, :, head.head // group]
+    values = trace.v[head.layer, :, kv_head_of(trace, head.head)]
     return row[:, None] * (values @ attribution.readout[head.layer][:, head.head].T)
 
 
@@ -151,12 +150,12 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         nets.append(net_effect(found.heads, right))
         mlp_nets.append(net_effect(found.mlps, right))
         errors.append(found.identity_error)
-    arrays = {}
-    for name, samples, axes in (("net", nets, ("layer", "head")), ("mlp_net", mlp_nets, ("layer",))):
-        for end, values in zip(ENDS, mean_interval(torch.stack(samples).numpy()), strict=True):
-            arrays[f"{name}{end}"] = array(values, axes, "logits")
+    net, mlp_net = (mean_interval(torch.stack(samples).numpy()) for samples in (nets, mlp_nets))
     return Findings(
-        arrays=arrays,
+        arrays={
+            **with_ends("net", net, ("layer", "head"), "logits"),
+            **with_ends("mlp_net", mlp_net, ("layer",), "logits"),
+        },
         ticks=layer_head_ticks(instrument),
         scalars={"count": len(nets), "before_cap": not instrument.weights.logits_are_unembedded},
         checks={"identity_error": (max(errors), tolerance(instrument).identity)},

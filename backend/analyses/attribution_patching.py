@@ -4,55 +4,26 @@ I(n) = (n(source) - n(base)) . dm/dn (Nanda 2023), with the two corrections of A
 arXiv 2403.00745) for queries and keys and, as an option, GradDrop. It nominates; the exact sweep verifies.
 """
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
-from backend.analyses.params import one_of
+from backend.analyses.params import one_of, true_or_false
 from backend.analyses.tolerance import tolerance
+from backend.analyses.verification import Verify, agreement, chosen_verify, exact_changes, nominated
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import (
-    COMPONENTS,
-    Cell,
-    Pairing,
-    all_cells,
-    components_of,
-    each_alone,
-    experiments,
-    run_source,
-    sweep,
-)
-from backend.errors import RequestError, shown
-from backend.models.families import Shape
+from backend.engine.sweep import COMPONENTS, Pairing
+from backend.engine.sweep.source import Ids
+from backend.errors import RequestError
 from backend.progress import Progress
 
 PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify")
-VERIFY: Mapping[str, Any] = {"component": "z", "top": 20, "random": 20, "seed": 0, "positions": "all"}
-LEADERS = 10
-"""How many of the largest are compared: whether the estimates name the cells that matter most."""
-
-Ids = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Verify:
-    """Which cells are swept too: the `top` of a component by their estimates, and `random` others."""
-
-    component: str
-    top: int
-    random: int
-    seed: int
-    positions: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -89,15 +60,6 @@ class Estimates:
     logits_error: float
 
 
-@dataclass(frozen=True)
-class Nominated:
-    """Cells to verify; the first `top` are those with the largest estimates."""
-
-    cells: list[Cell]
-    top: int
-    estimated: Float[Tensor, " cell"]
-
-
 def plan(instrument: Instrument, task: Task) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
@@ -118,9 +80,9 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     return Plan(
         pairs=tuple(pairs),
         direction=direction,
-        qk_fix=_flag(params, "qk_fix", default=True),
-        grad_drop=_flag(params, "grad_drop", default=False),
-        verify=_verify(params["verify"], instrument.shape, len(prompt.token_ids))
+        qk_fix=true_or_false(params, "qk_fix", default=True),
+        grad_drop=true_or_false(params, "grad_drop"),
+        verify=chosen_verify(params["verify"], instrument.shape, len(prompt.token_ids))
         if "verify" in params
         else None,
     )
@@ -134,7 +96,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """
     chosen = plan(instrument, task)
     prompt, unit = chosen.pairs[0].clean.prompt, chosen.pairs[0].metric.metric.unit
-    ends = [pair.ends(instrument) for pair in chosen.pairs]
     estimates = _estimates(instrument, chosen, progress)
     arrays = {
         f"{prefix}{name}": array(values, COMPONENTS[name].axes, unit)
@@ -143,20 +104,21 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     }
     scalars = {
         **prompt_scalars(prompt),
-        **pair_scalars(list(chosen.pairs), ends),
+        **pair_scalars(instrument, chosen.pairs),
         "direction": chosen.direction,
         "first_difference": chosen.first,
     }
     if chosen.verify is not None:
-        nominated = _nominated(instrument, chosen, chosen.verify, estimates)
-        exact = _exact(instrument, chosen, chosen.verify.component, nominated.cells, ends, progress)
-        arrays["estimated"] = array(nominated.estimated, ("cell",), unit)
+        component = chosen.verify.component
+        found = nominated(instrument, chosen.runs, chosen.verify, estimates.changes[component])
+        exact = exact_changes(instrument, chosen.pairs, chosen.direction, component, found.cells, progress)
+        arrays["estimated"] = array(found.estimated, ("cell",), unit)
         arrays["exact"] = array(exact, ("cell",), unit)
         scalars["verified"] = [
-            {"layer": cell.layer, "head": cell.head, "position": cell.position, "top": number < nominated.top}
-            for number, cell in enumerate(nominated.cells)
+            {"layer": cell.layer, "head": cell.head, "position": cell.position, "top": number < found.top}
+            for number, cell in enumerate(found.cells)
         ]
-        scalars |= agreement(nominated.estimated, exact)
+        scalars |= agreement(found.estimated, exact)
     return Findings(
         arrays=arrays,
         ticks={
@@ -168,26 +130,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
         checks={"logits_error": (estimates.logits_error, tolerance(instrument).identity)},
     )
-
-
-def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
-    """How well the estimates order the cells, and how many of the largest exact changes are among the largest of them.
-
-    A correlation is None where fewer than 3 cells or equal values give none.
-    """
-    both = pd.DataFrame({"estimated": estimated.numpy(), "exact": exact.numpy()})
-    largest = both.abs().rank(ascending=False, method="first") <= LEADERS
-    return {
-        **{method: _correlation(both, method) for method in ("spearman", "pearson")},
-        "leaders": min(LEADERS, len(both)),
-        "leaders_found": int((largest["estimated"] & largest["exact"]).sum()),
-    }
-
-
-def _correlation(both: pd.DataFrame, method: str) -> float | None:
-    if len(both) < 3 or (both.nunique() < 2).any():
-        return None
-    return float(both.corr(method=method).loc["estimated", "exact"])
 
 
 def _estimates(instrument: Instrument, chosen: Plan, progress: Progress) -> Estimates:
@@ -237,80 +179,6 @@ def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, s
     for name, values in estimate.items():
         values[..., :first] = 0
         total[name] = total.get(name, torch.zeros_like(values)) + share * values
-
-
-def _nominated(instrument: Instrument, chosen: Plan, verify: Verify, estimates: Estimates) -> Nominated:
-    """Only cells that can change something: of the others everybody knows that it is nothing."""
-    cells = all_cells(verify.component, instrument.shape, verify.positions)
-    values = estimates.changes[verify.component][..., list(verify.positions)].flatten()
-    base, source = min(chosen.runs, key=lambda pair: Pairing(*pair).first)
-    sets = each_alone(verify.component, cells)
-    run = experiments(instrument, base, run_source(instrument, base, source), sets)
-    numbers = [experiment.number for experiment in run]
-    top = sorted(numbers, key=lambda number: -float(values[number].abs()))[: verify.top]
-    others = sorted(set(numbers) - set(top))
-    drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
-    return Nominated([cells[number] for number in top + drawn], len(top), values[top + drawn])
-
-
-def _exact(
-    instrument: Instrument,
-    chosen: Plan,
-    component: str,
-    cells: list[Cell],
-    ends: list[tuple[float, float]],
-    progress: Progress,
-) -> Float[Tensor, " cell"]:
-    """The change of the metric with each cell patched alone, mean over the pairs."""
-    total = torch.zeros(len(cells))
-    for pair, (base, source), (clean, corrupted) in zip(chosen.pairs, chosen.runs, ends, strict=True):
-        swept = sweep(
-            instrument,
-            base,
-            source,
-            component,
-            cells,
-            pair.token_ids,
-            vocabulary=pair.vocabulary,
-            progress=progress,
-        )
-        unpatched = corrupted if chosen.direction == "denoise" else clean
-        total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
-    return total / len(chosen.pairs)
-
-
-def _flag(params: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = params.get(name, default)
-    if not isinstance(value, bool):
-        raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
-    return value
-
-
-def _verify(data: object, shape: Shape, tokens: int) -> Verify:
-    if not isinstance(data, Mapping):
-        raise RequestError(f"params.verify must be an object, not {shown(data)}.")
-    for name in data:
-        if name not in VERIFY:
-            raise RequestError(f"params.verify has no field {shown(name)}. Fields: {', '.join(VERIFY)}.")
-    given = {**VERIFY, **data}
-    components = list(components_of(shape))
-    if given["component"] not in components:
-        raise RequestError(
-            f"params.verify.component must be one of {', '.join(components)}, not {shown(given['component'])}."
-        )
-    for name in ("top", "random", "seed"):
-        if type(given[name]) is not int or given[name] < 0:
-            raise RequestError(
-                f"params.verify.{name} must be a whole number, 0 or more, not {shown(given[name])}."
-            )
-    if given["top"] + given["random"] == 0:
-        raise RequestError("params.verify asks for no cells: top and random are both 0.")
-    places = {"all": tuple(range(tokens)), "final": (tokens - 1,)}
-    if given["positions"] not in list(places):
-        raise RequestError(
-            f'params.verify.positions must be "all" or "final", not {shown(given["positions"])}.'
-        )
-    return Verify(**{**given, "positions": places[given["positions"]]})
 
 
 ATTRIBUTION_PATCHING = Analysis(

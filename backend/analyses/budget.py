@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
 
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Estimate, Experiment, cost_of, machine_speed
@@ -11,6 +10,8 @@ from backend.errors import RequestError, ResourceError, shown
 OVERHEAD = 1.4
 """Seconds of a sweep for a second of its floating-point operations at the speed of matrix products; measured."""
 DEFAULT_SECONDS = 3600.0
+MOST = 1e9
+"""Of seconds 32 years, of megabytes a petabyte."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ def chosen_budget(data: object) -> Budget:
     if not isinstance(data, Mapping) or not data.keys() <= {"seconds", "megabytes"}:
         raise RequestError(f"params.budget must be an object with seconds and megabytes, not {shown(data)}.")
     for name, value in data.items():
-        if type(value) not in (int, float) or not 0 < value < inf:
-            raise RequestError(f"params.budget.{name} must be a positive number, not {shown(value)}.")
+        if type(value) not in (int, float) or not 0 < value <= MOST:
+            raise RequestError(
+                f"params.budget.{name} must be a number above 0, at most {MOST:,.0f}, not {shown(value)}."
+            )
     megabytes = data.get("megabytes")
     return Budget(
         float(data.get("seconds", DEFAULT_SECONDS)), None if megabytes is None else int(megabytes * 1e6)

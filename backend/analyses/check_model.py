@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from backend.analyses.analysis import Analysis, Findings, Task, array
-from backend.analyses.intervals import mean_interval, share_interval
+from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.engine.instrument import Instrument
 from backend.engine.trace import between_layers
@@ -58,7 +58,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     by_label = share_interval(sum(answer.by_label == answer.right for answer in answers), count)
     by_content = share_interval(sum(answer.by_content == answer.right for answer in answers), count)
     losses = np.array([answer.loss for answer in answers])
-    loss = tuple(float(part) for part in mean_interval(losses))
     chance = float(np.mean([1 / len(question.options) for question in task.questions]))
     go = by_label[1] > chance
     return Findings(
@@ -81,9 +80,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         scalars={
             "count": count,
             "chance": chance,
-            "label_accuracy": _named(by_label),
-            "content_accuracy": _named(by_content),
-            "loss": _named(loss),
+            "label_accuracy": as_scalar(by_label),
+            "content_accuracy": as_scalar(by_content),
+            "loss": as_scalar(mean_interval(losses)),
             "go": go,
             "verdict": _verdict(go, by_label, by_content, chance, count),
         },
@@ -133,12 +132,6 @@ def _shares(indices: list[int], labels: int) -> np.ndarray[tuple[int], np.dtype[
     return np.bincount(indices, minlength=labels) / len(indices)
 
 
-def _named(interval: tuple[float, float, float] | tuple[float, ...]) -> dict[str, float | None]:
-    value, low, high = interval
-    known = low == low
-    return {"value": value, "low": low if known else None, "high": high if known else None}
-
-
 def _verdict(
     go: bool,
     by_label: tuple[float, float, float],
@@ -147,7 +140,7 @@ def _verdict(
     count: int,
 ) -> str:
     interval = f"{by_label[1]:.0%} to {by_label[2]:.0%}"
-    shown = f"{by_label[0]:.0%} by letter ({interval}, {count} questions, chance {chance:.0%})"
+    shown = f"{by_label[0]:.0%} right by letter ({interval}, {count} questions, chance {chance:.0%})"
     if go:
         return f"Go: it answers {shown}, above chance. There is a circuit to look for."
     if by_content[1] > chance:

@@ -8,7 +8,7 @@ are exchanged for this head's final row only. Several heads are run together, an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     `alone_loss[head,rank]` and so on. Scalars `kept_share`, `kept_share_random` and, against `loss_resampled`,
     `kept_share_resampled`, `kept_share_random_resampled`: see `kept_shares`.
     """
-    options = replace(Options.of(instrument, task.request), rotated=False)
+    options = Options.of(instrument, task.request)
     ranks = _ranks(task.request.params, instrument.shape.d_head)
     runner = _Runner(instrument, options, rotations_of(instrument, options.heads), ranks)
     kept, left_out = collected_heads(instrument, task, options, progress)

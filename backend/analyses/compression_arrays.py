@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from backend.analyses.analysis import array
-from backend.analyses.intervals import ENDS, interval_of, mean_interval
+from backend.analyses.intervals import interval_of, mean_interval, with_ends
 from backend.analyses.projections import PARTS
 from backend.results.result import Array
 
@@ -29,13 +29,15 @@ def arrays_of(table: Table, ranks: tuple[int, ...]) -> dict[str, Array]:
     }
     for name, unit in UNITS.items():
         for part in PARTS:
-            for end, values in zip(ENDS, interval_of(name, table[f"{name}{part}"].numpy()), strict=True):
-                arrays[f"{name}{part}{end}"] = array(values, ("rank",), unit)
+            arrays |= with_ends(
+                f"{name}{part}", interval_of(name, table[f"{name}{part}"].numpy()), ("rank",), unit
+            )
         draws = torch.stack([table[f"{name}_random{draw}"].mean(0) for draw in range(DRAWS)], 1)
         arrays[f"{name}_random"] = array(draws, ("rank", "draw"), unit)
     for name, run in _runs():
-        for end, value in zip(ENDS, interval_of(name, table[f"{name}_{run}"].numpy()), strict=True):
-            arrays[f"{name}_{run}{end}"] = array(value, (), UNITS[name])
+        arrays |= with_ends(
+            f"{name}_{run}", interval_of(name, table[f"{name}_{run}"].numpy()), (), UNITS[name]
+        )
     return arrays
 
 
@@ -47,9 +49,8 @@ def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
     figures: list[tuple[str, str, tuple[str, ...]]] = [(name, name, ("head", "rank")) for name in UNITS]
     figures += [(name, f"{name}_{run}", ("head",)) for name, run in _runs() if run != "model"]
     for name, column, axes in figures:
-        ends = [interval_of(name, table[column].numpy()) for table in tables]
-        for end, values in zip(ENDS, zip(*ends, strict=True), strict=True):
-            arrays[f"alone_{column}{end}"] = array(np.stack(values), axes, UNITS[name])
+        ends = np.stack([interval_of(name, table[column].numpy()) for table in tables], axis=1)
+        arrays |= with_ends(f"alone_{column}", ends, axes, UNITS[name])
     return arrays
 
 

@@ -53,7 +53,6 @@ class Kind:
     """One kind of corruption. `fields` names what a request may give beside the kind."""
 
     name: str
-    title: str
     fields: tuple[str, ...]
     make: Callable[[Instrument, Clean, Mapping[str, Any]], Corrupted]
 
@@ -110,6 +109,7 @@ def matched(clean: Prompt, other: Prompt) -> tuple[int | None, ...]:
 
 
 def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
+    """A text of one's own."""
     text = data.get("prompt")
     if not isinstance(text, str) or not text:
         raise RequestError(f"params.corruption.prompt must be the whole corrupted prompt, not {shown(text)}.")
@@ -125,6 +125,7 @@ def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corr
 
 
 def _question(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
+    """Another question, given or drawn with another right letter."""
     if "question" in data:
         other = Question.from_json(data["question"])
     else:
@@ -164,6 +165,7 @@ def _shuffled(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> 
 
 
 def _random_letters(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
+    """Labels that are none of the clean prompt's."""
     free = [letter for letter in ascii_uppercase if letter not in clean.prompt.labels]
     labels = tuple(random.Random(_seed(data)).sample(free, len(clean.prompt.labels)))
     spec = replace(clean.spec, labels=labels)
@@ -173,13 +175,11 @@ def _random_letters(instrument: Instrument, clean: Clean, data: Mapping[str, Any
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind(
-            "question", "another question with another right letter", ("question", "bank", "seed"), _question
-        ),
-        Kind("swap_options", "the right option swapped with one of equal length", ("seed",), _swapped),
-        Kind("shuffle_labels", "the labels shuffled", ("seed",), _shuffled),
-        Kind("random_letters", "the labels replaced by random letters", ("seed",), _random_letters),
-        Kind("text", "a text of one's own", ("prompt",), _text),
+        Kind("question", ("question", "bank", "seed"), _question),
+        Kind("swap_options", ("seed",), _swapped),
+        Kind("shuffle_labels", ("seed",), _shuffled),
+        Kind("random_letters", ("seed",), _random_letters),
+        Kind("text", ("prompt",), _text),
     )
 }
 

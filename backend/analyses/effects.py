@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.intervals import mean_interval
+from backend.analyses.intervals import ENDS, mean_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.pairs import PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.tolerance import tolerance
@@ -128,7 +128,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "norm": NORMS},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.ends(instrument) for pair in pairs]),
+            **pair_scalars(instrument, pairs),
         },
         checks=_checks(instrument, [found]),
     )
@@ -154,10 +154,10 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         raise RequestError(f"None of the questions can be used. The first: {left_out[0]}")
     arrays = {}
     for name, axes in (("heads", ("norm", "layer", "head")), ("mlps", ("norm", "layer"))):
-        mean, low, high = mean_interval(torch.stack([getattr(each, name) for each in samples]).numpy())
-        for suffix, part in (("", mean), ("_low", low), ("_high", high)):
+        parts = mean_interval(torch.stack([getattr(each, name) for each in samples]).numpy())
+        for end, part in zip(ENDS, parts, strict=True):
             for number, kind in enumerate(KINDS):
-                arrays[f"{name}_{kind}{suffix}"] = array(part[number], axes, metric.unit)
+                arrays[f"{name}_{kind}{end}"] = array(part[number], axes, metric.unit)
     clean, corrupted = torch.tensor(ends).mean(0).tolist()
     return Findings(
         arrays=arrays,

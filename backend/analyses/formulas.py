@@ -7,7 +7,7 @@ from typing import Any
 from backend.analyses.analysis import Analysis
 from backend.analyses.attention import ATTENTION
 from backend.analyses.attribution import ATTRIBUTION
-from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING, VERIFY
+from backend.analyses.attribution_patching import ATTRIBUTION_PATCHING
 from backend.analyses.check_model import CHECK_MODEL
 from backend.analyses.compression import COMPRESSION, usual_ranks
 from backend.analyses.compression_arrays import DRAWS
@@ -25,6 +25,7 @@ from backend.analyses.readings import READINGS
 from backend.analyses.self_check import SELF_CHECK
 from backend.analyses.subspace import SUBSPACE
 from backend.analyses.swap_test import SWAP_TEST
+from backend.analyses.verification import VERIFY
 from backend.analyses.work import Asked, Work, cones, one_pass, projected, trace_bytes, traced
 from backend.engine.sweep import Cost
 from backend.questions.mutations import MUTATIONS

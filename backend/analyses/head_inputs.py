@@ -16,7 +16,7 @@ from backend.analyses.analysis import Task, chosen_heads
 from backend.analyses.over_questions import answered, at_question
 from backend.analyses.params import one_of, true_or_false, whole
 from backend.engine.instrument import Instrument
-from backend.engine.pattern import final_attention
+from backend.engine.pattern import final_attention, kv_head_of
 from backend.engine.rotation import Rotations
 from backend.engine.trace import Trace
 from backend.errors import RequestError
@@ -82,7 +82,8 @@ class Options:
     def of(cls, instrument: Instrument, request: Request) -> "Options":
         """Read `{"head": [16, 7], "rank"?: 3, "at"?: "label", "keep"?: "all", "seed"?: 0, "rotated"?: false}`.
 
-        Some analyses take several `heads` in place of one `head`. Raises RequestError.
+        Some analyses take several `heads` in place of one `head`. What an analysis does not take is at its default.
+        Raises RequestError.
         """
         params = request.params
         heads = chosen_heads(instrument, request)
@@ -149,7 +150,7 @@ def enough(kept: Sized, left_out: list[dict[str, str]], needed: int, why: str) -
             else ""
         )
         raise RequestError(
-            f"{len(kept)} questions can be used; {why} needs at least {needed}.{first} Use more."
+            f"{len(kept)} question{'s' * (len(kept) != 1)} can be used; {why} needs at least {needed}.{first} Use more."
         )
 
 
@@ -183,11 +184,6 @@ def _vectors(
         q, k = trace.q_rotated[layer, head.head], trace.k_rotated[layer, kv_head]
     v, z = trace.v[layer, at, kv_head], trace.z[layer, -1, head.head]
     return q[-1].clone(), k[at].clone(), v.clone(), z.clone()
-
-
-def kv_head_of(trace: Trace, head: int) -> int:
-    """The kv head whose keys and values a head reads."""
-    return head // (trace.q.shape[2] // trace.k.shape[2])
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
 """95 % intervals: Wilson's for a share, the normal one for a mean."""
 
-from typing import Any
+from collections.abc import Iterable
+from math import isnan
+from typing import Any, SupportsFloat
 
 import numpy as np
+
+from backend.analyses.analysis import array
+from backend.results.result import Array
 
 Z95 = 1.959964
 ENDS = ("", "_low", "_high")
@@ -46,3 +51,15 @@ def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
 def interval_of(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:
     """`share_intervals` of a figure in `SHARES`, `mean_interval` of any other."""
     return share_intervals(samples) if name in SHARES else mean_interval(samples)
+
+
+def with_ends(name: str, interval: Iterable[Floats], axes: tuple[str, ...], unit: str) -> dict[str, Array]:
+    """A value's array and those of its interval's ends, by their names."""
+    return {f"{name}{end}": array(values, axes, unit) for end, values in zip(ENDS, interval, strict=True)}
+
+
+def as_scalar(interval: Iterable[SupportsFloat]) -> dict[str, float | None]:
+    """A value with its interval as a result's scalar; the ends are None where there is no interval."""
+    value, low, high = map(float, interval)
+    known = not isnan(low)
+    return {"value": value, "low": low if known else None, "high": high if known else None}

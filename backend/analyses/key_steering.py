@@ -7,7 +7,6 @@ direction is then next to nothing, so as a rule it is fitted on those whose righ
 Beside it stands a random direction of the same length. Strength 1 is the whole difference. The test is ours.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,7 +44,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     questions steered at the model's own letter `left` (it says another). Single `flipped_at_all`: the head gives all
     its attention to the option.
     """
-    options = replace(Options.of(instrument, task.request), rotated=False)
+    options = Options.of(instrument, task.request)
     strengths, fitted_on = (
         _strengths(task.request.params),
         one_of(task.request.params, "fitted_on", FITTED_ON),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backend.analyses.analysis import array
 from backend.analyses.attention_to_right import FOLLOWED
-from backend.analyses.intervals import ENDS, Floats, interval_of
+from backend.analyses.intervals import Floats, interval_of, with_ends
 from backend.results.result import Array
 
 
@@ -38,15 +38,14 @@ class Samples:
         axes = ("mutation", "condition")
         arrays: dict[str, Array] = {}
         for name, samples, unit in (("loss", self.loss, "nats"), ("accuracy", self.right, "share")):
-            ends = [interval_of(name, torch.stack(rows).numpy()) for rows in samples]
-            for place, end in enumerate(ENDS):
-                arrays[f"{name}{end}"] = array(np.stack([one[place] for one in ends]), axes, unit)
+            ends = np.stack([interval_of(name, torch.stack(rows).numpy()) for rows in samples], axis=1)
+            arrays |= with_ends(name, ends, axes, unit)
         transfer = torch.stack([torch.stack(rows).mean(0) for rows in self.transfer], 1)
         arrays["transfer"] = array(transfer, ("fitted", "mutation"), "nats")
         for number, name in enumerate(FOLLOWED if self.attention[0] else ()):
-            ends = [_followed(name, torch.stack(rows)[:, number].numpy()) for rows in self.attention]
-            for place, end in enumerate(ENDS):
-                arrays[f"{name}{end}"] = array(np.stack([one[place] for one in ends]), ("mutation",), "share")
+            looked = [torch.stack(rows)[:, number].numpy() for rows in self.attention]
+            ends = np.stack([_followed(name, of_mutation) for of_mutation in looked], axis=1)
+            arrays |= with_ends(name, ends, ("mutation",), "share")
         return arrays
 
 

@@ -74,7 +74,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     are of all exchanged together; each alone has `alone_loss[head,mutation,condition]`,
     `alone_right_share[head,mutation]` and so on.
     """
-    options = replace(Options.of(instrument, task.request), rotated=False)
+    options = Options.of(instrument, task.request)
     rotations = rotations_of(instrument, options.heads)
     found, left_out = _usable(instrument, task, options, progress)
     together, alone = _Runner(instrument, options, rotations, task.request.prompt.labels).run(found, progress)

@@ -1,6 +1,6 @@
 """A clean prompt, a corrupted one, and what the change between them is measured by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,6 @@ from backend.questions.prompt import Prompt
 
 PAIR_PARAMS = ("corruption", "metric")
 DEFAULT_CORRUPTION = {"kind": "swap_options"}
-
-
 DIRECTIONS = ("denoise", "noise")
 
 
@@ -116,9 +114,9 @@ def _label(instrument: Instrument, prompt: Prompt) -> str:
     return prompt.labels[int(instrument.trace(prompt.token_ids).logits[list(prompt.answer_ids)].argmax())]
 
 
-def pair_scalars(pairs: list[Pair], ends: list[tuple[float, float]]) -> dict[str, Any]:
+def pair_scalars(instrument: Instrument, pairs: Sequence[Pair]) -> dict[str, Any]:
     """What every result about pairs says of them: the metric, and both runs' values, means over the draws."""
-    count = len(pairs)
+    ends, count = [pair.ends(instrument) for pair in pairs], len(pairs)
     return {
         "metric": pairs[0].metric.metric.kind,
         "corruption": "; ".join(pair.other.note for pair in pairs),

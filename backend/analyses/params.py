@@ -14,9 +14,9 @@ def whole(params: Mapping[str, Any], name: str, default: int, low: int, high: in
     return value
 
 
-def true_or_false(params: Mapping[str, Any], name: str) -> bool:
-    """A switch among the params, by default off. Raises RequestError."""
-    value = params.get(name, False)
+def true_or_false(params: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    """A switch among the params. Raises RequestError."""
+    value = params.get(name, default)
     if not isinstance(value, bool):
         raise RequestError(f"params.{name} must be true or false, not {shown(value)}.")
     return value

@@ -5,7 +5,6 @@ is necessary (Heimersheim & Nanda 2024, arXiv 2404.15255). The corrupted run is 
 (Lieberum et al. 2023).
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,91 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.budget import Budget, chosen_budget, expected_seconds, refuse_beyond
-from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, Runs, pair_scalars, pairs_of
-from backend.analyses.params import one_of
+from backend.analyses.budget import expected_seconds, refuse_beyond
+from backend.analyses.pairs import pair_scalars
+from backend.analyses.patching_plan import PARAMS, Plan, plan
 from backend.analyses.resumable import Board
 from backend.analyses.tolerance import tolerance
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import (
-    COMPONENTS,
-    Cell,
-    Estimate,
-    Node,
-    Swept,
-    Wanted,
-    all_cells,
-    estimate,
-    experiments,
-    recheck,
-)
-from backend.errors import RequestError, shown
+from backend.engine.sweep import COMPONENTS, recheck
 from backend.progress import Progress
-from backend.questions.prompt import Prompt
 
-PARAMS = (*PAIR_PARAMS, "component", "direction", "positions", "budget")
 RECHECKED = 6
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One corrupted prompt's sweep: its runs, and for each cell of the grid what is patched (nothing: refused)."""
-
-    pair: Pair
-    runs: Runs
-    sets: list[list[Node]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A request with everything decided.
-
-    Attributes:
-        positions: of the clean prompt, those swept.
-        cells: every cell at those positions, in the order of the component's axes.
-        draws: one sweep for each corrupted prompt.
-    """
-
-    prompt: Prompt
-    component: str
-    direction: str
-    positions: tuple[int, ...]
-    cells: list[Cell]
-    draws: list[Draw]
-    budget: Budget
-
-    @property
-    def wanted(self) -> Wanted:
-        """What the sweeps are to tell."""
-        pair = self.draws[0].pair
-        return Wanted(pair.token_ids, pair.vocabulary)
-
-    def estimates(self, instrument: Instrument) -> list[Estimate]:
-        """What each draw costs. Raises ResourceError where one cell alone is too large for the memory."""
-        return [
-            estimate(
-                instrument, draw.runs.base, draw.runs.run_source(instrument), draw.sets, self.budget.bytes
-            )
-            for draw in self.draws
-        ]
-
-
-def plan(instrument: Instrument, task: Task) -> Plan:
-    """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
-    params = task.request.params
-    (prompt,) = task.prompts(instrument)
-    component = one_of(params, "component", COMPONENTS, "z")
-    direction = one_of(params, "direction", DIRECTIONS)
-    positions = _positions(params.get("positions", "all"), prompt)
-    cells = all_cells(component, instrument.shape, positions)
-    draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
-    if not any(nodes for draw in draws for nodes in draw.sets):
-        raise RequestError(
-            "None of the chosen positions has a counterpart in the corrupted prompt, so nothing can be patched. "
-            "Choose other positions, or a corruption of equal length such as swap_options."
-        )
-    budget = chosen_budget(params.get("budget", {}))
-    return Plan(prompt, component, direction, positions, cells, draws, budget)
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
@@ -110,33 +34,29 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """
     chosen = plan(instrument, task)
     for draw, found in zip(chosen.draws, chosen.estimates(instrument), strict=True):
-        source = draw.runs.run_source(instrument)
-        run = experiments(instrument, draw.runs.base, source, draw.sets)
-        refuse_beyond(instrument, chosen.budget, found, len(draw.runs.base), run)
+        refuse_beyond(instrument, chosen.budget, found, len(draw.runs.base), draw.experiments(instrument))
     picture = _Picture(instrument, chosen)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
-    swept: list[Swept] = []
-    for number, draw in enumerate(chosen.draws):
-        source = draw.runs.run_source(instrument)
-        swept.append(
-            board.sweep(
-                instrument,
-                draw.runs.base,
-                source,
-                draw.sets,
-                chosen.wanted,
-                number,
-                progress,
-                chosen.budget.bytes,
-            )
+    swept = [
+        board.sweep(
+            instrument,
+            draw.runs.base,
+            draw.source(instrument),
+            draw.sets,
+            chosen.wanted,
+            number,
+            progress,
+            chosen.budget.bytes,
         )
+        for number, draw in enumerate(chosen.draws)
+    ]
     progress("Re-checking some cells against whole passes")
     errors = [
         recheck(
             instrument,
             draw.runs.base,
-            draw.runs.run_source(instrument),
+            draw.source(instrument),
             draw.sets,
             chosen.wanted,
             found,
@@ -174,13 +94,9 @@ class _Picture:
         """The scalars that do not wait for the sweep."""
         chosen, draws = self._chosen, self._chosen.draws
         tokenizer = self._instrument.tokenizer
-        run = [
-            experiments(self._instrument, draw.runs.base, draw.runs.run_source(self._instrument), draw.sets)
-            for draw in draws
-        ]
         return {
             **prompt_scalars(chosen.prompt),
-            **pair_scalars([draw.pair for draw in draws], self._ends),
+            **pair_scalars(self._instrument, [draw.pair for draw in draws]),
             "positions": list(chosen.positions),
             "corrupted_tokens": [tokenizer.decode([token]) for token in draws[0].pair.other.token_ids],
             "component": chosen.component,
@@ -188,8 +104,8 @@ class _Picture:
             "first_difference": min(draw.runs.first_difference() for draw in draws),
             "cells": len(chosen.cells) * len(draws),
             "cells_skipped": sum(
-                sum(bool(nodes) for nodes in draw.sets) - len(some)
-                for draw, some in zip(draws, run, strict=True)
+                sum(bool(nodes) for nodes in draw.sets) - len(draw.experiments(self._instrument))
+                for draw in draws
             ),
             "cells_unmatched": sum(not nodes for draw in draws for nodes in draw.sets),
         }
@@ -202,7 +118,7 @@ class _Picture:
         values, recovered = self._values(board)
         ticks = layer_head_ticks(self._instrument)
         heads = component.head_count(self._instrument.shape)
-        arrays = {"values": self._mean(values), "recovered": self._mean(recovered)}
+        arrays = {"values": self._grid(values.mean(0)), "recovered": self._grid(recovered.mean(0))}
         if len(values) > 1:
             arrays |= {
                 "values_spread": self._grid(values.std(0)),
@@ -234,47 +150,15 @@ class _Picture:
             recovered.append((value - corrupted) / span if span else torch.full_like(value, float("nan")))
         return torch.stack(values), torch.stack(recovered)
 
-    def _mean(self, values: Float[Tensor, "draw cell"]) -> Tensor:
-        return self._grid(values.mean(0))
-
     def _grid(self, flat: Float[Tensor, " cell"]) -> Tensor:
         heads = COMPONENTS[self._chosen.component].head_count(self._instrument.shape)
         layers = self._instrument.shape.layers
         return flat.view(layers, *([] if heads is None else [heads]), len(self._chosen.positions))
 
 
-def _draw(pair: Pair, direction: str, component: str, cells: list[Cell]) -> Draw:
-    """The cells, given at positions of the clean prompt, as nodes of the base run."""
-    runs = pair.runs(direction)
-    aligned = component != "pattern" or pair.other.aligned
-    sets: list[list[Node]] = []
-    for cell in cells:
-        place = runs.places[cell.position] if aligned else None
-        sets.append([] if place is None else [(component, Cell(cell.layer, place, cell.head))])
-    return Draw(pair, runs, sets)
-
-
 def _show(task: Task, picture: _Picture, board: Board) -> None:
     if task.show is not None:
         task.show(picture.findings(board, "cone"))
-
-
-def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
-    count = len(prompt.token_ids)
-    if data == "all":
-        return tuple(range(count))
-    if data == "final":
-        return (count - 1,)
-    if not isinstance(data, list) or not data or not all(type(part) is int for part in data):
-        raise RequestError(
-            f'params.positions must be "all", "final" or a list of positions, not {shown(data)}.'
-        )
-    for position in data:
-        if not 0 <= position < count:
-            raise RequestError(
-                f"Position {position} is out of range: the prompt has {count} tokens, counted from 0."
-            )
-    return tuple(dict.fromkeys(data))
 
 
 PATCHING = Analysis(

@@ -186,7 +186,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "input": inputs},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.ends(instrument) for pair in pairs]),
+            **pair_scalars(instrument, pairs),
             "mode": mode,
             "node": str(place),
         },

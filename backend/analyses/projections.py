@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from backend.analyses.fitting import Fits
-from backend.analyses.head_inputs import ByHead, HeadInputs, Read, kv_head_of, read_with
+from backend.analyses.fitting import Fits, question_of
+from backend.analyses.head_inputs import ByHead, HeadInputs, Read, read_with
 from backend.engine.instrument import Instrument
+from backend.engine.pattern import kv_head_of
 from backend.engine.rotation import Rotations
 from backend.engine.sweep import FinalInputs, FinalRows, check_rows
 from backend.engine.trace import Trace
@@ -60,7 +61,7 @@ def projected(
     progress: Progress,
 ) -> dict[HeadRef, Read]:
     """What each head gives and where it looks in each case, all heads being projected together."""
-    trace = instrument.trace(next(iter(inputs.values())).prompt.token_ids, progress)
+    trace = instrument.trace(question_of(inputs).prompt.token_ids, progress)
     layers = sorted({head.layer for head in inputs})
     rows = FinalRows(instrument, trace, layers[0], len(cases), progress)
     reads: dict[HeadRef, Read] = {}

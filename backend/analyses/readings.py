@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks
 from backend.analyses.attribution import attribute, net_effect
-from backend.analyses.intervals import mean_interval, share_interval
+from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.pairs import Pair, pairs_of
 from backend.analyses.prediction import loss
@@ -132,19 +132,13 @@ def _findings(instrument: Instrument, read: _Read, labels: tuple[str, ...], prom
             "count": len(read.right),
             "patched_questions": len(read.oracle),
             "left_out": read.left_out,
-            "accuracy": _interval(share_interval(int((predicted == right).sum()), len(right))),
-            "loss": _interval(tuple(float(part) for part in mean_interval(losses))),
+            "accuracy": as_scalar(share_interval(int((predicted == right).sum()), len(right))),
+            "loss": as_scalar(mean_interval(losses)),
             "weight_bytes": instrument.resolved.weight_bytes,
             "prompts": prompts,
         },
         checks=checks,
     )
-
-
-def _interval(found: tuple[float, ...]) -> dict[str, float | None]:
-    value, low, high = found
-    known = low == low
-    return {"value": value, "low": low if known else None, "high": high if known else None}
 
 
 def _patched(params: dict[str, Any]) -> int:

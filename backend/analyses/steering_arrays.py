@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backend.analyses.analysis import array
 from backend.analyses.attribution import net_effect
-from backend.analyses.intervals import ENDS, Floats, mean_interval, share_interval
+from backend.analyses.intervals import Floats, mean_interval, share_interval, with_ends
 from backend.results.result import Array
 
 KINDS = ("", "_random")
@@ -65,22 +65,18 @@ def arrays_of(rows: Sequence[Steered], strengths: tuple[float, ...]) -> dict[str
         says = of_kind.argmax(-1)
         flipped = says == torch.arange(says.shape[1])[:, None]
         rise = _own_net(of_kind) - _own_net(model[:, None, None].expand_as(of_kind))
-        _put(arrays, f"flipped{kind}", _shares(_elsewhere(flipped, own)), "share")
-        _put(arrays, f"left{kind}", _shares((says[own] != predicted[:, None]).float()), "share")
         looked = torch.diagonal(attention[:, number], dim1=1, dim2=3).mT
-        _put(
-            arrays, f"steered_attention{kind}", mean_interval(_elsewhere(looked, own).numpy()), "probability"
-        )
-        _put(arrays, f"logit_rise{kind}", mean_interval(_elsewhere(rise, own).numpy()), "logits")
+        left = (says[own] != predicted[:, None]).float()
+        for name, ends, unit in (
+            ("flipped", _shares(_elsewhere(flipped, own)), "share"),
+            ("left", _shares(left), "share"),
+            ("steered_attention", mean_interval(_elsewhere(looked, own).numpy()), "probability"),
+            ("logit_rise", mean_interval(_elsewhere(rise, own).numpy()), "logits"),
+        ):
+            arrays |= with_ends(f"{name}{kind}", ends, ("strength",), unit)
     at_all = torch.stack([row.at_all for row in rows]).argmax(-1) == torch.arange(own.shape[1])
-    for end, values in zip(ENDS, _shares(_elsewhere(at_all[..., None], own)), strict=True):
-        arrays[f"flipped_at_all{end}"] = array(values[0], (), "share")
-    return arrays
-
-
-def _put(arrays: dict[str, Array], name: str, ends: tuple[Floats, Floats, Floats], unit: str) -> None:
-    for end, values in zip(ENDS, ends, strict=True):
-        arrays[f"{name}{end}"] = array(values, ("strength",), unit)
+    share, low, high = (ends[0] for ends in _shares(_elsewhere(at_all[..., None], own)))
+    return arrays | with_ends("flipped_at_all", (share, low, high), (), "share")
 
 
 def _elsewhere(

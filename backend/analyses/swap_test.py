@@ -19,7 +19,7 @@ from backend.analyses.exchange import patched
 from backend.analyses.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import at_question
-from backend.analyses.questions_told import wrong
+from backend.analyses.questions_told import told, wrong
 from backend.analyses.tolerance import largest_share, tolerance
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
@@ -71,7 +71,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     donor's place and to its letter; `before_place`, `before_letter`: the same with the prompt's own query;
     `answer_place`, `answer_letter`: the rise of these labels' logits against the mean of all labels.
     """
-    options = replace(Options.of(instrument, task.request), rotated=False, at="label")
+    options = Options.of(instrument, task.request)
     rotations = Rotations(instrument, options.head.layer)
     donors, left_out = collected(instrument, task, options, progress)
     usable = [donor for donor in donors if len(donor.positions) >= LEAST_OPTIONS]
@@ -92,7 +92,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         reason = "no other question has its right option at another place"
         asked = [donor.number for donor in usable if donor.number not in prompts]
         left_out += [{"stem": task.questions[number].stem, "reason": reason} for number in asked]
-    enough([usable[0]] * len(rows), left_out, 2, "a swap between questions with different right places")
+    swapped = [donor for donor in usable if donor.number in prompts]
+    enough(swapped, left_out, 2, "a swap between questions with different right places")
     table = {name: torch.tensor([row[name] for row in rows]) for name in rows[0]}
     index, low, high = (float(end) for end in mean_interval(table["index"].numpy()))
     shares = ("follows_place", "follows_letter", "before_place", "before_letter")
@@ -113,8 +114,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "sentence": sentence(options.head, index, low, high),
             "answer_place": float(table["answer_place"].mean()),
             "answer_letter": float(table["answer_letter"].mean()),
-            "kept": len(rows),
-            "wrong": wrong(usable),
+            "kept": len(swapped),
+            "wrong": wrong(swapped),
+            "questions": told(task, swapped),
             "left_out": left_out,
         },
         checks={
@@ -183,7 +185,7 @@ def sentence(head: HeadRef, index: float, low: float, high: float) -> str:
 
 SWAP_TEST = Analysis(
     name="swap-test",
-    version=2,
+    version=3,
     summary="whether one head's query follows the n-th item or the letter, where the two are different places",
     takes=("questions",),
     run=run,

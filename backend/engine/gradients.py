@@ -139,11 +139,14 @@ def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progre
 def _check_room(instrument: Instrument, recorded: Trace) -> None:
     layers, heads, tokens, _ = recorded.q_rotated.shape
     need = PER_TRACE * recorded.nbytes + PER_PATTERN * 4 * layers * heads * tokens**2
-    free = available_memory(instrument.resolved.device)
-    if need > free:
+    # The graph keeps what it fetched of offloaded weights.
+    offloaded = sum(weights.nbytes for weights in instrument.model.parameters() if weights.is_meta)
+    free = min(available_memory(device) * layers // here for device, here in instrument.layers_on.items())
+    if need + offloaded > free:
         raise ResourceError(
-            f"Gradients of a prompt of {tokens} tokens need about {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
-            "free. Take a shorter prompt, or fewer shots."
+            f"Gradients of a prompt of {tokens} tokens need about {(need + offloaded) / 1e9:.1f} GB and "
+            f"{free / 1e9:.1f} GB are free. Take a shorter prompt, or fewer shots"
+            f"{', or hold the model in fewer bits, so that nothing is offloaded' if offloaded else ''}."
         )
 
 

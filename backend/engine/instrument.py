@@ -1,12 +1,13 @@
 """A loaded model made ready for analyses: its family and weights at hand, and the traces it left lately."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
 from backend.engine.trace import MAX_POSITIONS, Trace, trace
 from backend.engine.weights import Weights
 from backend.models.families import family_of
 from backend.models.load import LoadedModel
+from backend.models.placement import device_of
 from backend.progress import Progress, silent
 from backend.questions.prompt import Prompt, PromptSpec
 from backend.questions.question import Question
@@ -16,7 +17,10 @@ KEPT_TRACES_BYTES = 512 * 2**20
 
 
 class Instrument:
-    """One resident model. Not thread-safe: the worker that owns it is its only caller."""
+    """One resident model. Not thread-safe: the worker that owns it is its only caller.
+
+    `layers_on` counts the layers that run on each device.
+    """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
@@ -26,6 +30,7 @@ class Instrument:
         self.family = family_of(loaded.model)
         self.shape = self.family.shape(loaded.model)
         self.weights = Weights(loaded.model, self.family)
+        self.layers_on = Counter(str(device_of(layer)) for layer in self.family.layers(loaded.model))
         self._traces: OrderedDict[tuple[int, ...], Trace] = OrderedDict()
 
     def prompt(self, question: Question, spec: PromptSpec, shots: Sequence[Question] = ()) -> Prompt:
@@ -47,9 +52,10 @@ class Instrument:
             return kept
         fresh = trace(self.model, self.family, token_ids, progress)
         self._traces[token_ids] = fresh
-        while len(self._traces) > 1 and self._kept_bytes() > KEPT_TRACES_BYTES:
+        while len(self._traces) > 1 and self.kept_bytes() > KEPT_TRACES_BYTES:
             self._traces.popitem(last=False)
         return fresh
 
-    def _kept_bytes(self) -> int:
-        return sum(kept.nbytes for kept in self._traces.values())
+    def kept_bytes(self) -> int:
+        """What the traces kept take of the processor's memory."""
+        return sum(kept.nbytes for kept in list(self._traces.values()))

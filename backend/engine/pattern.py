@@ -24,8 +24,7 @@ def final_attention(
 
 def full_pattern(trace: Trace, layer: int, head: int) -> Float[Tensor, "query key"]:
     """One head's whole pattern; each row sums to 1 and is 0 on positions that come later."""
-    group = trace.q_rotated.shape[1] // trace.k_rotated.shape[1]
-    query, key = trace.q_rotated[layer, head], trace.k_rotated[layer, head // group]
+    query, key = trace.q_rotated[layer, head], trace.k_rotated[layer, kv_head_of(trace, head)]
     return patterns(trace, layer, query[None], key[None])[0]
 
 
@@ -68,3 +67,8 @@ def for_heads(
 ) -> Float[Tensor, "head position d_head"]:
     """What kv heads share, once for each head."""
     return shared.repeat_interleave(heads // shared.shape[0], dim=0)
+
+
+def kv_head_of(trace: Trace, head: int) -> int:
+    """The kv head whose keys and values a head reads."""
+    return head // (trace.q.shape[2] // trace.k.shape[2])

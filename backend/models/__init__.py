@@ -2,7 +2,7 @@
 
 from backend.models.catalogue import SMALL_MODEL, CatalogueModel, catalogue
 from backend.models.fetch import fetch
-from backend.models.load import LoadedModel, load, release
+from backend.models.load import LoadedModel, load, prepare, release
 from backend.models.resolve import Resolved, resolve
 from backend.models.room import room_for
 
@@ -14,6 +14,7 @@ __all__ = [
     "catalogue",
     "fetch",
     "load",
+    "prepare",
     "release",
     "resolve",
     "room_for",

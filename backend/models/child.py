@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 POLL_SECONDS = 0.2
+TAIL_BYTES = 20_000
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ def run_child(command: Sequence[str], environment: Mapping[str, str], tick: Call
         return Ended(status, _tail(output), _tail(errors))
 
 
-def _tail(file: IO[bytes], limit: int = 20_000) -> str:
+def _tail(file: IO[bytes]) -> str:
     file.seek(0, os.SEEK_END)
-    file.seek(max(0, file.tell() - limit))
+    file.seek(max(0, file.tell() - TAIL_BYTES))
     return file.read().decode("utf-8", "replace")
 
 

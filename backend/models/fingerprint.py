@@ -10,8 +10,20 @@ from backend.home import home
 from backend.models.disk import sha256_of
 from backend.models.quantization import bitsandbytes_version
 from backend.models.weights import weight_files
+from backend.whole_file import write_whole
 
 LENGTH = 16
+# What transformers reads beside the weights: the config, the tokenizer and its chat template.
+READ_TOO = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
 
 
 def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> str:
@@ -27,7 +39,7 @@ def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> st
 
 def folder_identity(folder: Path) -> str:
     """Digest of what a model folder computes with: its weights, its config, its tokenizer."""
-    files = [*weight_files(folder), *(folder / name for name in ("config.json", "tokenizer.json"))]
+    files = [*weight_files(folder), *(folder / name for name in READ_TOO)]
     digests = [f"{file.name} {content_digest(file)}" for file in files if file.is_file()]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
@@ -45,8 +57,5 @@ def content_digest(file: Path) -> str:
     if isinstance(kept, dict) and kept.get("state") == state:
         return str(kept["sha256"])
     digest = sha256_of(Path(real))
-    note.parent.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
-    partial.replace(note)
+    write_whole(note, json.dumps({"state": state, "sha256": digest}).encode())
     return digest

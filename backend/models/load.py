@@ -1,19 +1,20 @@
 """A model in memory: the Hugging Face model as published, its tokenizer, and how it is held."""
 
+import gc
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ModelError, shown
-from backend.models.config import path_shown
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
-from backend.models.memory import is_out_of_memory, return_freed
+from backend.models.memory import return_freed
 from backend.models.quantization import bitsandbytes_config
+from backend.models.reading import read, unusable
 from backend.models.resolve import Resolved, resolve
-from backend.models.room import WORKING_BYTES, check_memory, room_for, too_large
+from backend.models.room import WORKING_BYTES, check_memory, unevenly_free
 from backend.models.weights import weight_files
 from backend.progress import Progress, silent
 from backend.results.request import ModelSpec
@@ -21,7 +22,6 @@ from backend.results.request import ModelSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 # Constants that older versions of transformers saved among the weights, and that no model reads any more.
 LEFTOVERS = re.compile(r"attn\.masked_bias$|(^|\.)decoder\.version$")
 
@@ -36,41 +36,47 @@ class LoadedModel:
 
 
 def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
-    """Fetch the model where it is not here yet, and load it.
+    """Fetch the model where it is not here yet, and load it. Raises what `prepare` raises."""
+    return prepare(spec, progress)()
 
-    Raises ModelError (damaged, not supported), DownloadError, ResourceError (too little memory), and what
-    `progress` raises.
+
+def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> Callable[[], LoadedModel]:
+    """Fetch the model where it is not here yet, and refuse it unless it can be loaded, as far as that can be told
+    without the memory for its weights. What is given back loads it.
+
+    `returned` are bytes that will come free before it is loaded. Raises ModelError (damaged, not supported),
+    DownloadError, ResourceError (too little memory), and what `progress` raises.
     """
     resolved = resolve(spec)
     if resolved.folder is None:
         resolved = fetch(spec, progress)
     assert resolved.folder is not None  # fetch made it
-    check_memory(resolved)
+    check_memory(resolved, returned)
+    quantized = _quantized(resolved)
     read_ahead(weight_files(resolved.folder), progress, f"Loading {resolved.name}")
-    import torch  # seconds to import, and not needed to say that there is no such model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from backend.models.families import family_of  # seconds to import, and the refusals above need none of it
+    from backend.models.shape import known_shape
 
-    from backend.models.quiet import quiet
+    known_shape(resolved)  # first, so that nothing else is blamed for what is wrong with the config
+    tokenizer = _read_tokenizer(resolved)
+    family_of(_skeleton(resolved))
+    return partial(_load, resolved, tokenizer, quantized)
 
-    with quiet():
-        read_config(resolved)  # first, so that nothing else is blamed for it
-        tokenizer = _read(resolved, "its tokenizer", AutoTokenizer, **HERE)
-        model, report = _read(
-            resolved,
-            "its weights",
-            AutoModelForCausalLM,
-            **HERE,
-            dtype=getattr(torch, resolved.dtype),
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # told in `_check_fit`, which names them
-            output_loading_info=True,
-            **_placement(resolved),
-        )
-    _check_fit(resolved, report)
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
-        )
+
+def release(loaded: LoadedModel) -> None:
+    """Give the model's memory back: it is taken apart and cannot run again."""
+    for name, _ in list(loaded.model.named_children()):
+        delattr(loaded.model, name)
+    return_freed(loaded.resolved.device)
+
+
+def _load(
+    resolved: Resolved,
+    tokenizer: "PreTrainedTokenizerFast",
+    quantized: Mapping[str, Any],
+) -> LoadedModel:
+    check_memory(resolved)  # by now all is free that was to be
+    model = _read_model(resolved, **_placement(resolved), **quantized)
     model.eval().requires_grad_(False)
     for module in model.modules():
         # On some processors bitsandbytes would repack 4-bit weights at the first forward pass: with coarser scales,
@@ -81,33 +87,46 @@ def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
     return LoadedModel(model, tokenizer, resolved)
 
 
-def read_config(resolved: Resolved) -> Any:
-    """What transformers makes of the config of a model that is here. Raises ModelError."""
-    from transformers import AutoConfig
+@lru_cache(maxsize=4)
+def _read_tokenizer(resolved: Resolved) -> "PreTrainedTokenizerFast":
+    """Kept for the last few models, some 30 MB each, so that going back and forth between two takes no more memory:
+    it is built from up to a million Python objects, in whose places objects that outlive a model would come to lie,
+    and each keep a megabyte from being given back."""
+    from transformers import AutoTokenizer
 
-    from backend.models.quiet import quiet
-
-    with quiet():
-        return _read(resolved, "its config", AutoConfig, **HERE)
-
-
-def release(loaded: LoadedModel) -> None:
-    """Give the model's memory back: it is taken apart and cannot run again."""
-    for name, _ in list(loaded.model.named_children()):
-        delattr(loaded.model, name)
-    return_freed(loaded.resolved.device)
+    tokenizer = read(resolved, "its tokenizer", AutoTokenizer)
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
+        )
+    for parts in ("_vocab", "_merges"):  # what it was built from and does not look at again
+        vars(tokenizer).pop(parts, None)
+    gc.collect()
+    return tokenizer
 
 
-def _read(resolved: Resolved, what: str, reader: Any, **settings: Any) -> Any:
-    """What one of transformers' classes makes of the folder. It checks little: a bad config may raise anything."""
-    try:
-        return reader.from_pretrained(resolved.folder, **settings)
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise too_large(resolved, room_for(resolved)) from error
-        told = str(error).partition(" For details")[0]  # they stand in a report that is not shown
-        reason = " ".join(f"{type(error).__name__}: {told}".split())
-        raise unusable(resolved, f"{what} cannot be read ({shown(reason, 300)})") from error
+def _read_model(resolved: Resolved, **placement: Any) -> "PreTrainedModel":
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model, report = read(
+        resolved,
+        "its weights",
+        AutoModelForCausalLM,
+        dtype=getattr(torch, resolved.dtype),
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # told in `_check_fit`, which names them
+        output_loading_info=True,
+        **placement,
+    )
+    _check_fit(resolved, report)
+    found: PreTrainedModel = model
+    return found
+
+
+def _skeleton(resolved: Resolved) -> "PreTrainedModel":
+    """All of the model but its numbers. Not kept while the model is read: what is freed after would leave gaps."""
+    return _read_model(resolved, device_map="meta")
 
 
 def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
@@ -127,28 +146,26 @@ def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
             raise unusable(resolved, f"{len(names)} weights {what}, the first {names[0]}")
 
 
-def unusable(resolved: Resolved, reason: str) -> ModelError:
-    """The error that says why a folder's model cannot be loaded."""
-    where = "" if resolved.name == str(resolved.folder) else f" from {path_shown(resolved.folder)}"
-    return ModelError(
-        f"{path_shown(Path(resolved.name))} cannot be loaded{where}: {reason}. "
-        "Fetch the model again, or choose another."
-    )
+def _quantized(resolved: Resolved) -> dict[str, Any]:
+    """Keyword arguments that quantize the weights on the way. Raises ModelError without bitsandbytes."""
+    if resolved.quantization == "none":
+        return {}
+    import torch
+
+    return {"quantization_config": bitsandbytes_config(resolved.quantization, getattr(torch, resolved.dtype))}
 
 
 def _placement(resolved: Resolved) -> dict[str, Any]:
-    """Keyword arguments that put the weights on their device and quantize them on the way."""
+    """Keyword arguments that put the weights on their device. Raises ResourceError where its places are too small."""
     # Without a device map the weights on the processor stay views of the mapped files: no copy in float32.
     if resolved.device == "cpu" and resolved.quantization == "none":
         return {}
-    from backend.models.placement import device_map
+    from backend.models.placement import placed
 
-    placement = device_map(resolved.device, resolved.weight_bytes + WORKING_BYTES, WORKING_BYTES)
-    if resolved.quantization == "none":
-        return placement
-    import torch
-
-    return {
-        **placement,
-        "quantization_config": bitsandbytes_config(resolved.quantization, getattr(torch, resolved.dtype)),
-    }
+    needed = resolved.weight_bytes + WORKING_BYTES
+    found = placed(
+        partial(_skeleton, resolved), resolved.device, needed, WORKING_BYTES, resolved.quantization != "none"
+    )
+    if found is None:
+        raise unevenly_free(resolved)
+    return found

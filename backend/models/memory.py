@@ -2,40 +2,80 @@
 
 import ctypes
 import gc
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Options of glibc's mallopt, from malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 512 * 2**20
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+OFFLOAD = "offload"
+"""On graphics cards; layers that do not fit there are in the processor's memory and fetched when they run."""
+ON_CARDS = ("cuda", OFFLOAD)
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def total_memory(device: str) -> int:
-    """Bytes of memory that the machine (or the container, or the graphics card) has."""
-    if device == "cuda":
+    """Bytes of memory that a model held on a device may be in: of all graphics cards together, of the processor's
+    machine or container; for OFFLOAD of both."""
+    total = 0
+    if device in ON_CARDS:
         import torch
 
-        return int(torch.cuda.get_device_properties(0).total_memory)
-    return min(int(psutil.virtual_memory().total), _container_limit())
+        cards = range(torch.cuda.device_count())
+        total += sum(int(torch.cuda.get_device_properties(card).total_memory) for card in cards)
+    if device != "cuda":
+        total += min(int(psutil.virtual_memory().total), _container_limit())
+    return total
 
 
 def available_memory(device: str) -> int:
-    """Bytes that could be taken now; file cache counts as free."""
-    if device == "cuda":
+    """Bytes that could be taken now on one device (cpu, mps, cuda:1); file cache counts as free."""
+    if device.startswith("cuda"):
         import torch
 
-        return int(torch.cuda.mem_get_info(0)[0])
-    return min(int(psutil.virtual_memory().available), _container_limit())
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    return max(0, min(int(psutil.virtual_memory().available), _container_limit() - _container_use()))
+
+
+def places_of(device: str) -> dict[str, int]:
+    """Bytes that could be taken now in each place for a model held on a device, in the order of their use."""
+    places = [] if device in ON_CARDS else [device]
+    if device in ON_CARDS:
+        import torch
+
+        places += [f"cuda:{card}" for card in range(torch.cuda.device_count())]
+    if device == OFFLOAD:
+        places.append("cpu")
+    return {place: available_memory(place) for place in places}
+
+
+def held_bytes(tensors: Iterable["Tensor"]) -> Counter[str]:
+    """Bytes that each kind of device gets back once tensors are freed: the system counts none that are mapped.
+
+    What a placeholder stands for is in the processor's memory.
+    """
+    files = _mapped_files()
+    held: Counter[str] = Counter()
+    for tensor in tensors:
+        if not any(start <= tensor.data_ptr() < end for start, end in files):
+            held["cpu" if tensor.is_meta else tensor.device.type] += tensor.nbytes
+    return held
 
 
 def return_freed(device: str) -> None:
     """Give freed memory back to the system: glibc keeps blocks under 32 MB, 0.5 to 2 GB after loading."""
     gc.collect()
     trim_heap()
-    if device == "cuda":
+    if device in ON_CARDS:
         import torch
 
         torch.cuda.empty_cache()
@@ -68,8 +108,34 @@ def keep_freed() -> None:
         set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def _container_limit() -> int:
+def _mapped_files() -> list[tuple[int, int]]:
+    """Where in this process' memory files are, from its table of mappings; nothing where the system has none."""
     try:
-        return int(CGROUP_LIMIT.read_text())
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for addresses, _, _, _, inode, *_ in map(str.split, lines):
+        if inode != "0":
+            start, _, end = addresses.partition("-")
+            found.append((int(start, 16), int(end, 16)))
+    return found
+
+
+def _container_limit() -> int:
+    """Bytes that this container may hold, and without one more than any machine has."""
+    try:
+        return int((CGROUP / "memory.max").read_text())
     except (OSError, ValueError):  # no such file, or "max"
         return 1 << 62
+
+
+def _container_use() -> int:
+    """Bytes that this container holds and cannot drop: file cache counts as free."""
+    try:
+        lines = (CGROUP / "memory.stat").read_text().splitlines()
+        held = int((CGROUP / "memory.current").read_text())
+    except OSError:
+        return 0
+    parts = dict(line.split() for line in lines)
+    return held - sum(int(parts.get(name, 0)) for name in ("active_file", "inactive_file"))

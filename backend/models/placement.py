@@ -4,12 +4,17 @@ transformers spreads a model by hooks of accelerate. A module whose weights are 
 data until it is called; whoever reads its weights has to have them fetched.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from accelerate import infer_auto_device_map
 from accelerate.utils import align_module_device
 from torch import nn
+from transformers import PreTrainedModel
+
+from backend.models.memory import places_of
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -27,20 +32,26 @@ def weights_there(module: nn.Module) -> AbstractContextManager[None]:
     return there
 
 
-def free_on_cards() -> list[int]:
-    """Bytes that could be taken now on each graphics card."""
-    return [torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count())]
+def placed(
+    skeleton: Callable[[], PreTrainedModel], device: str, needed: int, spare: int, quantized: bool = False
+) -> dict[str, Any] | None:
+    """Keyword arguments with which transformers puts a model of `needed` bytes on a device; None where it does not fit.
 
-
-def device_map(device: str, needed: int, spare: int) -> dict[str, Any]:
-    """Keyword arguments with which transformers puts a model of `needed` bytes on a device.
-
-    On several graphics cards its layers are spread where they do not fit on the first, which leaves each card `spare`
-    bytes to work with. Nobody has run that on cards yet.
+    `skeleton` gives all of it but its numbers. On graphics cards whole layers are spread, where they do not all fit on
+    the first; each place keeps `spare` bytes to work with. Nobody has run that on cards yet.
     """
-    if device != "cuda" or needed <= (free := free_on_cards())[0] or len(free) == 1:
-        return {"device_map": {"": device}}
-    return {
-        "device_map": "auto",
-        "max_memory": {card: max(0, room - spare) for card, room in enumerate(free)},
-    }
+    places = places_of(device)
+    first = next(iter(places))
+    if needed <= places[first] or len(places) == 1:
+        return {"device_map": {"": first}}
+    # accelerate counts the cards.
+    room = {_number(place): max(0, free - spare) for place, free in places.items()}
+    if quantized:  # transformers knows what that takes, and refuses what does not fit
+        return {"device_map": "auto", "max_memory": room}
+    model = skeleton()
+    found = infer_auto_device_map(model, room, no_split_module_classes=[*(model._no_split_modules or ())])
+    return None if "disk" in found.values() else {"device_map": found}
+
+
+def _number(place: str) -> int | str:
+    return int(place.removeprefix("cuda:")) if place.startswith("cuda:") else place

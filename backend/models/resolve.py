@@ -11,7 +11,7 @@ from backend.models.catalogue import catalogue
 from backend.models.config import check_config
 from backend.models.fingerprint import content_digest, fingerprint, folder_identity
 from backend.models.hub import find_snapshot
-from backend.models.memory import total_memory
+from backend.models.memory import OFFLOAD, total_memory
 from backend.models.weights import BYTES_OF, Weights, read_weights
 from backend.results.request import ModelSpec
 
@@ -29,7 +29,7 @@ class Resolved:
         kind: where the weights come from.
         folder: the Hugging Face folder to load, None until it has been fetched.
         dtype: float32, bfloat16 or float16.
-        device: cpu, cuda or mps.
+        device: cpu, cuda, mps or offload.
         quantization: one of QUANTIZATIONS.
         reason: why this dtype, in words.
         parameters: how many weights there are; 0 for a hub model not fetched yet.
@@ -52,14 +52,15 @@ class Resolved:
 def resolve(spec: ModelSpec) -> Resolved:
     """Decide what `spec` means on this machine, without loading weights (a folder's are hashed once).
 
-    Raises ModelError for an unknown name, a folder that is no model, damaged weights.
+    Raises ModelError for an unknown name, a folder that is no model, damaged weights; ResourceError for a device that
+    is not there.
     """
     kind = kind_of(spec.name)
     folder = _folder(spec.name, kind)
     weights = read_weights(folder) if folder else _promised(spec.name, kind)
     if folder:
         check_config(folder)
-    device = _device(spec.device)
+    device = _device(spec.device, spec.quantization)
     dtype, reason = _dtype(spec, weights, device)
     identity = _identity(spec.name, kind, folder)
     return Resolved(
@@ -129,16 +130,33 @@ def _identity(name: str, kind: Kind, folder: Path | None) -> str:
     return f"hub {name} {folder.name}" if kind == "hub" else f"folder {folder_identity(folder)}"
 
 
-def _device(wanted: str) -> str:
-    if wanted == "cpu":
-        return wanted
+def usable_devices() -> tuple[str, ...]:
+    """The values of `ModelSpec.device` that mean something on this machine."""
     import torch  # takes seconds the first time, and only this question needs it
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = {
+        "cuda": torch.cuda.is_available(),
+        OFFLOAD: torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    return ("auto", "cpu", *(device for device in there if there[device]))
+
+
+def _device(wanted: str, quantization: str) -> str:
+    if wanted == "cpu":
+        return wanted
+    usable = usable_devices()
     if wanted == "auto":
-        return next(device for device in there if there[device])
-    if not there[wanted]:
-        raise ResourceError(f"This machine has no usable {wanted} device. Use device auto or cpu.")
+        return next(device for device in ("cuda", "mps", "cpu") if device in usable)
+    if wanted not in usable:
+        raise ResourceError(
+            f"This machine has nothing for device {wanted}. Use device {' or '.join(usable)}."
+        )
+    if wanted == OFFLOAD and quantization != "none":
+        raise ModelError(
+            f"Device {OFFLOAD} does not go with quantization {quantization}: bitsandbytes leaves what it quantized on "
+            "the graphics card. Use device cuda, or quantization none."
+        )
     return wanted
 
 
@@ -146,7 +164,7 @@ def _dtype(spec: ModelSpec, weights: Weights, device: str) -> tuple[str, str]:
     if spec.dtype != "auto":
         return spec.dtype, f"{spec.dtype}: as asked"
     if not weights.parameters:
-        return "float32", "float32 where it fits; its size is known once it is fetched"
+        return "float32", "float32: where it fits"
     needed, total = weights.bytes_as("float32", spec.quantization), total_memory(device)
     held = f"{needed / GIGABYTE:.1f} GB of weights"
     where = f"{total / GIGABYTE:.0f} GB of {'graphics ' if device == 'cuda' else ''}memory"

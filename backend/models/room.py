@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from backend.errors import ResourceError, shown
-from backend.models.memory import available_memory
+from backend.models.memory import OFFLOAD, places_of
 from backend.models.resolve import GIGABYTE, Resolved, resolve
 from backend.results.request import ModelSpec
 
@@ -15,7 +15,7 @@ SMALLER = (("bfloat16", "none"), ("float32", "8bit"), ("bfloat16", "8bit"), ("bf
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes needed and free, and ways of holding the model that take less and would fit, in words.
+    """Bytes needed and free for it, and ways of holding the model that take less and would fit, in words.
 
     `needed` is 0 for a model whose size is not known before it is fetched.
     """
@@ -30,44 +30,59 @@ class Room:
         return self.needed <= self.free
 
 
-def room_for(resolved: Resolved) -> Room:
-    """What it would take to load the model now."""
-    free = _free(resolved.device)
+def room_for(resolved: Resolved, returned: int = 0) -> Room:
+    """What it would take to load the model now, where `returned` bytes come free before."""
+    free = _free(resolved.device) + returned
     needed = resolved.weight_bytes + WORKING_BYTES if resolved.parameters else 0
-    return Room(needed, free, () if needed <= free else _others(resolved, free))
+    return Room(needed, free, () if needed <= free else _others(resolved, returned))
 
 
-def check_memory(resolved: Resolved) -> None:
-    """Raise ResourceError, with what would fit, where the weights do not fit in the memory that is free now."""
-    room = room_for(resolved)
+def check_memory(resolved: Resolved, returned: int = 0) -> None:
+    """Raise ResourceError, with what would fit, where there is no room for the model (see `room_for`)."""
+    room = room_for(resolved, returned)
     if not room.fits:
         raise too_large(resolved, room)
 
 
 def too_large(resolved: Resolved, room: Room) -> ResourceError:
     """The error for a model that did not fit, as loading found it."""
-    advice = ", ".join([*room.others, "the small model (--small)"])
     return ResourceError(
         f"{shown(resolved.name)} as {resolved.dtype} needs {room.needed / GIGABYTE:.1f} GB of memory, and "
-        f"{room.free / GIGABYTE:.1f} GB are free on {resolved.device}. Close other programs, or try {advice}."
+        f"{room.free / GIGABYTE:.1f} GB are free for it on {resolved.device}. Close other programs, or try "
+        f"{_advice(room.others)}."
     )
 
 
+def unevenly_free(resolved: Resolved) -> ResourceError:
+    """The error for a model that would fit if its layers could be cut in two."""
+    places = (f"{free / GIGABYTE:.1f} GB on {place}" for place, free in places_of(resolved.device).items())
+    return ResourceError(
+        f"The layers of {shown(resolved.name)} as {resolved.dtype} do not fit into what is free: {', '.join(places)}. "
+        f"Each is in one place, with room to work beside. Close other programs, or try {_advice(_others(resolved, 0))}."
+    )
+
+
+def _advice(others: tuple[str, ...]) -> str:
+    return ", ".join([*others, "the small model (--small)"])
+
+
 def _free(device: str) -> int:
-    """Bytes that could be taken now; on several graphics cards all of them together, since layers are spread."""
-    if device != "cuda":
-        return available_memory(device)
-    from backend.models.placement import free_on_cards  # seconds to import
-
-    return sum(free_on_cards())
+    """Bytes that could be taken now by weights, and once by WORKING_BYTES, which each place but the first has kept."""
+    first, *others = places_of(device).values()
+    return first + sum(max(0, free - WORKING_BYTES) for free in others)
 
 
-def _others(resolved: Resolved, free: int) -> tuple[str, ...]:
+def _others(resolved: Resolved, returned: int) -> tuple[str, ...]:
+    """Other ways of holding the model that would fit, in words."""
+    whole = "cuda" if resolved.device == OFFLOAD else resolved.device  # quantized weights are not offloaded
+    ways = [(dtype, how, resolved.device if how == "none" else whole) for dtype, how in SMALLER]
+    if resolved.device == "cuda":
+        ways.insert(0, (resolved.dtype, "none", OFFLOAD))
     found = []
-    for dtype, quantization in SMALLER:
-        other = resolve(ModelSpec(resolved.name, dtype, quantization, resolved.device))
-        needed = other.weight_bytes + WORKING_BYTES
-        if needed <= free and other.weight_bytes < resolved.weight_bytes:
+    for dtype, quantization, device in ways:
+        other = resolve(ModelSpec(resolved.name, dtype, quantization, device))
+        needed, elsewhere = other.weight_bytes + WORKING_BYTES, device != resolved.device
+        if needed <= _free(device) + returned and (elsewhere or other.weight_bytes < resolved.weight_bytes):
             held = dtype if quantization == "none" else f"{dtype} with quantization {quantization}"
-            found.append(f"{held} ({needed / GIGABYTE:.1f} GB)")
+            found.append(f"{held}{f' on device {device}' * elsewhere} ({needed / GIGABYTE:.1f} GB)")
     return tuple(found)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from backend.errors import shown
 from backend.models.families import Shape, listed_family
-from backend.models.load import read_config, unusable
+from backend.models.reading import read_config, unusable
 from backend.models.resolve import Resolved
 
 

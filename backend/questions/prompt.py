@@ -10,10 +10,6 @@ TEMPLATES = ("paper", "plain", "chat", "square")
 MAX_SHOTS = 5
 DEFAULT_LABELS = tuple("ABCDEFGHIJ")
 
-# A token's role is one of these words; label, bracket, option and newline are followed by the option's index,
-# as in "label 2".
-ROLES = ("prelude", "shot", "stem", "label", "bracket", "option", "newline", "suffix", "final")
-
 
 @dataclass(frozen=True)
 class PromptSpec:
@@ -86,7 +82,8 @@ class Prompt:
         text: what the model reads.
         token_ids: the tokenizer's ids of `text`, special tokens included; length `position`.
         tokens: for each position the piece of `text` it stands for (a special token's own name otherwise).
-        roles: for each position its role, e.g. `"stem"` or `"label 2"`; the last is `"final"`.
+        roles: for each position its role: prelude, shot, stem, suffix, for the last one final, or one of an option's:
+            label, bracket, option, newline with its index, as in `"label 2"`.
         labels: the labels shown, one for each option.
         answer_ids: for each label the token that says it right after `text`.
         answer: index of the right label, or None.

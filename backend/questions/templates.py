@@ -15,7 +15,7 @@ ANSWER = "Answer: ("
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a prompt's text and its role (see `prompt.ROLES`)."""
+    """A piece of a prompt's text and its role (see `Prompt`)."""
 
     text: str
     role: str

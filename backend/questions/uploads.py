@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from backend.home import home
 from backend.questions.bank import Bank
 from backend.questions.files import parse_csv, parse_jsonl
 from backend.questions.question import Question
+from backend.whole_file import write_whole
 
 PREFIX = "upload-"
 NAME = re.compile(r"upload-[0-9a-f]{12}")
@@ -33,7 +33,12 @@ def keep(file_name: str, data: bytes) -> Bank:
     lines: list[object] = [{"title": _title(file_name)}, *(question.to_json() for question in parse(data))]
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     name = PREFIX + _digest(content)
-    _write_whole(_path(name), content)
+    try:
+        write_whole(_path(name), content)
+    except OSError as error:
+        raise StoreError(
+            f"The upload cannot be kept in {_folder()} ({error.strerror}). Make room there or set LETTERHEADS_HOME."
+        ) from error
     return _parsed(name, content)
 
 
@@ -84,23 +89,3 @@ def _digest(content: bytes) -> str:
 def _title(file_name: str) -> str:
     """The user's name for the file as one line of visible text."""
     return "".join(c if c.isprintable() else " " for c in file_name)[:MAX_TITLE]
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """The whole file or none of it, also where the machine stops half-way."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-            try:
-                part.write(content)
-                part.flush()
-                os.fsync(part.fileno())
-                os.replace(part.name, path)
-            except OSError:
-                os.unlink(part.name)
-                raise
-    except OSError as error:
-        raise StoreError(
-            f"The upload cannot be kept in {path.parent} ({error.strerror}). "
-            "Make room there or set LETTERHEADS_HOME."
-        ) from error

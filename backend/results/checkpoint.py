@@ -1,14 +1,14 @@
 """What a long computation has finished so far, kept on disk, so that a cancel or a kill loses only seconds."""
 
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+
+from backend.whole_file import write_whole
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -29,17 +29,9 @@ class Checkpoint:
 
     def save(self, arrays: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> None:
         """Replace what was saved. Raises OSError."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".writing-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(name, self._file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        write_whole(self._file, packed.getvalue())
 
     def drop(self) -> None:
         """Forget it: the result is complete."""

@@ -1,6 +1,7 @@
-"""A request: all that decides a result. One frozen value is cache key, job id, address and HTTP body."""
+"""A request: all that decides a result, a frozen value with a form in JSON."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from backend.questions.question import Question
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # 4bit is nf4; 4bit-double quantizes its scales too.
 QUANTIZATIONS = ("none", "8bit", "4bit", "4bit-double", "fp4")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "offload")
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
 
@@ -33,16 +34,10 @@ class HeadRef:
         >>> HeadRef.parse("L16H7")
         HeadRef(layer=16, head=7)
         """
-        layer, _, head = text.strip().upper().removeprefix("L").partition("H")
-        if not (
-            text.strip()[:1].upper() == "L"
-            and layer.isascii()
-            and layer.isdigit()
-            and head.isascii()
-            and head.isdigit()
-        ):
+        written = re.fullmatch(r"L([0-9]{1,9})H([0-9]{1,9})", text.strip().upper())
+        if written is None:
             raise RequestError(f"A head is written like L16H7, not {shown(text)}.")
-        return cls(int(layer), int(head))
+        return cls(int(written[1]), int(written[2]))
 
     @classmethod
     def from_json(cls, data: object) -> "HeadRef":
@@ -206,5 +201,5 @@ def _fields(what: str, data: object, names: tuple[str, ...]) -> dict[str, Any]:
 def _canonical(data: object) -> str:
     try:
         return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise RequestError(f"The request holds a value that JSON cannot carry: {error}.") from error

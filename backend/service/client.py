@@ -63,6 +63,9 @@ class Client(Protocol):
     def models(self) -> Sequence[ModelCard]:
         """The catalogue, in its order."""
 
+    def devices(self) -> Sequence[str]:
+        """The values of `ModelSpec.device` that mean something on this machine."""
+
     def banks(self) -> Sequence[BankCard]:
         """The banks: ours, and those uploaded."""
 
@@ -105,7 +108,8 @@ class Client(Protocol):
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
         """What `auto` means here for this model: dtype, device, the reason in words, and the memory for it.
 
-        `needed_bytes` (0: not known yet), `free_bytes` and whether it `fits`; where it does not, `others` says in words
-        how else it could be held; `resident` whether it is in memory already. `shape`: `layers`, `heads` and whether
-        attention and MLP are side by side (`parallel`); None where that is not known before it is loaded.
+        `needed_bytes` (0: not known yet), `free_bytes` (with those that the resident model gives back) and whether it
+        `fits`; where it does not, `others` says in words how else it could be held; `resident` whether it is in memory
+        already. `shape`: `layers`, `heads` and whether attention and MLP are side by side (`parallel`); None where that
+        is not known before it is loaded.
         """

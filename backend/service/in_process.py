@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError
 from backend.models import catalogue, resolve, room_for
+from backend.models.resolve import usable_devices
 from backend.models.shape import known_shape
 from backend.questions import banks, uploads
 from backend.questions.question import Question
@@ -37,6 +38,9 @@ class InProcessClient:
             )
             for entry in catalogue().values()
         ]
+
+    def devices(self) -> Sequence[str]:
+        return usable_devices()
 
     def banks(self) -> Sequence[BankCard]:
         cards = []
@@ -73,32 +77,33 @@ class InProcessClient:
 
     def partial(self, job: str) -> Result | None:
         found = self._worker.waiter(job).job
-        return found.result or found.partial
+        return self._worker.find(found.task.request) if found.state == "done" else found.partial
 
     def result(self, job: str) -> Result:
         waiter = self._worker.waiter(job)
         found = waiter.job
         if found.error is not None:
             raise _again(found.error)
-        if found.result is not None:
-            return found.result
-        if waiter.left:
-            raise Cancelled("Cancelled. It goes on for somebody else who waits for it.")
-        raise RequestError("This job is not done yet. Wait for it.")
+        if not found.finished.is_set():
+            if waiter.left:
+                raise Cancelled("Cancelled. It goes on for somebody else who waits for it.")
+            raise RequestError("This job is not done yet. Wait for it.")
+        saved = self._worker.find(found.task.request)
+        if saved is None:
+            raise RequestError("The result of this job is no longer saved. Ask for the analysis again.")
+        return saved
 
     def loaded(self) -> dict[str, Any] | None:
         return self._worker.loaded()
 
     def resolve(self, spec: ModelSpec) -> dict[str, Any]:
         resolved = resolve(spec)
-        room, resident, shape = room_for(resolved), self._worker.loaded(), known_shape(resolved)
+        room = room_for(resolved, self._worker.returned(resolved.device))
+        resident, shape = self._worker.loaded(), known_shape(resolved)
         return {
             "dtype": resolved.dtype,
-            "quantization": resolved.quantization,
             "device": resolved.device,
             "reason": resolved.reason,
-            "parameters": resolved.parameters,
-            "fingerprint": resolved.fingerprint,
             "shape": shape and {"layers": shape.layers, "heads": shape.heads, "parallel": shape.parallel},
             "needed_bytes": room.needed,
             "free_bytes": room.free,

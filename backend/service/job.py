@@ -36,7 +36,8 @@ class Waiter:
 class Job:
     """Written by the worker's thread only, except `waiters`, to which its callers come and from which they leave.
 
-    `partial` is what the analysis has shown so far; a job that goes on from a stopped one begins with that one's.
+    `partial` is what the analysis has shown so far; a job that goes on from a stopped one begins with that one's. The
+    result is not held: it is in the store.
     """
 
     task: Task
@@ -45,7 +46,6 @@ class Job:
     message: str = "Waiting for its turn"
     done: int = 0
     total: int = 0
-    result: Result | None = None
     error: LetterheadsError | None = None
     waiters: list[Waiter] = field(default_factory=list)
     created: float = field(default_factory=time.monotonic)
@@ -75,13 +75,13 @@ class Job:
             self._stage = (time.monotonic(), done)
         self.message, self.done, self.total = message, done, total
 
-    def finish(
-        self, state: State, *, result: Result | None = None, error: LetterheadsError | None = None
-    ) -> None:
+    def finish(self, state: State, error: LetterheadsError | None = None) -> None:
         """The last thing that happens to a job."""
         # As it was raised an error holds on to the frames it went through, and so to activations and weights.
         self.error = None if error is None else type(error)(str(error))
-        self.result, self.state = result, state
+        if state == "done":
+            self.partial = None
+        self.state = state
         self.ended = time.monotonic()
         self.finished.set()
 

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,8 +20,8 @@ from backend.analyses.fetch import fetch
 from backend.analyses.self_check import Checks, refuse_failed, self_check
 from backend.engine.instrument import Instrument
 from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
-from backend.models import LoadedModel, load, release, resolve
-from backend.models.memory import is_out_of_memory, return_freed, trim_heap
+from backend.models import LoadedModel, prepare, release, resolve
+from backend.models.memory import OFFLOAD, held_bytes, is_out_of_memory, return_freed, trim_heap
 from backend.models.resolve import GIGABYTE
 from backend.progress import Progress
 from backend.results.request import ModelSpec, Request
@@ -31,21 +32,22 @@ from backend.service.keys import job_key, store_key
 
 log = logging.getLogger(__name__)
 KEPT_JOBS = 256
-Loader = Callable[[ModelSpec, Progress], LoadedModel]
+Prepare = Callable[[ModelSpec, Progress, int], Callable[[], LoadedModel]]
 
 
 class Worker:
     """Jobs run one at a time on one thread, in the order they came; at most one model is held."""
 
-    def __init__(self, store: Store, loader: Loader = load) -> None:
+    def __init__(self, store: Store, prepare: Prepare = prepare) -> None:
         self._store = store
-        self._loader = loader
+        self._prepare = prepare
         self._latest: dict[str, Job] = {}
         self._waiters: dict[str, Waiter] = {}
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._instrument: Instrument | None = None
         self._checks: Checks = {}
+        self._held: Counter[str] = Counter()
         threading.Thread(target=self._serve, name="letterheads-worker", daemon=True).start()
 
     def find(self, request: Request) -> Result | None:
@@ -87,6 +89,16 @@ class Worker:
         instrument = self._instrument
         return None if instrument is None else {**_describe(instrument), "checks": self._checks}
 
+    def returned(self, device: str) -> int:
+        """Bytes on a device that come free when the resident model is let go."""
+        instrument = self._instrument
+        if instrument is None:
+            return 0
+        on_processor = self._held["cpu"] + instrument.kept_bytes()
+        if device == OFFLOAD:
+            return self._held["cuda"] + on_processor
+        return on_processor if device == "cpu" else self._held[device]
+
     def _forget_old(self) -> None:
         for identity, waiter in list(self._waiters.items()):
             if len(self._waiters) <= KEPT_JOBS:
@@ -102,29 +114,29 @@ class Worker:
             trim_heap()  # between jobs, so that a long row of them takes no more than the largest
 
     def _run(self, job: Job) -> None:
-        job.state, short = "running", False
+        job.state, short_of = "running", None
         try:
-            job.finish("done", result=self._result(job))
+            self._compute(job)
+            job.finish("done")
         except Cancelled as error:
-            job.finish("cancelled", error=error)
+            job.finish("cancelled", error)
         except LetterheadsError as error:
-            job.finish("failed", error=error)
+            job.finish("failed", error)
         except Exception as error:  # the border: whatever went wrong, the worker lives and the user is told
-            short = is_out_of_memory(error)
-            if short:
-                job.finish("failed", error=self._out_of_memory(job.task.request))
+            if is_out_of_memory(error) and (short_of := self._instrument):
+                job.finish("failed", _out_of_memory(short_of, job.task.request))
             else:
                 log.exception("A job failed: %s", job.task.request.canonical()[:500])
-                job.finish("failed", error=_unexpected(error))
-        if short and self._instrument is not None:  # not earlier: the error held what had been taken
-            return_freed(self._instrument.resolved.device)
+                job.finish("failed", _unexpected(error))
+        if short_of:  # not earlier: the error held what had been taken
+            return_freed(short_of.resolved.device)
 
-    def _result(self, job: Job) -> Result:
+    def _compute(self, job: Job) -> None:
+        """Leave the result in the store, where it may be already."""
         request = job.task.request
         job.progress("Looking for a saved result")
-        saved = self.find(request)
-        if saved is not None:
-            return saved
+        if self.find(request) is not None:
+            return
         instrument = self._ready(request.model, job.progress)
         analysis = analysis_named(request.analysis)
         job.progress("Computing")
@@ -153,26 +165,37 @@ class Worker:
             job.partial = result_of(found)
 
         task = replace(job.task, checkpoint=checkpoint, show=show)
-        result = result_of(analysis.run(instrument, task, job.progress))
-        self._store.put(key, result)
+        self._store.put(key, result_of(analysis.run(instrument, task, job.progress)))
         checkpoint.drop()
-        return result
 
     def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
-        """The instrument for `spec`; another model is let go before this one comes in."""
-        wanted = resolve(spec).fingerprint
-        if self._instrument is not None and self._instrument.resolved.fingerprint == wanted:
+        """The instrument for `spec`; another model is let go once this one is known to be loadable."""
+        wanted = resolve(spec)
+        if self._instrument is not None and self._instrument.resolved.fingerprint == wanted.fingerprint:
             return self._instrument
-        self._let_go()
-        loaded = self._loader(spec, progress)
+        try:
+            load = self._prepare(spec, progress, self.returned(wanted.device))
+            self._let_go()
+            return self._take_in(load(), progress)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ResourceError(
+                f"The memory ran out while {shown(spec.name)} was made ready. Close other programs, or try dtype "
+                "bfloat16, quantization 8bit, or a smaller model."
+            ) from error
+
+    def _take_in(self, loaded: LoadedModel, progress: Progress) -> Instrument:
         try:
             progress("Checking the model against itself")
             instrument = Instrument(loaded)
             checks = self_check(instrument, progress)
-            refuse_failed(spec.name, checks)
+            refuse_failed(loaded.resolved.name, checks)
         except BaseException:
             release(loaded)
             raise
+        self._held = held_bytes(loaded.model.parameters())
+        return_freed(loaded.resolved.device)  # what is left of the model before, and of the checks
         self._instrument, self._checks = instrument, checks
         return instrument
 
@@ -183,30 +206,25 @@ class Worker:
             del instrument
             release(loaded)
 
-    def _out_of_memory(self, request: Request) -> ResourceError:
-        """What did not fit, and what takes less."""
-        instrument = self._instrument
-        if instrument is None:
-            return ResourceError(
-                f"The memory ran out while {shown(request.model.name)} was made ready. Close other programs, or try "
-                "dtype bfloat16, quantization 8bit, or a smaller model."
-            )
-        resolved = instrument.resolved
-        advice = ["a shorter prompt or fewer shots"]
-        if resolved.dtype == "float32":
-            advice.append("dtype bfloat16")
-        if resolved.quantization == "none":
-            advice.append("quantization 8bit or 4bit")
-        return ResourceError(
-            f"The memory of {resolved.device} ran out in {request.analysis}, beside the "
-            f"{resolved.weight_bytes / GIGABYTE:.1f} GB of {shown(resolved.name)}. The model is still there. "
-            f"Try {', '.join(advice)}, or a smaller model."
-        )
-
 
 def _task(request: Request) -> Task:
     analysis_named(request.analysis).check(request)
     return fetch(request)
+
+
+def _out_of_memory(instrument: Instrument, request: Request) -> ResourceError:
+    """What did not fit, and what takes less."""
+    resolved = instrument.resolved
+    advice = ["a shorter prompt or fewer shots"]
+    if resolved.dtype == "float32":
+        advice.append("dtype bfloat16")
+    if resolved.quantization == "none":
+        advice.append("quantization 8bit or 4bit")
+    return ResourceError(
+        f"The memory of {resolved.device} ran out in {request.analysis}, beside the "
+        f"{resolved.weight_bytes / GIGABYTE:.1f} GB of {shown(resolved.name)}. The model is still there. "
+        f"Try {', '.join(advice)}, or a smaller model."
+    )
 
 
 def _describe(instrument: Instrument) -> dict[str, Any]:

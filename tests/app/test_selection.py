@@ -3,7 +3,8 @@ import pytest
 from app.selection import select
 from app.state import Chosen
 from backend.questions.question import Question
-from tests.app.fake_client import BANK, FakeClient
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import BANK
 
 
 def test_the_question_of_a_bank() -> None:

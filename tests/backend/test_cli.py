@@ -58,6 +58,10 @@ def test_unreadable_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     broken.write_text("{", encoding="utf-8")
     assert main(["run", str(broken), "--out", str(tmp_path)]) == 2
     assert "is not JSON" in capsys.readouterr().err
+    for text in ("[" * 10**5, "1" * 5000):
+        broken.write_text(text, encoding="utf-8")
+        assert main(["run", str(broken), "--out", str(tmp_path)]) == 2
+        assert "is not JSON" in capsys.readouterr().err
     assert main(["run", str(tmp_path / "none.json"), "--out", str(tmp_path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
     (tmp_path / "file").write_text("", encoding="utf-8")

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend.cli import main
-from backend.models import load, resolve
+from backend.models import prepare, resolve
 from backend.results.drift import drift
 from backend.results.request import DEFAULT_MODEL, HeadRef, ModelSpec, QuestionSet, Request
 from backend.results.result import Result
@@ -29,7 +29,7 @@ RAVEN = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> InProcessClient:
-    return InProcessClient(Worker(Store(tmp_path_factory.mktemp("results")), load))
+    return InProcessClient(Worker(Store(tmp_path_factory.mktemp("results"))))
 
 
 def answer(client: InProcessClient, request: Request) -> Result:
@@ -62,6 +62,20 @@ def test_the_documented_request_writes_the_documented_files(tmp_path: Path) -> N
         "bias": (4,),
         "source": (len(described["tokens"]), 4),
     }
+
+
+@pytest.mark.small_model
+def test_the_tokenizer_works_without_the_parts_it_was_built_from() -> None:
+    mine = prepare(dataclasses.replace(SMALL, device="cpu"))().tokenizer
+    theirs = AutoTokenizer.from_pretrained(resolve(SMALL).folder)
+    text = "What color is a raven?\n(A) red <|im_end|> 12.5 naïve 乌鸦\t(B)"
+    assert mine(text, return_offsets_mapping=True) == theirs(text, return_offsets_mapping=True)
+    ids = list(range(0, len(theirs), 997))
+    assert mine.convert_ids_to_tokens(ids) == theirs.convert_ids_to_tokens(ids)
+    assert mine.decode(ids) == theirs.decode(ids)
+    assert mine.get_vocab() == theirs.get_vocab()
+    assert mine.unk_token_id == theirs.unk_token_id
+    assert not hasattr(mine, "_vocab")
 
 
 @pytest.mark.small_model

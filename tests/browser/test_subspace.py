@@ -120,6 +120,28 @@ def test_a_click_opens_its_question_and_a_drag_does_not(app: str, context: Brows
     assert stem in (page.locator(".tokens .text").text_content() or "")
 
 
+def test_points_under_a_mutation(app: str, context: BrowserContext) -> None:
+    page = visit(context, f"{app}/subspace?bank=copy-colors&limit=8")
+    plain = traces(page)
+    page.get_by_role("combobox", name="Also the same head under").click()
+    page.get_by_role("option", name="numbers").click()
+    expect(page.get_by_text("Under numbers, over 8 questions")).to_be_visible()
+    settle(page)
+    assert params(page)["also"] == "numbers"
+    assert traces(page) > plain
+    expect(page.locator(".legendtext").get_by_text("1", exact=True).first).to_be_visible()
+    page.wait_for_function(DRAWN)
+    box = page.evaluate(
+        """() => {
+            const chart = document.querySelector(".js-plotly-plot");
+            const [scene, legend] = [".gl-container canvas", ".legend"].map(
+                (part) => chart.querySelector(part).getBoundingClientRect());
+            return [legend.top - scene.bottom, chart.getBoundingClientRect().bottom - legend.bottom];
+        }"""
+    )
+    assert min(box) >= -1
+
+
 def test_a_row_opens_its_question(app: str, context: BrowserContext) -> None:
     page = opened(app, context)
     table = page.get_by_test_id("stDataFrame").first

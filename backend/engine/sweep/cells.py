@@ -21,7 +21,6 @@ class Component:
     """
 
     name: str
-    summary: str
     heads: Heads = "none"
     later_rows: bool = False
 
@@ -42,15 +41,15 @@ class Component:
 COMPONENTS: dict[str, Component] = {
     component.name: component
     for component in (
-        Component("resid_pre", "the residual stream before a layer", later_rows=True),
-        Component(BETWEEN, "the residual stream between attention and MLP"),
-        Component("attn_out", "what attention writes"),
-        Component("mlp_out", "what the MLP writes"),
-        Component("z", "a head's output before the output projection", "head"),
-        Component("q", "a head's query before the rotary embedding", "head"),
-        Component("k", "a kv head's key before the rotary embedding", "kv_head", later_rows=True),
-        Component("v", "a kv head's value", "kv_head", later_rows=True),
-        Component("pattern", "where a head looks from one position", "head"),
+        Component("resid_pre", later_rows=True),  # the residual stream before a layer
+        Component(BETWEEN),  # the residual stream between attention and MLP
+        Component("attn_out"),  # what attention writes
+        Component("mlp_out"),  # what the MLP writes
+        Component("z", "head"),  # a head's output before the output projection
+        Component("q", "head"),  # a head's query before the rotary embedding
+        Component("k", "kv_head", later_rows=True),  # a kv head's key before the rotary embedding
+        Component("v", "kv_head", later_rows=True),  # a kv head's value
+        Component("pattern", "head"),  # where a head looks from one position
     )
 }
 
@@ -66,13 +65,6 @@ class Cell:
 
 Node = tuple[str, Cell]
 """A component's name and a cell of it; several patched together make one experiment."""
-
-
-def component_named(name: str) -> Component:
-    """Look a component up. Raises RequestError naming the known ones."""
-    if name not in COMPONENTS:
-        raise RequestError(f"Unknown component {shown(name)}. Components: {', '.join(COMPONENTS)}.")
-    return COMPONENTS[name]
 
 
 def components_of(shape: Shape) -> dict[str, Component]:
@@ -105,13 +97,14 @@ def check_node(node: Node, shape: Shape, tokens: int) -> None:
 
 
 def _component_of(name: str, shape: Shape) -> Component:
-    component = component_named(name)
+    if name not in COMPONENTS:
+        raise RequestError(f"Unknown component {shown(name)}. Components: {', '.join(COMPONENTS)}.")
     if name not in components_of(shape):
         raise RequestError(
             f"This {shape.model_type} model computes attention and MLP of a layer side by side: there is no {name}. "
             f"Components: {', '.join(components_of(shape))}."
         )
-    return component
+    return COMPONENTS[name]
 
 
 def _check_index(what: str, index: int, count: int) -> None:

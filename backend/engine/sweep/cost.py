@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -31,7 +30,7 @@ class Cost:
         widths: numbers that those matrices give for one row, together.
         itemsize: bytes of a number.
         whole: whether each experiment is a pass of the whole model.
-        device: cpu, cuda or mps.
+        device: cpu, cuda, mps or offload.
     """
 
     shape: Shape
@@ -117,12 +116,6 @@ def runs_whole(instrument: Instrument) -> bool:
     by structure nobody knows whether its layers can be called alone.
     """
     return instrument.resolved.quantization == "8bit" or not instrument.family.layer_by_layer
-
-
-def total_flops(instrument: Instrument, tokens: int, experiments: Iterable[Experiment]) -> float:
-    """Floating-point operations of many cones."""
-    cost = cost_of(instrument)
-    return sum(cost.flops(tokens, experiment) for experiment in experiments)
 
 
 def machine_speed(instrument: Instrument) -> float:

@@ -4,8 +4,8 @@ The layer's modules do all the arithmetic; hooks put patched values into what th
 is answered in `cone_attention.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -46,15 +46,17 @@ def call_layer(
     with ExitStack() as stack:
         stack.enter_context(replacing(instrument.model, family, attend))
         if "z" in puts:
-            stack.enter_context(_put_before(family.z(family.attention(module), instrument.shape), puts["z"]))
+            z = family.z(family.attention(module), instrument.shape)
+            before = z.module.register_forward_pre_hook(lambda _, args: puts["z"].into(z, args[0]))
+            stack.callback(before.remove)
         # Hooks run in this order: z is put before rows are left out, the others after all rows are there again.
         if last_only:
             rows = last_rows(blocks).to(hidden.device)
             for part in (family.output(family.attention(module)), family.mlp(module)):
-                stack.enter_context(_only(part, rows, len(hidden)))
+                _only(stack, part, rows, len(hidden))
         for name, slot in _slots(instrument, module).items():
             if name in puts:
-                stack.enter_context(_put_after(slot, puts[name]))
+                stack.callback(slot.module.register_forward_hook(_putting(slot, puts[name])).remove)
         output = module(hidden[None], **arguments_at(base, layer, positions(blocks)))
     result: Tensor = output[0] if isinstance(output, tuple) else output
     return result[0]
@@ -104,27 +106,12 @@ def _residual(puts: Mapping[str, Put], hidden: Tensor, blocks: Sequence[Block]) 
     return {**puts, "resid_mid": Put(middle.rows, None, wanted - hidden[rows])}
 
 
-@contextmanager
-def _put_before(slot: Slot, put: Put) -> Iterator[None]:
-    hook = slot.module.register_forward_pre_hook(lambda _, args: put.into(slot, args[0]))
-    try:
-        yield
-    finally:
-        hook.remove()
+def _putting(slot: Slot, put: Put) -> Callable[[nn.Module, object, Tensor], None]:
+    return lambda _, args, output: put.into(slot, output)
 
 
-@contextmanager
-def _put_after(slot: Slot, put: Put) -> Iterator[None]:
-    hook = slot.module.register_forward_hook(lambda _, args, output: put.into(slot, output))
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-@contextmanager
-def _only(module: nn.Module, rows: Tensor, whole: int) -> Iterator[None]:
-    """While inside, `module` computes these rows only of its `whole` rows; the others' output is 0."""
+def _only(stack: ExitStack, module: nn.Module, rows: Tensor, whole: int) -> None:
+    """Until the stack is left, `module` computes these rows only of its `whole` rows; the others' output is 0."""
 
     def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0][..., rows, :], *args[1:])
@@ -134,9 +121,5 @@ def _only(module: nn.Module, rows: Tensor, whole: int) -> Iterator[None]:
         room[..., rows, :] = output
         return room
 
-    hooks = [module.register_forward_pre_hook(gather), module.register_forward_hook(scatter)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+    stack.callback(module.register_forward_pre_hook(gather).remove)
+    stack.callback(module.register_forward_hook(scatter).remove)

@@ -31,13 +31,13 @@ CARD = Limits(rows=16384, flops=1e15)
 
 
 def limits_of(device: str) -> Limits:
-    """Limits for a kind of device: cpu, cuda or mps."""
+    """Limits for a kind of device: cpu, cuda, mps or offload."""
     return PROCESSOR if device == "cpu" else CARD
 
 
 def budget_for(instrument: Instrument) -> int:
-    """A quarter of the memory that is free now, in bytes."""
-    return available_memory(instrument.resolved.device) // 4
+    """A quarter of the memory that is free now, in bytes; of the fullest device, since a pass goes through all."""
+    return min(map(available_memory, instrument.layers_on)) // 4
 
 
 def batch_rows(instrument: Instrument, tokens: int, budget: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cells import Cell, Node, check_node
 from backend.engine.sweep.cone import ConePass, RowLimit
-from backend.engine.sweep.cost import Estimate, cost_of, runs_whole, total_flops
+from backend.engine.sweep.cost import Estimate, cost_of, runs_whole
 from backend.engine.sweep.experiment import Experiment, effective
 from backend.engine.sweep.full import patched_run
 from backend.engine.sweep.kept import Kept, OnDone, Swept
@@ -111,7 +111,6 @@ def recheck(
     swept: Swept,
     *,
     count: int = 6,
-    seed: int = 0,
 ) -> float:
     """The largest difference between a sweep's values and whole passes, over `count` random sets that it ran.
 
@@ -123,7 +122,7 @@ def recheck(
         if not bool(swept.logits[experiment.number].isnan().any())
     ]
     errors = [0.0]
-    for experiment in random.Random(seed).sample(run, min(count, len(run))):
+    for experiment in random.Random(0).sample(run, min(count, len(run))):
         own = of_run(*patched_run(instrument, base_ids, source, experiment), wanted)
         for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
             if mine is not None and theirs is not None:
@@ -143,7 +142,7 @@ def estimate(
         for part in passes(instrument, tokens, run, budget)
     ]
     batch = batch_rows(instrument, tokens, budget) * cost.row_bytes(tokens)
-    flops = total_flops(instrument, tokens, run)
+    flops = sum(cost.flops(tokens, experiment) for experiment in run)
     return Estimate(flops=flops, peak_bytes=max(states, default=0) + batch, cells=len(run))
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from torch import nn
 
 from backend.models.families.family import Family, Shape, fused, refused
-from backend.models.families.norm import Norm, layer_norm
 from backend.models.families.slot import Slot
 
 
@@ -44,9 +43,6 @@ class Falcon(Family):
 
     def value(self, attention: nn.Module, shape: Shape) -> Slot:
         return _after_queries(attention, shape, 1)
-
-    def norm(self, module: nn.Module) -> Norm:
-        return layer_norm(module)
 
 
 def _after_queries(attention: nn.Module, shape: Shape, place: int) -> Slot:

@@ -48,6 +48,8 @@ class Family:
             before what they write is added to the residual stream.
         query_at, key_at, value_at: the modules in attention that give queries and keys before the rotary embedding,
             and values.
+        query_norm_at, key_norm_at: where in attention are norms of these queries and keys, given `[1, head, position,
+            d_head]`; some of the family's models may have none.
         output_at: the output projection in attention; its input is `z`.
         experts_at, shared_expert_at: where in an MLP that is a mixture are its routed experts, one module called with
             (rows, the experts chosen for each, their weights), and an expert that every row goes through.
@@ -68,6 +70,8 @@ class Family:
     query_at: str = "q_proj"
     key_at: str = "k_proj"
     value_at: str = "v_proj"
+    query_norm_at: str | None = None
+    key_norm_at: str | None = None
     output_at: str = "o_proj"
     experts_at: str | None = None
     shared_expert_at: str | None = None
@@ -155,11 +159,13 @@ class Family:
 
     def query(self, attention: nn.Module, shape: Shape) -> Slot:
         """The queries as they go into the rotary embedding: after a norm of theirs, if there is one."""
-        return whole(attention.get_submodule(self.query_at), shape.heads, shape.d_head)
+        plain = whole(attention.get_submodule(self.query_at), shape.heads, shape.d_head)
+        return _normed(attention, self.query_norm_at, plain)
 
     def key(self, attention: nn.Module, shape: Shape) -> Slot:
         """The keys, likewise."""
-        return whole(attention.get_submodule(self.key_at), shape.kv_heads, shape.d_head)
+        plain = whole(attention.get_submodule(self.key_at), shape.kv_heads, shape.d_head)
+        return _normed(attention, self.key_norm_at, plain)
 
     def value(self, attention: nn.Module, shape: Shape) -> Slot:
         """The values."""
@@ -179,7 +185,9 @@ class Family:
         return norm
 
     def norm(self, module: nn.Module) -> Norm:
-        """The facts of one of the model's norms over d_model."""
+        """The facts of one of the model's norms over d_model: torch's own LayerNorm, or Llama's RMSNorm."""
+        if isinstance(module, nn.LayerNorm):
+            return Norm(module.eps, module.weight, module.bias, centred=True)
         return Norm(epsilon=module.variance_epsilon, weight=module.weight)  # type: ignore[arg-type]
 
     def frozen_norm(self, model: PreTrainedModel, residual: Tensor) -> FrozenNorm:
@@ -210,9 +218,8 @@ def fused(module: nn.Module, shape: Shape, blocks: Sequence[int]) -> Slot:
     return Slot(module, shape.d_head, shape.heads + 2 * shape.kv_heads, blocks)
 
 
-def normed_heads(attention: nn.Module, norm: str, plain: Slot) -> Slot:
-    """What the attention's norm of that name, if it has it, makes of queries or keys `[1, head, position, d_head]`."""
-    if not hasattr(attention, norm):
+def _normed(attention: nn.Module, norm: str | None, plain: Slot) -> Slot:
+    if norm is None or not hasattr(attention, norm):
         return plain
     return replace(plain, module=attention.get_submodule(norm), heads_first=True)
 

@@ -4,9 +4,8 @@ from typing import Any
 
 from torch import nn
 
-from backend.models.families.family import Family, Shape, normed_heads, refused
+from backend.models.families.family import Family, refused
 from backend.models.families.norm import Norm
-from backend.models.families.slot import Slot
 
 
 class Gemma2(Family):
@@ -33,9 +32,5 @@ class Gemma3(Gemma2):
     """A norm on each head's query and key; the rotary embedding differs between the kinds of layers."""
 
     model_types = ("gemma3_text",)
-
-    def query(self, attention: nn.Module, shape: Shape) -> Slot:
-        return normed_heads(attention, "q_norm", super().query(attention, shape))
-
-    def key(self, attention: nn.Module, shape: Shape) -> Slot:
-        return normed_heads(attention, "k_norm", super().key(attention, shape))
+    query_norm_at = "q_norm"
+    key_norm_at = "k_norm"

@@ -5,7 +5,6 @@ from typing import Any
 from torch import nn
 
 from backend.models.families.family import Family, Shape, fused, refused
-from backend.models.families.norm import Norm, layer_norm
 from backend.models.families.slot import Slot
 
 
@@ -34,6 +33,3 @@ class GPT2(Family):
 
     def value(self, attention: nn.Module, shape: Shape) -> Slot:
         return fused(attention.get_submodule("c_attn"), shape, range(2 * shape.heads, 3 * shape.heads))
-
-    def norm(self, module: nn.Module) -> Norm:
-        return layer_norm(module)

@@ -5,7 +5,6 @@ from typing import Any
 from torch import nn
 
 from backend.models.families.family import Family, Shape, fused
-from backend.models.families.norm import Norm, layer_norm
 from backend.models.families.slot import Slot
 
 
@@ -32,6 +31,3 @@ class GPTNeoX(Family):
 
     def value(self, attention: nn.Module, shape: Shape) -> Slot:
         return fused(attention.get_submodule("query_key_value"), shape, range(2, 3 * shape.heads, 3))
-
-    def norm(self, module: nn.Module) -> Norm:
-        return layer_norm(module)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,3 @@ class Norm:
         scale = torch.rsqrt(inner.pow(2).mean() + self.epsilon)
         weight = torch.ones_like(at) if self.weight is None else self.weight.to(at)
         return FrozenNorm(weight * scale, self.centred, None if self.bias is None else self.bias.to(at))
-
-
-def layer_norm(module: nn.Module) -> Norm:
-    """The facts of torch's own LayerNorm."""
-    assert isinstance(module, nn.LayerNorm)
-    return Norm(module.eps, module.weight, module.bias, centred=True)

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from torch import nn
-
 from backend.models.families.family import Family, refused
-from backend.models.families.norm import Norm, layer_norm
 
 
 class OPT(Family):
@@ -31,6 +28,3 @@ class OPT(Family):
 
     def kv_heads(self, config: Any) -> int:
         return int(config.num_attention_heads)
-
-    def norm(self, module: nn.Module) -> Norm:
-        return layer_norm(module)

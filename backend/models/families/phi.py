@@ -4,8 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from backend.models.families.family import Family, Shape, fused, normed_heads
-from backend.models.families.norm import Norm, layer_norm
+from backend.models.families.family import Family, Shape, fused
 from backend.models.families.slot import Slot
 
 
@@ -15,18 +14,11 @@ class Phi(Family):
     model_types = ("phi",)
     final_norm_at = "model.final_layernorm"
     output_at = "dense"
+    query_norm_at = "q_layernorm"
+    key_norm_at = "k_layernorm"
 
     def parallel(self, config: Any) -> bool:
         return True
-
-    def query(self, attention: nn.Module, shape: Shape) -> Slot:
-        return normed_heads(attention, "q_layernorm", super().query(attention, shape))
-
-    def key(self, attention: nn.Module, shape: Shape) -> Slot:
-        return normed_heads(attention, "k_layernorm", super().key(attention, shape))
-
-    def norm(self, module: nn.Module) -> Norm:
-        return layer_norm(module)
 
 
 class Phi3(Family):

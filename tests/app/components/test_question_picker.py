@@ -1,6 +1,6 @@
 from app.components.question_picker import matching
 from backend.results.request import DEFAULT_MODEL
-from tests.app.fake_client import BANK
+from tests.app.made_up import BANK
 from tests.app.opened import notices, opened
 
 

@@ -4,7 +4,7 @@ import pytest
 from app.figures.compression import compression_curve
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
-from tests.app.fake_client import made_up
+from tests.app.made_up import made_up
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_who_writes_and_who_acts_through_others() -> None:
     assert writer_and_helper(frame) == ("L1H0", "L0H1")
 
 
-def test_direct_across_and_total_up_on_equal_scales() -> None:
+def test_direct_across_and_total_up_over_the_whole_width() -> None:
     figure = effects_scatter(effects_frame(result(), "recomputed"), "nats", "<b>", ["MLP 0"])
     heads, mlps, names = figure.data
     assert (heads.name, mlps.name) == ("head", "MLP")
@@ -64,7 +64,7 @@ def test_direct_across_and_total_up_on_equal_scales() -> None:
     assert np.allclose(heads.customdata[1], [1.4, 0.1])
     assert list(names.text) == ["MLP 0"]
     assert names.error_x.array is None
-    assert figure.layout.yaxis.scaleanchor == "x"
+    assert figure.layout.yaxis.scaleanchor is None
     assert figure.layout.xaxis.range == figure.layout.yaxis.range
     assert figure.layout.xaxis.range[0] < -3 < 2 < figure.layout.xaxis.range[1]
     assert figure.layout.yaxis.title.text == "total effect, nats"

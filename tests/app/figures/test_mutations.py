@@ -6,7 +6,7 @@ import pytest
 from app.figures.mutations import change_table, looks, mutation_lines, swap_scatter
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
-from tests.app.fake_client import made_up
+from tests.app.made_up import made_up
 
 
 @pytest.fixture
@@ -66,3 +66,4 @@ def test_letter_across_and_place_up() -> None:
     figure = swap_scatter(swapped, "L3H2")
     assert np.allclose(figure.data[0].x, swapped["follows_letter"])
     assert np.allclose(figure.data[0].y, swapped["follows_place"])
+    assert figure.data[0].text[-1] == "Where is &lt;b&gt;up&lt;/b&gt;?"

@@ -3,7 +3,7 @@ import pytest
 
 from app.figures.steering import among_labels, before_and_after, flip_curves
 from backend.results.request import QuestionSet, Request
-from tests.app.fake_client import made_up
+from tests.app.made_up import made_up
 
 
 def test_the_direction_is_drawn_beside_a_random_one() -> None:
@@ -16,6 +16,12 @@ def test_the_direction_is_drawn_beside_a_random_one() -> None:
     assert np.allclose(flipped.error_y.array, 0.05)
     assert looked.marker.symbol != flipped.marker.symbol
     assert figure.layout.shapes[0].x0 == 2.0
+
+
+def test_intervals_of_shares_end_at_none_and_all() -> None:
+    result = made_up(Request.build("key-steering", questions=QuestionSet("copy-colors", 5)))
+    flipped = flip_curves(result, "t", 2.0).data[0]
+    assert np.allclose(flipped.y - flipped.error_y.arrayminus, [0, 0.05, 0.45, 0.75])
 
 
 def test_logits_become_probabilities_among_the_labels() -> None:

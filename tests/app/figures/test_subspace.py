@@ -8,7 +8,7 @@ from app.figures.subspace import scene, stand_alone, variance_bars
 from app.figures.subspace_points import directions, points_frame
 from backend.results.request import QuestionSet, Request
 from backend.results.result import Result
-from tests.app.fake_client import BANK, made_up
+from tests.app.made_up import BANK, made_up
 
 
 @pytest.fixture
@@ -66,6 +66,12 @@ def test_others_have_marks_of_their_own_and_one_line_each_in_the_legend(result: 
     figure = scene(frame, "label", (0, 1, 2), means=True, title="t")
     points = [trace for trace in figure.data if trace.mode == "markers" and trace.customdata is not None]
     assert len({trace.marker.symbol for trace in points}) == 6
+    # Below the scene: at its side so many lines would hide points and axes.
+    assert (figure.layout.legend.orientation, figure.layout.legend.y, figure.layout.legend.yanchor) == (
+        "h",
+        0,
+        "top",
+    )
     told = [
         (trace.legendgrouptitle.text or "", trace.name)
         for trace in figure.data

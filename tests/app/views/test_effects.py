@@ -18,9 +18,9 @@ def test_the_lead_names_the_writer_and_the_helper() -> None:
     at = opened("effects")
     (lead,) = notices(at, "lead")
     assert lead.startswith(
-        "Of all heads L3H2 has the largest direct effect, +2 logits (total +1.5); L1H3 acts"
+        "Of all heads L3H2 has the largest direct effect, +2.0 logits (total +1.5); L1H3 acts"
     )
-    assert "(total +3)" in lead
+    assert "(total +3.0)" in lead
     assert titles(at) == ["Net logit of the right letter: total and direct effect of each node"]
 
 

@@ -15,16 +15,16 @@ def test_nothing_long_begins_by_itself() -> None:
     at = opened("mutations", client, head="L1H1")
     assert client.submitted == []
     for label in ("Run all mutations", "Run the swap test", "Steer the keys"):
-        next(button for button in at.button if button.label == label).click().run()
+        next(button for button in at.button if button.label == f"{label} (about 2 min)").click().run()
     assert [request.analysis for request in client.submitted] == ["mutations", "swap-test", "key-steering"]
     assert [request.params for request in client.submitted] == [{"head": [1, 1]}] * 3
 
 
-@pytest.mark.parametrize(("measure", "name"), [("loss", "Loss"), ("accuracy", "Accuracy")])
+@pytest.mark.parametrize(("measure", "name"), [("loss", "Loss in nats"), ("accuracy", "Accuracy")])
 def test_both_measures(measure: str, name: str) -> None:
     shown = titles(opened("mutations", measure=measure))
     assert f"{name} under each mutation, and with L3H2 changed" in shown
-    assert f"{name} from mutation to mutation" in shown
+    assert f"{name.split()[0]} from mutation to mutation" in shown
 
 
 def test_what_the_head_contributes_is_told() -> None:
@@ -37,7 +37,7 @@ def test_what_the_head_contributes_is_told() -> None:
 
 def test_dimensions_fitted_elsewhere() -> None:
     at = opened("mutations")
-    assert "Loss when fitted under one, run under another" in titles(at)
+    assert "Loss in nats when fitted under one, run under another" in titles(at)
     assert any(
         "At worst this adds 0.10 nats to the loss with those fitted under the same "
         "(fitted under as it is, run under numbers)." in text

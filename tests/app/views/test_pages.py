@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
 from backend.errors import ModelError
-from backend.results.request import DEFAULT_MODEL
+from backend.results.request import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
@@ -40,7 +41,7 @@ PICTURES = {
     ],
 )
 def test_every_page_shows_its_pictures(page: str, params: dict[str, str]) -> None:
-    at = opened(page, **params)
+    at = opened(page, quantization="4bit", **params)
     assert not at.exception
     assert not notices(at, "error")
     assert not notices(at, "warning")
@@ -51,7 +52,16 @@ def test_every_page_shows_its_pictures(page: str, params: dict[str, str]) -> Non
 @pytest.mark.parametrize("page", PAGES)
 def test_nonsense_in_the_address_is_told_and_the_rest_shown(page: str) -> None:
     at = opened(
-        page, item="x", head="L99H99", dtype="int4", labels="A A", bank="nope", role="<b>", letter="Q", zz="1"
+        page,
+        quantization="8bit",
+        item="x",
+        head="L99H99",
+        dtype="int4",
+        labels="A A",
+        bank="nope",
+        role="<b>",
+        letter="Q",
+        zz="1",
     )
     assert not at.exception
     told = " ".join(notices(at, "warning"))
@@ -62,7 +72,7 @@ def test_nonsense_in_the_address_is_told_and_the_rest_shown(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_an_error_is_one_box_of_text_and_a_way_on(page: str) -> None:
     client = FakeClient(error=ModelError("The file <b>x</b> is *not* complete. Fetch it again."))
-    at = opened(page, client)
+    at = opened(page, client, quantization="4bit")
     assert not at.exception
     assert set(notices(at, "error")) == {"The file <b>x</b> is *not* complete. Fetch it again."}
     asked = len(client.submitted)
@@ -75,7 +85,7 @@ def test_an_error_is_one_box_of_text_and_a_way_on(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_long_work_shows_progress_and_can_be_cancelled(page: str) -> None:
     client = FakeClient(slow=True)
-    at = opened(page, client)
+    at = opened(page, client, quantization="4bit")
     assert not at.exception
     assert "Going through the questions · 3 of 10 · about 41 s left" in notices(at, "quiet")
     next(button for button in at.button if button.label == "Cancel").click().run()
@@ -146,6 +156,15 @@ def test_html_in_a_stem_reaches_the_page_as_text_only() -> None:
     assert not any("<b>" in element.value for element in (*at.markdown, *at.caption))
 
 
+@pytest.mark.parametrize("page", ["question", "attribution"])
+def test_an_endless_option_leaves_room_for_the_rest(page: str) -> None:
+    endless = json.dumps({"stem": "x" * 5000, "options": ["y" * 5000, "z" * 5000], "answer": 1})
+    at = opened(page, question=endless)
+    told = [text for kind in ("lead", "plain", "quiet") for text in notices(at, kind)]
+    assert max(map(len, told)) < 700
+    assert "…" in " ".join(told)
+
+
 def test_attention_over_a_bank_offers_its_measures() -> None:
     at = opened("attention", scope="bank", role="right_top")
     assert "most attended token is the right label, 5 questions" in " ".join(titles(at))
@@ -153,9 +172,39 @@ def test_attention_over_a_bank_offers_its_measures() -> None:
 
 def test_the_model_page_judges_in_words() -> None:
     at = opened("model")
-    assert list(at.dataframe[0].value.iloc[:, -1]) == ["✓ passed"]
+    # First, so that it is in view on a narrow screen.
+    assert list(at.dataframe[0].value.iloc[:, 0]) == ["✓ passed"]
     assert notices(at, "lead") == ["✓ Go: it answers 90% by letter."]
     assert "no interval: too few questions" in notices(at, "quiet")
+
+
+def test_how_the_model_is_held_is_said_once() -> None:
+    class AsAsked(FakeClient):
+        def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+            return super().resolve(spec) | {"reason": "float32: as asked"}
+
+    assert notices(opened("model", AsAsked()), "plain") == ["It runs in float32 on cpu (as asked)."]
+
+
+def test_a_model_that_cannot_be_loaded_is_told_once() -> None:
+    at = opened("model", FakeClient(error=ModelError("There is no such model.")))
+    assert len(notices(at, "error")) == 1
+    assert [header.value for header in at.subheader if "letter" in header.value] == []
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, "writes most for A"),
+        ({"letter": "C"}, "writes most for C"),
+        ({"scope": "bank"}, "for the right letter"),
+    ],
+)
+def test_the_attribution_page_names_its_strongest_heads(params: dict[str, str], said: str) -> None:
+    (lead,) = notices(opened("attribution", **params), "lead")
+    assert said in lead
+    assert "most against it, -" in lead
+    assert params == {"letter": "C"} or lead.startswith("Of all heads L3H2 writes")
 
 
 def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +221,15 @@ def test_the_usual_default_can_be_chosen_where_another_is(monkeypatch: pytest.Mo
     at = opened("question", client, model=DEFAULT_MODEL)
     at.selectbox(key="template").select("plain").run()
     assert {request.model.name for request in client.submitted} == {DEFAULT_MODEL}
+
+
+def test_the_model_page_offers_the_devices_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened("model").selectbox(key="device").options == ["auto", "cpu"]
+    assert opened("model", device="cuda").selectbox(key="device").options == ["auto", "cpu", "cuda"]
+    monkeypatch.setattr(FakeClient, "devices", lambda self: ("auto", "cpu", "cuda", "offload"))
+    device = opened("model").selectbox(key="device")
+    assert "offload" in device.options
+    assert "processor's memory" in device.help
 
 
 def test_the_model_page_says_what_memory_it_needs_and_what_would_fit() -> None:

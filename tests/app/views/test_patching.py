@@ -1,6 +1,7 @@
 """The patching page: what it asks for, and which pictures it draws of what comes back."""
 
 import json
+import re
 import struct
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,12 @@ from streamlit.testing.v1 import AppTest
 from app import patching_names
 from backend.analyses.corruptions import KINDS
 from backend.analyses.metrics import METRICS
-from backend.analyses.patching import DIRECTIONS
+from backend.analyses.pairs import DIRECTIONS
 from backend.engine.sweep import COMPONENTS
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import HEADS, LAYERS, FakeClient, made_up
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import HEADS, LAYERS, made_up
 from tests.app.opened import drawn, notices, opened, titles
 
 
@@ -99,6 +101,23 @@ def test_exact_cells_take_the_place_of_estimates() -> None:
     assert client.cancelled == ["2"]
     (kept,) = heatmaps(at)
     assert np.isfinite(kept["values"][:2]).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, r"Put in alone, L\dH\d at token 27, .*, does most: it brings back -?\d+% of the difference\."),
+        ({"direction": "noise"}, r"it takes away -?\d+% of the difference\."),
+        (
+            {"shown": "values", "component": "k"},
+            r"kv head \d of layer \d .* changes the metric by [+-][\d.]+ logits\.",
+        ),
+    ],
+)
+def test_the_strongest_is_named_once_all_is_exact(params: dict[str, str], said: str) -> None:
+    (lead,) = notices(opened("patching", **params), "lead")
+    assert re.search(said, lead), lead
+    assert not notices(opened("patching", FakeClient(slow=("patching",)), **params), "lead")
 
 
 def test_a_stopped_sweep_goes_on() -> None:

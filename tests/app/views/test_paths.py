@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.app.fake_client import HEADS, LAYERS, FakeClient
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import HEADS, LAYERS
 from tests.app.opened import notices, opened, titles
 
 

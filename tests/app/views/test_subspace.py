@@ -11,7 +11,8 @@ from backend.analyses import head_inputs
 from backend.questions.question import Question
 from backend.results.request import Request
 from backend.results.result import Result
-from tests.app.fake_client import BANK, FakeClient
+from tests.app.fake_client import FakeClient
+from tests.app.made_up import BANK
 from tests.app.opened import notices, opened, titles
 
 
@@ -73,7 +74,7 @@ def test_which_vectors_are_collected_is_asked_for() -> None:
 def test_compression_is_of_the_same_questions_and_places() -> None:
     client = FakeClient(slow=("compression",))
     at = opened("subspace", client, at="newline", keep="right", rotated="True")
-    next(button for button in at.button if button.label == "Compress and run").click().run()
+    next(button for button in at.button if button.label == "Compress and run (about 2 min)").click().run()
     assert client.submitted[0].params == {"head": [3, 2], "at": "newline", "keep": "right"}
 
 
@@ -185,7 +186,7 @@ def test_compression_waits_for_its_button() -> None:
     client = FakeClient(slow=("compression",))
     at = opened("subspace", client)
     assert client.submitted == []
-    next(button for button in at.button if button.label == "Compress and run").click().run()
+    next(button for button in at.button if button.label == "Compress and run (about 2 min)").click().run()
     assert [request.analysis for request in client.submitted] == ["compression"]
 
 

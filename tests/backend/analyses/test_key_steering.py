@@ -90,7 +90,7 @@ def test_a_question_with_nothing_to_fit_on_is_left_out(hand_wired_instrument: In
         KEY_STEERING.run(hand_wired_instrument, task(questions(4)), silent)
 
 
-def test_keys_that_are_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_are_all_the_same() -> None:
     model = tiny.tiny_model("llama")
     attention = model.model.layers[1].self_attn
     attention.k_proj.weight.zero_()

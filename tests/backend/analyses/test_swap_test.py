@@ -61,6 +61,7 @@ def test_a_head_that_does_nothing_in_particular_is_between(hand_wired_instrument
 def test_places_and_letters_are_apart(hand_wired_instrument: Instrument) -> None:
     result = found(hand_wired_instrument)
     assert result.scalars["kept"] == len(QUESTIONS)
+    assert [told["stem"] for told in result.scalars["questions"]] == [asked.stem for asked in QUESTIONS]
     same = tuple(replace(hand_wired.question(2), subject=f"s{number}") for number in range(3))
     with pytest.raises(RequestError, match="different right places needs at least 2"):
         found(hand_wired_instrument, same)

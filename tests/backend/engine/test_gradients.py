@@ -14,6 +14,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS, components_of
 from backend.errors import Cancelled, ModelError, ResourceError
 from tests import tiny
+from tests.backend.engine.hooks import count_hooks
 from tests.slots import moved_by, set_to
 
 IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
@@ -22,10 +23,6 @@ STEP = 2e-3
 
 def loss(logits: Tensor) -> Tensor:
     return logits.logsumexp(-1) - logits[7] + 0.1 * logits[300]
-
-
-def count_hooks(instrument: Instrument) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in instrument.model.modules())
 
 
 @contextmanager
@@ -91,7 +88,6 @@ def precise(family_instrument: Instrument) -> Instrument:
     model.set_experts_implementation("eager")  # the usual one has no double precision
     if hasattr(model.config, "clip_qkv"):
         model.config.clip_qkv = None  # what is clamped has no central difference
-    model.config._experts_implementation = "eager"  # the usual one has no double precision
     return Instrument(tiny.loaded(model, tiny.tokenizer(), name))
 
 
@@ -270,6 +266,18 @@ def test_a_prompt_too_long_for_the_memory_is_refused(
 ) -> None:
     monkeypatch.setattr("backend.engine.gradients.available_memory", lambda device: 1000)
     with pytest.raises(ResourceError, match="12 tokens need about"):
+        forward(hand_wired_instrument, tuple(range(12)))
+
+
+def test_each_card_needs_room_for_its_own_layers(
+    hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"cuda:0": 10**9, "cuda:1": 10**9}
+    monkeypatch.setattr("backend.engine.gradients.available_memory", free.__getitem__)
+    monkeypatch.setattr(hand_wired_instrument, "layers_on", {"cuda:0": 1, "cuda:1": 1})
+    forward(hand_wired_instrument, tuple(range(12)))
+    free["cuda:1"] = 1000
+    with pytest.raises(ResourceError, match=r"0\.0 GB are free\. Take a shorter prompt, or fewer shots\."):
         forward(hand_wired_instrument, tuple(range(12)))
 
 

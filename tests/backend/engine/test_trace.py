@@ -10,6 +10,7 @@ from backend.errors import Cancelled
 from backend.questions.prompt import PromptSpec
 from backend.questions.question import Question
 from tests import tiny
+from tests.backend.engine.hooks import count_hooks
 
 IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
 
@@ -21,10 +22,6 @@ def record(instrument: Instrument, ids: tuple[int, ...] = IDS):
 def plain(instrument: Instrument, **settings: bool | int):
     with torch.no_grad():
         return instrument.model(input_ids=torch.tensor([IDS]), use_cache=False, **settings)
-
-
-def count_hooks(instrument: Instrument) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in instrument.model.modules())
 
 
 def test_logits_are_the_models_own_to_the_last_bit(family_instrument: Instrument) -> None:

@@ -163,6 +163,11 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
+# What no header tells: it takes the place of the model before it, which is read again.
+ONLY_ITS_NUMBERS_TELL = ("NaN", "infinity", "NaN where nothing reads")
+ONLY_ITS_PROMPT_TELLS = ("labels not in the tokenizer", "a larger tokenizer")
+
+
 def cut_gguf(path: Path) -> Path:
     write_gguf(path)
     cut(5000)(path)
@@ -205,11 +210,16 @@ def asked(client: InProcessClient, name: Path | str, right: int = 0, **held: str
     return status.error
 
 
-def refused(client: InProcessClient, good: Path, bad: Path | str, message: str, **held: str) -> None:
+def refused(
+    client: InProcessClient, good: Path, bad: Path | str, message: str, *, resident: bool = True, **held: str
+) -> None:
+    """`resident`: the model before it was never let go."""
     assert asked(client, good) == ""
+    before = client.loaded()
     told = asked(client, bad, **held)
     assert re.search(message, told), told
     assert "Something went wrong inside" not in told
+    assert (client.loaded() == before) == resident
     assert asked(client, good, right=1) == ""
 
 
@@ -221,7 +231,7 @@ def test_a_bad_folder_is_told_and_the_model_before_it_answers(
     bad = tmp_path / "bad"
     shutil.copytree(good, bad)
     spoil(bad)
-    refused(client, good, bad, message)
+    refused(client, good, bad, message, resident=what not in (*ONLY_ITS_NUMBERS_TELL, *ONLY_ITS_PROMPT_TELLS))
     assert not (bad / "ran").exists()
 
 
@@ -290,7 +300,8 @@ def test_an_expert_that_nothing_was_routed_to_counts(
         layer.mlp.experts.down_proj[:, 0, 0] = float("nan")
     model.save_pretrained(tmp_path / "bad")
     tiny.tokenizer().save_pretrained(tmp_path / "bad")
-    refused(client, good, tmp_path / "bad", r"layers\.0\.mlp\.experts\.down_proj of .* NaN")
+    told = r"layers\.0\.mlp\.experts\.down_proj of .* NaN"
+    refused(client, good, tmp_path / "bad", told, resident=False)
 
 
 def test_without_bitsandbytes_the_model_before_it_answers(
@@ -298,6 +309,24 @@ def test_without_bitsandbytes_the_model_before_it_answers(
 ) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # importing it then fails
     refused(client, good, good, "needs the package bitsandbytes", quantization="4bit")
+
+
+def test_what_its_parts_do_not_allow_is_told_and_the_model_before_it_answers(
+    client: InProcessClient, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No family lists it, and by structure it is none that can be looked into."""
+    monkeypatch.setitem(tiny.FAMILY_CONFIGS, "bloom", {"hidden_size": 48, "n_layer": 2, "n_head": 4})
+    tiny.tiny_model("bloom").save_pretrained(tmp_path / "bad")
+    tiny.tokenizer().save_pretrained(tmp_path / "bad")
+    refused(client, good, tmp_path / "bad", "Supported: llama")
+
+
+def test_too_little_memory_is_told_and_the_model_before_it_answers(
+    client: InProcessClient, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(client, good) == ""
+    monkeypatch.setattr("backend.models.room.places_of", lambda device: {device: 10**6})
+    refused(client, good, good, "needs 0.6 GB of memory, and 0.0 GB are free for it", dtype="bfloat16")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from backend.errors import ModelError
-from backend.models.families import FAMILIES, Norm, Slot, family_of, known_types
-from backend.models.families.norm import layer_norm
+from backend.models.families import FAMILIES, Family, Norm, Slot, family_of, known_types
 from tests import tiny
 
 
@@ -61,7 +60,7 @@ def test_a_frozen_norm_is_the_norm_where_it_was_frozen(bias: bool) -> None:
     module, vector = nn.LayerNorm(6, eps=0.1, bias=bias), torch.randn(6) + 2
     for parameter in module.parameters():
         nn.init.normal_(parameter)
-    frozen = layer_norm(module).frozen(vector)
+    frozen = Family().norm(module).frozen(vector)
     torch.testing.assert_close(frozen.applied(vector), module(vector))
     parts = torch.stack([vector * 0.3, vector * 0.7])
     total = frozen.linear(parts).sum(0) + (module.bias if bias else 0)

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from backend.home import home
 from backend.models.fingerprint import content_digest, fingerprint, folder_identity
 
@@ -28,6 +30,15 @@ def test_folder_is_known_by_content_not_by_place(converted: Path, tmp_path: Path
     assert folder_identity(copy) == folder_identity(converted)
     config = copy / "config.json"
     config.write_text(config.read_text().replace("10000.0", "20000.0"))
+    assert folder_identity(copy) != folder_identity(converted)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"])
+def test_what_prompts_are_made_with_counts(name: str, converted: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(converted, copy)
+    with (copy / name).open("a", encoding="utf-8") as file:
+        file.write(" ")
     assert folder_identity(copy) != folder_identity(converted)
 
 

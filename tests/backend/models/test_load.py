@@ -1,6 +1,5 @@
 """A loaded model is the published one, held as asked; what does not fit or is damaged is refused first."""
 
-import importlib
 import json
 import os
 import shutil
@@ -13,16 +12,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from backend.engine.weights import dense
-from backend.errors import ModelError
-from backend.models.load import LoadedModel, load, release
+from backend.errors import ModelError, ResourceError
+from backend.models.load import LoadedModel, load, prepare, release
 from backend.models.quantization import QUANTIZED_BYTES
 from backend.results.request import ModelSpec
 from tests import tiny
 
 IDS = torch.tensor([[5, 9, 200, 31, 7]])
-
-# The package exports the function of the same name.
-module = importlib.import_module("backend.models.load")
 
 
 def cpu(folder: Path, dtype: str = "float32", quantization: str = "none") -> ModelSpec:
@@ -115,6 +111,32 @@ def test_without_bitsandbytes_it_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # importing it then fails
     with pytest.raises(ModelError, match=r"needs the package bitsandbytes.*pip install bitsandbytes"):
         load(cpu(converted, quantization="4bit"))
+
+
+def test_what_is_prepared_is_loaded_only_if_it_still_fits(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other programs may have taken the memory that was to come free."""
+    read = prepare(cpu(converted), returned=10**15)
+    assert torch.equal(logits(read()), logits(load(cpu(converted))))
+    monkeypatch.setattr("backend.models.room.places_of", lambda device: {device: 0})
+    read = prepare(cpu(converted), returned=10**15)
+    with pytest.raises(ResourceError, match=r"0\.0 GB are free for it"):
+        read()
+
+
+def test_a_tokenizer_is_kept_until_the_model_is_another(converted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(converted, folder)
+    first = prepare(cpu(folder))().tokenizer
+    assert prepare(cpu(folder))().tokenizer is first
+    file = folder / "tokenizer.json"
+    changed = json.loads(file.read_text(encoding="utf-8"))
+    ids = changed["model"]["vocab"]
+    ids["B"], ids["C"] = ids["C"], ids["B"]
+    file.write_text(json.dumps(changed), encoding="utf-8")
+    second = prepare(cpu(folder))().tokenizer
+    assert second("B").input_ids == first("C").input_ids != first("B").input_ids
 
 
 def test_release_takes_the_model_apart(converted: Path) -> None:

@@ -1,8 +1,10 @@
 """A model whose layers are on several devices or fetched when they run gives the same numbers."""
 
-import dataclasses
+import importlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -18,17 +20,22 @@ from backend.engine.rotation import Rotations
 from backend.engine.sweep import FinalRows, all_cells, components_of, machine_speed, sweep
 from backend.engine.writes import head_changes, mlp_writes
 from backend.errors import ResourceError
-from backend.models import placement, room
+from backend.models import load, placement, room
 from backend.models.families import family_of
-from backend.models.placement import device_map, device_of
+from backend.models.placement import device_of, placed
 from backend.models.quiet import quiet
-from backend.models.resolve import resolve
-from backend.results.request import ModelSpec
+from backend.results.request import ModelSpec, Request
+from backend.results.store import Store
+from backend.service.in_process import InProcessClient
+from backend.service.worker import Worker
 from tests import hand_wired, tiny
 
 IDS, OTHER, TOKENS = (1, 2, 3, 4, 5, 6), (1, 2, 9, 4, 5, 6), (5, 6, 7)
 # Norms after the sublayers, fused and transposed projections, experts, side by side; one tried by structure.
 FAMILIES = ("llama", "gpt2", "gemma2", "qwen2_moe", "falcon new", "phi", "olmo2", "smollm3")
+
+# The package exports the function of the same name.
+resolving = importlib.import_module("backend.models.resolve")
 
 Both = tuple[Instrument, Instrument]
 
@@ -132,24 +139,73 @@ def test_nothing_stays_in_memory_after_it_was_read(both: Both) -> None:
     assert device_of(offloaded.family.layers(offloaded.model)[2]) == torch.device("cpu")
 
 
-def test_layers_are_spread_over_cards_only_where_the_first_is_too_small(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def skeleton() -> PreTrainedModel:
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(tiny.tiny_model("llama").config, dtype=torch.float32)
+
+
+def test_layers_are_spread_only_where_they_do_not_fit_on_the_first_card(
+    skeleton: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "free_on_cards", lambda: [10, 8])
-    assert device_map("cpu", 100, 1) == {"device_map": {"": "cpu"}}
-    assert device_map("cuda", 10, 1) == {"device_map": {"": "cuda"}}
-    assert device_map("cuda", 15, 1) == {"device_map": "auto", "max_memory": {0: 9, 1: 7}}
-    monkeypatch.setattr(placement, "free_on_cards", lambda: [10])
-    assert device_map("cuda", 15, 1) == {"device_map": {"": "cuda"}}
+    weights = sum(parameter.nbytes for parameter in skeleton.parameters())
+    free: dict[str, int] = {}
+    monkeypatch.setattr(placement, "places_of", lambda device: free)
+
+    def put(**settings: bool) -> dict[str, Any] | None:
+        return placed(lambda: skeleton, "cuda", weights + 1000, 1000, **settings)
+
+    free |= {"cuda:0": weights + 1000, "cuda:1": weights}
+    assert put() == {"device_map": {"": "cuda:0"}}
+    free["cuda:0"] -= 1
+    found = put()
+    assert found is not None
+    places = found["device_map"]
+    assert places["model.embed_tokens"] == 0
+    assert places["lm_head"] == 1
+    free |= dict.fromkeys(free, weights // 2 + 1000)  # together enough, if layers could be cut
+    assert put() is None
+    free |= {"cpu": weights}
+    found = put()
+    assert found is not None
+    assert set(found["device_map"].values()) == {0, 1, "cpu"}
+    most = {0: weights // 2, 1: weights // 2, "cpu": weights - 1000}
+    assert put(quantized=True) == {"device_map": "auto", "max_memory": most}
+    free.clear()
+    free |= {"mps": 10}
+    assert put() == {"device_map": {"": "mps"}}
 
 
-def test_cards_count_together(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = resolve(ModelSpec(str(converted), "float32", "none", "cpu"))
-    large = dataclasses.replace(small, device="cuda", weight_bytes=15_000_000_000)
-    monkeypatch.setattr(placement, "free_on_cards", lambda: [10_000_000_000, 8_000_000_000])
-    assert room.room_for(large).free == 18_000_000_000
-    room.check_memory(large)
-    monkeypatch.setattr(placement, "free_on_cards", lambda: [10_000_000_000])
-    monkeypatch.setattr(room, "_others", lambda resolved, free: ())
-    with pytest.raises(ResourceError, match=r"10\.0 GB are free on cuda"):
-        room.check_memory(large)
+def test_an_offloaded_model_says_that_it_is(
+    skeleton: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk in place of the processor, which stands for the card."""
+    tiny.tiny_model("llama").save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    monkeypatch.setattr(resolving, "usable_devices", lambda: ("auto", "cpu", "offload"))
+    monkeypatch.setattr(placement, "placed", lambda read, *_: {"device_map": offloaded_map(read())})
+    client = InProcessClient(Worker(Store(tmp_path / "results")))
+    heads = []
+    for device in ("cpu", "offload"):
+        request = Request.build(
+            "attribution",
+            model=ModelSpec(str(tmp_path), "float32", device=device),
+            question=hand_wired.question(1),
+            prompt=hand_wired.SPEC,
+        )
+        job = client.submit(request)
+        assert client.wait(job, 60).error == ""
+        assert client.result(job).model["device"] == device
+        heads.append(client.result(job)["heads"])
+    np.testing.assert_allclose(heads[1], heads[0], rtol=1e-5, atol=1e-5)
+
+
+def test_layers_that_do_not_fit_one_by_one_are_refused(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolving, "usable_devices", lambda: ("auto", "cpu", "cuda", "offload"))
+    monkeypatch.setattr(room, "places_of", lambda device: {"cuda:0": 10**9, "cuda:1": 2 * 10**9})
+    monkeypatch.setattr(placement, "placed", lambda *asked: None)
+    told = r"layers of .* as float32 do not fit into what is free: 1\.0 GB on cuda:0, 2\.0 GB on cuda:1\. .* offload"
+    with pytest.raises(ResourceError, match=told):
+        load(ModelSpec(str(converted), "float32", device="cuda"))

@@ -1,18 +1,18 @@
 """A name means one thing; every `auto` is decided and said why; unknown names are told what there is."""
 
 import importlib
+import os
 import shutil
-import time
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from backend.errors import ModelError
-from backend.models import quantization
+from backend.errors import ModelError, ResourceError
+from backend.models import fingerprint, quantization
 from backend.models.catalogue import catalogue
-from backend.models.resolve import converted_folder, kind_of, resolve
-from backend.results.request import ModelSpec
+from backend.models.resolve import converted_folder, kind_of, resolve, usable_devices
+from backend.results.request import DEVICES, ModelSpec
 
 # The package exports the function of the same name.
 module = importlib.import_module("backend.models.resolve")
@@ -70,6 +70,21 @@ def test_auto_is_float32_where_it_fits_and_says_why(
     assert f"{memory / 1e9:.0f} GB of memory" in resolved.reason
 
 
+def test_a_device_that_is_not_there_is_told_with_those_that_are(converted: Path) -> None:
+    assert {"auto", "cpu"} <= {*usable_devices()} <= {*DEVICES}
+    for device in {*DEVICES} - {*usable_devices()}:
+        with pytest.raises(ResourceError, match=f"nothing for device {device}. Use device auto or cpu"):
+            resolve(ModelSpec(str(converted), "float32", device=device))
+
+
+def test_what_is_quantized_is_not_offloaded(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "usable_devices", lambda: DEVICES)
+    assert resolve(ModelSpec(str(converted), "float32", device="auto")).device == "cuda"  # never by itself
+    assert resolve(ModelSpec(str(converted), "float32", device="offload")).device == "offload"
+    with pytest.raises(ModelError, match="Device offload does not go with quantization 4bit"):
+        resolve(ModelSpec(str(converted), "float32", "4bit", "offload"))
+
+
 @pytest.mark.parametrize(
     "name", ["no-such-model", "a/b/c", "../x/y", "org/na me", "x" * 5000, "missing.gguf", "a\0b"]
 )
@@ -89,12 +104,20 @@ def test_a_folder_of_that_name_goes_before_the_hub(tmp_path: Path, monkeypatch: 
         resolve(cpu("org/name"))
 
 
-def test_warm_resolve_is_quick(converted: Path) -> None:
-    resolve(cpu(str(converted)))
-    started = time.perf_counter()
-    for _ in range(5):
-        resolve(cpu(str(converted)))
-    assert (time.perf_counter() - started) / 5 < 0.05
+def test_what_was_digested_is_not_read_again(
+    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(converted, tmp_path / "model")
+    first = resolve(cpu(str(folder)))
+
+    def read(path: Path) -> str:
+        raise AssertionError(f"{path} is digested again")
+
+    monkeypatch.setattr(fingerprint, "sha256_of", read)
+    assert resolve(cpu(str(folder))) == first
+    os.utime(folder / "config.json", ns=(0, 0))
+    with pytest.raises(AssertionError, match=r"config\.json is digested again"):
+        resolve(cpu(str(folder)))
 
 
 def test_quantizing_without_bitsandbytes_is_told_at_once(

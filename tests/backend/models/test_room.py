@@ -12,6 +12,9 @@ from backend.models.room import WORKING_BYTES, check_memory, room_for
 from backend.results.request import ModelSpec
 
 module = importlib.import_module("backend.models.room")
+resolving = importlib.import_module(
+    "backend.models.resolve"
+)  # the package exports the function of the same name
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def large(converted: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
         return dataclasses.replace(found, weight_bytes=factor * found.weight_bytes)
 
     monkeypatch.setattr(module, "resolve", enlarged)
-    monkeypatch.setattr(module, "available_memory", lambda device: 4_000_000_000)
+    monkeypatch.setattr(module, "places_of", lambda device: {device: 4_000_000_000})
     return enlarged(ModelSpec(str(converted), "float32", "none", "cpu"))
 
 
@@ -42,13 +45,56 @@ def test_too_little_memory_is_told_with_what_would_fit(large: Resolved) -> None:
 
 def test_only_what_fits_is_offered(large: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        module, "available_memory", lambda device: large.weight_bytes // 2 + WORKING_BYTES - 1
+        module, "places_of", lambda device: {device: large.weight_bytes // 2 + WORKING_BYTES - 1}
     )
     others = room_for(large).others
     assert others
     assert not any(other.startswith("bfloat16 (") for other in others)
-    monkeypatch.setattr(module, "available_memory", lambda device: 0)
+    monkeypatch.setattr(module, "places_of", lambda device: {device: 0})
     assert room_for(large).others == ()
+
+
+def places(device: str) -> dict[str, int]:
+    """Two cards of 1 GB and a processor with 9."""
+    cards = {"cuda:0": 10**9, "cuda:1": 10**9}
+    return {"cuda": cards, "offload": {**cards, "cpu": 9 * 10**9}, "cpu": {"cpu": 9 * 10**9}}[device]
+
+
+def test_places_count_together_less_what_each_keeps_to_work_with(
+    large: Resolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "places_of", places)
+    monkeypatch.setattr(module, "_others", lambda resolved, returned: ())
+    on_cards = dataclasses.replace(large, device="cuda", weight_bytes=2 * 10**9 - 2 * WORKING_BYTES)
+    check_memory(on_cards)
+    with pytest.raises(ResourceError, match=r"1\.4 GB are free for it on cuda"):
+        check_memory(dataclasses.replace(on_cards, weight_bytes=on_cards.weight_bytes + 1))
+    assert room_for(dataclasses.replace(large, device="offload")).free == 11 * 10**9 - 2 * WORKING_BYTES
+
+
+def test_what_is_too_large_for_the_cards_may_be_offloaded_where_that_fits(
+    large: Resolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "places_of", places)
+    monkeypatch.setattr(resolving, "usable_devices", lambda: ("auto", "cpu", "cuda", "offload"))
+    on_cards = dataclasses.replace(large, device="cuda")
+    needed = (large.weight_bytes + WORKING_BYTES) / 1e9
+    with pytest.raises(ResourceError) as error:
+        check_memory(on_cards)
+    assert f"or try float32 on device offload ({needed:.1f} GB), " in str(error.value)
+    assert "bfloat16 (" not in str(error.value)
+    too_large = dataclasses.replace(on_cards, weight_bytes=10**11)
+    monkeypatch.setattr(module, "resolve", lambda spec: too_large)
+    assert room_for(too_large).others == ()
+    offloaded = dataclasses.replace(large, device="offload", weight_bytes=10**11)
+    monkeypatch.setattr(
+        module, "resolve", lambda spec: dataclasses.replace(large, weight_bytes=10**9, device=spec.device)
+    )
+    others = room_for(offloaded).others
+    assert "bfloat16 (1.6 GB)" in others
+    assert not any(
+        "quantization" in other for other in others
+    )  # these would be on the cards, and do not fit there
 
 
 def test_what_fits_is_let_through(converted: Path) -> None:
@@ -58,6 +104,13 @@ def test_what_fits_is_let_through(converted: Path) -> None:
     assert room.fits
     assert room.needed == resolved.weight_bytes + WORKING_BYTES
     assert room.others == ()
+
+
+def test_what_comes_free_before_it_is_loaded_counts(large: Resolved) -> None:
+    missing = large.weight_bytes + WORKING_BYTES - 4_000_000_000
+    check_memory(large, missing)
+    with pytest.raises(ResourceError):
+        check_memory(large, missing - 1)
 
 
 def test_a_hub_model_not_fetched_yet_has_no_size() -> None:

@@ -95,6 +95,15 @@ def test_refusals_name_the_field_and_the_value(change: dict[str, object], messag
         Request.from_json({**README_REQUEST, **change})
 
 
+def test_what_json_cannot_write_is_refused() -> None:
+    nested: list[object] = []
+    for _ in range(10**5):
+        nested = [nested]
+    for value in (float("nan"), float("inf"), {1, 2}, 10**5000, nested):
+        with pytest.raises(RequestError, match="JSON cannot carry"):
+            Request.build("attention", params={"head": value})
+
+
 @given(st.integers(0, 999), st.integers(0, 999))
 def test_heads_are_printed_and_read_alike(layer: int, head: int) -> None:
     reference = HeadRef(layer, head)
@@ -102,7 +111,9 @@ def test_heads_are_printed_and_read_alike(layer: int, head: int) -> None:
     assert HeadRef.from_json([layer, head]) == reference
 
 
-@pytest.mark.parametrize("text", ["", "L1", "H1L2", "L-1H2", "L1H2x", "16,7", "LH", "L١H٢"])
+@pytest.mark.parametrize(
+    "text", ["", "L1", "H1L2", "L-1H2", "L1H2x", "16,7", "LH", "L١H٢", f"L{'9' * 5000}H1"]
+)
 def test_what_is_no_head_is_refused(text: str) -> None:
     with pytest.raises(RequestError, match="written like L16H7"):
         HeadRef.parse(text)

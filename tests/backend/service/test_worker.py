@@ -1,5 +1,6 @@
 """The worker: jobs with progress and cancel, one model at a time, results found again without it."""
 
+import shutil
 import threading
 import time
 import weakref
@@ -41,7 +42,7 @@ class Loader:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, spec: ModelSpec, progress: Progress) -> LoadedModel:
+    def __call__(self, spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
         from dataclasses import replace
 
         from backend.models import resolve
@@ -49,7 +50,7 @@ class Loader:
         self.calls += 1
         progress("Loading")
         model = hand_wired.hand_wired()
-        return replace(model, resolved=replace(model.resolved, fingerprint=resolve(spec).fingerprint))
+        return lambda: replace(model, resolved=replace(model.resolved, fingerprint=resolve(spec).fingerprint))
 
 
 @pytest.fixture
@@ -143,6 +144,49 @@ def test_the_model_stays_between_jobs_and_goes_when_another_comes(
     )
     client.wait(client.submit(other), 30)
     assert loader.calls == 2
+
+
+def test_a_model_that_is_refused_does_not_cost_the_one_before_it(tmp_path: Path, loader: Loader) -> None:
+    counted: list[int] = []
+
+    def choosy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+        counted.append(returned)
+        if spec.dtype == "bfloat16":
+            raise ModelError("not this one")
+        return loader(spec, progress, returned)
+
+    client = InProcessClient(Worker(Store(tmp_path), choosy))
+    client.wait(client.submit(REQUEST), 30)
+    before = client.loaded()
+    bad = Request.build(
+        "prediction", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(0)
+    )
+    assert client.wait(client.submit(bad), 30).error == "not this one"
+    assert client.loaded() == before
+    client.wait(client.submit(Request.build("prediction", model=MODEL, question=hand_wired.question(1))), 30)
+    assert loader.calls == 1
+    # The second is told what the first gives back: its weights and the trace that it kept.
+    weights = sum(parameter.nbytes for parameter in hand_wired.hand_wired().model.parameters())
+    assert counted[0] == 0
+    assert weights < counted[1] < weights + 10**6
+
+
+def test_memory_that_ran_out_while_a_model_was_made_ready_is_told_of_that_model(
+    tmp_path: Path, loader: Loader
+) -> None:
+    def greedy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+        if spec.dtype == "bfloat16":
+            torch.empty(2**60)
+        return loader(spec, progress, returned)
+
+    client = InProcessClient(Worker(Store(tmp_path), greedy))
+    client.wait(client.submit(REQUEST), 30)
+    large = Request.build(
+        "prediction", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(0)
+    )
+    told = client.wait(client.submit(large), 30).error
+    assert told.startswith(f"The memory ran out while {MODEL.name!r} was made ready")
+    assert client.loaded() is not None
 
 
 def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: InProcessClient) -> None:
@@ -246,7 +290,8 @@ def test_what_was_shown_stays_after_a_cancel_and_begins_the_next_run(
     assert client.wait(second, 30).state == "done"
     whole = client.result(second)
     assert whole["values"].tolist() == [2.0]
-    assert client.partial(second) is whole
+    assert (again := client.partial(second)) is not None
+    assert again["values"].tolist() == [2.0]
     assert client.partial(first) is partial
 
 
@@ -303,11 +348,11 @@ def test_what_goes_wrong_in_a_job_is_told_in_words(client: InProcessClient) -> N
 
 
 def test_a_model_that_fails_its_self_check_is_not_used(tmp_path: Path) -> None:
-    def broken(spec: ModelSpec, progress: Progress) -> LoadedModel:
+    def broken(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
         model = tiny.tiny_model("qwen2")
         for parameter in model.parameters():
             parameter.zero_()
-        return tiny.loaded(model, tiny.tokenizer(), "broken")
+        return lambda: tiny.loaded(model, tiny.tokenizer(), "broken")
 
     client = InProcessClient(Worker(Store(tmp_path), broken))
     status = client.wait(client.submit(REQUEST), 30)
@@ -317,11 +362,11 @@ def test_a_model_that_fails_its_self_check_is_not_used(tmp_path: Path) -> None:
 
 
 def test_an_unexpected_error_does_not_end_the_worker(tmp_path: Path, loader: Loader) -> None:
-    def surprising(spec: ModelSpec, progress: Progress) -> LoadedModel:
+    def surprising(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
         if not loader.calls:
             loader.calls += 1
             raise ZeroDivisionError("surprise")
-        return loader(spec, progress)
+        return loader(spec, progress, returned)
 
     client = InProcessClient(Worker(Store(tmp_path), surprising))
     status = client.wait(client.submit(REQUEST), 30)
@@ -363,3 +408,15 @@ def test_a_job_that_stopped_holds_nothing_that_it_had(
     request = Request.build("stopping", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
     client.wait(client.submit(request), 30)
     wait_until(lambda: held[0]() is None, 5)
+
+
+def test_a_result_is_read_where_it_is_saved_and_a_job_without_it_says_so(
+    client: InProcessClient, tmp_path: Path
+) -> None:
+    job = client.submit(REQUEST)
+    assert client.wait(job, 30).state == "done"
+    assert client.result(job).scalars["predicted"] == "B"
+    shutil.rmtree(tmp_path / "results")
+    with pytest.raises(RequestError, match="no longer saved"):
+        client.result(job)
+    assert client.partial(job) is None

@@ -10,7 +10,7 @@ from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_
 from backend.engine.sweep import estimate as estimate_sets
 from backend.engine.sweep.cost import Estimate, cost_of
 from backend.engine.sweep.experiment import Experiment
-from backend.engine.sweep.plan import PROCESSOR, batch_rows, limits_of, passes
+from backend.engine.sweep.plan import PROCESSOR, batch_rows, budget_for, limits_of, passes
 from backend.errors import ResourceError
 from tests import tiny
 
@@ -105,6 +105,16 @@ def test_batches_follow_the_budget(instrument: Instrument) -> None:
     assert rows[0] == 1
     assert rows[-1] == PROCESSOR.rows
     assert rows[1] * cost_of(instrument).row_bytes(12) <= 10**5 / 2
+
+
+def test_a_sweep_takes_a_quarter_of_what_is_free_on_the_fullest_card(
+    instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert instrument.layers_on == {"cpu": instrument.shape.layers}
+    monkeypatch.setattr(instrument, "layers_on", {"cuda:1": 1, "cuda:2": 2})
+    free = {"cuda:0": 4, "cuda:1": 800, "cuda:2": 400}  # nothing runs on the first
+    monkeypatch.setattr("backend.engine.sweep.plan.available_memory", free.__getitem__)
+    assert budget_for(instrument) == 100
 
 
 def test_a_card_is_given_more_at_a_time() -> None:

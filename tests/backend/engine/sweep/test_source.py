@@ -1,9 +1,28 @@
-"""Which position stands for which."""
+"""Where patched values come from, and which position stands for which."""
+
+import random
 
 import pytest
+import torch
 
-from backend.engine.sweep import Pairing
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import (
+    COMPONENTS,
+    Cell,
+    OwnValues,
+    Pairing,
+    Wanted,
+    all_cells,
+    run_source,
+    sweep,
+    sweep_sets,
+)
 from backend.errors import RequestError
+from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need
+
+LONGER = (5, 17, 42, 9, 99, 13, 120, 11, 250, 64, 8, 30, 77)
+MATCH = (0, 1, 2, 3, 4, *range(6, 13))
+BACK = (0, 1, 2, 3, 4, None, *range(5, 12))
 
 
 def test_prompts_of_one_length() -> None:
@@ -27,3 +46,53 @@ def test_prompts_of_different_length() -> None:
 def test_no_counterpart() -> None:
     with pytest.raises(RequestError, match="Position 1 has no counterpart"):
         Pairing((5, 6), (5, 7, 6), match=(0, None)).counterpart(1)
+
+
+def test_values_of_ones_own_are_put_like_a_runs(family_instrument: Instrument) -> None:
+    """The other run's values, given one by one, and each experiment its own: numbers are not mixed up."""
+    recorded = family_instrument.trace(CLEAN)
+    sets = [[("z", Cell(1, 7, 3)), ("k", Cell(0, 6, 0))], [("mlp_out", Cell(0, 5))], [("z", Cell(1, 7, 3))]]
+    values = {
+        (number, (component, cell)): getattr(recorded, component)[
+            (cell.layer, cell.position) if cell.head is None else (cell.layer, cell.position, cell.head)
+        ]
+        for number, nodes in enumerate(sets)
+        for component, cell in nodes
+    }
+    values[2, ("z", Cell(1, 7, 3))] = torch.ones(family_instrument.shape.d_head)
+    own, wanted = OwnValues(values), Wanted(TOKENS)
+    cones = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted)
+    whole = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted, engine="full")
+    torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
+    of_run = run_source(family_instrument, CORRUPTED, CLEAN)
+    expected = sweep_sets(family_instrument, CORRUPTED, of_run, sets, wanted).logits
+    torch.testing.assert_close(cones.logits[:2], expected[:2], **CLOSE)
+    assert (cones.logits[2] - expected[2]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("component", sorted(set(COMPONENTS) - {"pattern"}))
+def test_patching_between_prompts_of_different_length(family_instrument: Instrument, component: str) -> None:
+    need(family_instrument, component)
+    shape = family_instrument.shape
+    for base, source, match in ((CLEAN, LONGER, MATCH), (LONGER, CLEAN, BACK)):
+        matched = [position for position, other in enumerate(match) if other is not None]
+        cells = all_cells(component, shape, matched)
+        cells = random.Random(1).sample(cells, len(cells) // 3)
+        arguments = (family_instrument, base, source, component, cells, TOKENS)
+        cones = sweep(*arguments, match=match)
+        whole = sweep(*arguments, match=match, engine="full")
+        torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
+    if shape.model_type in ("gpt2", "opt"):  # their embeddings say which position it is
+        return
+    token = sweep(family_instrument, CLEAN, LONGER, "resid_pre", [Cell(0, 6)], TOKENS, match=MATCH)
+    with torch.no_grad():
+        ids = [*CLEAN[:6], LONGER[7], *CLEAN[7:]]
+        own = family_instrument.model(torch.tensor([ids])).logits[0, -1, list(TOKENS)]
+    torch.testing.assert_close(token.logits[0], own, **CLOSE)
+
+
+def test_what_has_no_counterpart_is_refused(family_instrument: Instrument) -> None:
+    with pytest.raises(RequestError, match="Position 5 has no counterpart"):
+        sweep(family_instrument, LONGER, CLEAN, "z", [Cell(0, 5, 0)], TOKENS, match=BACK)
+    with pytest.raises(RequestError, match="tokens stand in the same places"):
+        sweep(family_instrument, CLEAN, LONGER, "pattern", [Cell(0, 11, 0)], TOKENS, match=MATCH)

@@ -12,41 +12,20 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
     Cell,
-    OwnValues,
-    RunSource,
     Swept,
     Wanted,
     all_cells,
     components_of,
-    cone,
     each_alone,
-    experiments,
     recheck,
     run_source,
     sweep,
     sweep_sets,
 )
-from backend.engine.sweep.cone import ConePass, RowLimit
-from backend.engine.sweep.layer_call import call_layer
 from backend.errors import Cancelled, RequestError, ResourceError
 from tests import hand_wired, tiny
-
-CLEAN = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
-CORRUPTED = (5, 17, 42, 9, 99, 120, 11, 250, 64, 8, 30, 77)
-FIRST = 3
-TOKENS = (1, 77, 300)
-CLOSE = {"atol": 1e-5, "rtol": 1e-5}
-
-
-def need(instrument: Instrument, component: str) -> None:
-    if component not in components_of(instrument.shape):
-        pytest.skip(f"{instrument.resolved.name} has no {component}")
-
-
-def ragged(instrument: Instrument, component: str, seed: int, share: float = 0.3) -> list[Cell]:
-    """A random share of all cells, in a random order."""
-    cells = all_cells(component, instrument.shape, range(len(CLEAN)))
-    return random.Random(seed).sample(cells, int(share * len(cells)))
+from tests.backend.engine.hooks import count_hooks
+from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, FIRST, TOKENS, need, ragged
 
 
 def rechecked(
@@ -61,10 +40,6 @@ def rechecked(
     return recheck(
         instrument, base, run_source(instrument, base, source), each_alone(component, cells), wanted, swept
     )
-
-
-def count_hooks(instrument: Instrument) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in instrument.model.modules())
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -134,61 +109,6 @@ def test_sets_patched_together_are_whole_passes(family_instrument: Instrument, s
     torch.testing.assert_close(cones.final, whole.final, **CLOSE)
 
 
-def test_values_of_ones_own_are_put_like_a_runs(family_instrument: Instrument) -> None:
-    """The other run's values, given one by one, and each experiment its own: numbers are not mixed up."""
-    recorded = family_instrument.trace(CLEAN)
-    sets = [[("z", Cell(1, 7, 3)), ("k", Cell(0, 6, 0))], [("mlp_out", Cell(0, 5))], [("z", Cell(1, 7, 3))]]
-    values = {
-        (number, (component, cell)): getattr(recorded, component)[
-            (cell.layer, cell.position) if cell.head is None else (cell.layer, cell.position, cell.head)
-        ]
-        for number, nodes in enumerate(sets)
-        for component, cell in nodes
-    }
-    values[2, ("z", Cell(1, 7, 3))] = torch.ones(family_instrument.shape.d_head)
-    own, wanted = OwnValues(values), Wanted(TOKENS)
-    cones = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted)
-    whole = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted, engine="full")
-    torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
-    of_run = run_source(family_instrument, CORRUPTED, CLEAN)
-    expected = sweep_sets(family_instrument, CORRUPTED, of_run, sets, wanted).logits
-    torch.testing.assert_close(cones.logits[:2], expected[:2], **CLOSE)
-    assert (cones.logits[2] - expected[2]).abs().max() > 1e-3
-
-
-LONGER = (5, 17, 42, 9, 99, 13, 120, 11, 250, 64, 8, 30, 77)
-MATCH = (0, 1, 2, 3, 4, *range(6, 13))
-BACK = (0, 1, 2, 3, 4, None, *range(5, 12))
-
-
-@pytest.mark.parametrize("component", sorted(set(COMPONENTS) - {"pattern"}))
-def test_prompts_of_different_length(family_instrument: Instrument, component: str) -> None:
-    need(family_instrument, component)
-    shape = family_instrument.shape
-    for base, source, match in ((CLEAN, LONGER, MATCH), (LONGER, CLEAN, BACK)):
-        matched = [position for position, other in enumerate(match) if other is not None]
-        cells = all_cells(component, shape, matched)
-        cells = random.Random(1).sample(cells, len(cells) // 3)
-        arguments = (family_instrument, base, source, component, cells, TOKENS)
-        cones = sweep(*arguments, match=match)
-        whole = sweep(*arguments, match=match, engine="full")
-        torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
-    if shape.model_type in ("gpt2", "opt"):  # their embeddings say which position it is
-        return
-    token = sweep(family_instrument, CLEAN, LONGER, "resid_pre", [Cell(0, 6)], TOKENS, match=MATCH)
-    with torch.no_grad():
-        ids = [*CLEAN[:6], LONGER[7], *CLEAN[7:]]
-        own = family_instrument.model(torch.tensor([ids])).logits[0, -1, list(TOKENS)]
-    torch.testing.assert_close(token.logits[0], own, **CLOSE)
-
-
-def test_what_has_no_counterpart_is_refused(family_instrument: Instrument) -> None:
-    with pytest.raises(RequestError, match="Position 5 has no counterpart"):
-        sweep(family_instrument, LONGER, CLEAN, "z", [Cell(0, 5, 0)], TOKENS, match=BACK)
-    with pytest.raises(RequestError, match="tokens stand in the same places"):
-        sweep(family_instrument, CLEAN, LONGER, "pattern", [Cell(0, 11, 0)], TOKENS, match=MATCH)
-
-
 def test_all_heads_and_mlps_of_a_row_are_the_other_run() -> None:
     """Patching every write to the last row makes the base run say what the source run says."""
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
@@ -213,27 +133,6 @@ def test_the_first_residual_patched_is_the_token_exchanged(family_instrument: In
             with torch.no_grad():
                 own = family_instrument.model(torch.tensor([ids])).logits[0, -1, list(TOKENS)]
             torch.testing.assert_close(logits, own, **CLOSE)
-
-
-class Everything(RunSource):
-    """Does not know that prompts agree."""
-
-    def unchanged(self, cell: Cell) -> bool:
-        return False
-
-
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_a_run_patched_into_itself_stays(family_instrument: Instrument, component: str) -> None:
-    """Not by skipping: every cell goes through its cone."""
-    need(family_instrument, component)
-    base, shape = family_instrument.trace(CLEAN), family_instrument.shape
-    source = Everything(run_source(family_instrument, CLEAN, CLEAN).pairing, base)
-    sets = each_alone(component, all_cells(component, shape, range(len(CLEAN))))
-    run = experiments(family_instrument, CLEAN, source, sets)
-    assert len(run) > len(sets) / 2
-    final = ConePass(family_instrument, base, source, run, RowLimit(50), lambda rows: None).run()
-    expected = base.resid_final[-1].expand_as(final)
-    torch.testing.assert_close(final, expected, atol=2e-5, rtol=1e-5)
 
 
 def test_cells_that_can_change_nothing_are_skipped(family_instrument: Instrument) -> None:
@@ -266,27 +165,6 @@ def test_a_tiny_budget_gives_the_same_numbers(family_instrument: Instrument, com
     assert sorted(number for numbers in finished for number in numbers) == list(range(len(cells)))
     with pytest.raises(ResourceError, match="budget"):
         sweep(*arguments, budget_bytes=500)
-
-
-def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    instrument = Instrument(tiny.loaded(tiny.tiny_model("llama"), tiny.tokenizer(), "llama"))
-    cells = ragged(instrument, "z", seed=5)
-    arguments = (instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
-    expected = sweep(*arguments).logits
-    room, sizes = 20, []
-
-    def short_of_memory(*args, **kwargs):
-        sizes.append(len(args[3]))
-        if len(args[3]) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return call_layer(*args, **kwargs)
-
-    monkeypatch.setattr(cone, "call_layer", short_of_memory)
-    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
-    assert sum(size > room for size in sizes) < 8
-    room = 2
-    with pytest.raises(ResourceError, match="rows of one cell"):
-        sweep(*arguments)
 
 
 @pytest.mark.parametrize("engine", ["cone", "full"])
@@ -362,26 +240,6 @@ def test_a_model_whose_rows_depend_on_their_batch_is_run_whole() -> None:
     assert swept.engine == "full"
 
 
-@pytest.mark.parametrize(
-    ("component", "cell", "message"),
-    [
-        ("resid", Cell(0, 11), "Unknown component 'resid'"),
-        ("z", Cell(0, 11), "needs a head"),
-        ("mlp_out", Cell(0, 11, 0), "has no heads"),
-        ("z", Cell(3, 11, 0), "Layer 3 is out of range: there are 3"),
-        ("z", Cell(0, 12, 0), "Position 12 is out of range: there are 12"),
-        ("z", Cell(0, -1, 0), "Position -1"),
-        ("z", Cell(0, 11, 4), "Head 4"),
-        ("k", Cell(0, 11, 4), "Kv head 4"),
-    ],
-)
-def test_cells_that_there_are_not(
-    family_instrument: Instrument, component: str, cell: Cell, message: str
-) -> None:
-    with pytest.raises(RequestError, match=message):
-        sweep(family_instrument, CORRUPTED, CLEAN, component, [cell], TOKENS)
-
-
 def test_prompts_of_different_lengths_and_unknown_engines(family_instrument: Instrument) -> None:
     with pytest.raises(RequestError, match="12 and 11"):
         sweep(family_instrument, CORRUPTED, CLEAN[:-1], "z", [], TOKENS)
@@ -395,18 +253,3 @@ def test_no_cells_and_equal_prompts_are_nothing_to_do(family_instrument: Instrum
     swept = sweep(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS)
     assert swept.skipped == len(cells)
     assert rechecked(family_instrument, CLEAN, CLEAN, "z", cells, swept) == 0
-
-
-def test_nothing_between_attention_and_mlp_that_are_side_by_side(family_instrument: Instrument) -> None:
-    if not family_instrument.shape.parallel:
-        all_cells("resid_mid", family_instrument.shape, (11,))
-        return
-    model_type = family_instrument.shape.model_type
-    for refused in (
-        lambda: all_cells("resid_mid", family_instrument.shape, (11,)),
-        lambda: sweep(family_instrument, CORRUPTED, CLEAN, "resid_mid", [Cell(0, 11)], TOKENS),
-    ):
-        with pytest.raises(
-            RequestError, match=f"This {model_type} model .* side by side: there is no resid_mid"
-        ):
-            refused()

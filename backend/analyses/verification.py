@@ -1,0 +1,141 @@
+"""Estimates held against exact sweeps: which cells are swept, and how far the two agree."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.pairs import Pair
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import (
+    Cell,
+    Pairing,
+    Wanted,
+    all_cells,
+    components_of,
+    each_alone,
+    experiments,
+    run_source,
+    sweep_sets,
+)
+from backend.engine.sweep.source import Ids
+from backend.errors import RequestError, shown
+from backend.models.families import Shape
+from backend.progress import Progress
+
+VERIFY: Mapping[str, Any] = {"component": "z", "top": 20, "random": 20, "seed": 0, "positions": "all"}
+LEADERS = 10
+"""How many of the largest are compared: whether the estimates name the cells that matter most."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Which cells are swept too: the `top` of a component by their estimates, and `random` others."""
+
+    component: str
+    top: int
+    random: int
+    seed: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Nominated:
+    """Cells to verify; the first `top` are those with the largest estimates."""
+
+    cells: list[Cell]
+    top: int
+    estimated: Float[Tensor, " cell"]
+
+
+def chosen_verify(data: object, shape: Shape, tokens: int) -> Verify:
+    """Read `{"component": "z", "top": 20, ...}`; what is left out is as in `VERIFY`. Raises RequestError."""
+    if not isinstance(data, Mapping):
+        raise RequestError(f"params.verify must be an object, not {shown(data)}.")
+    for name in data:
+        if name not in VERIFY:
+            raise RequestError(f"params.verify has no field {shown(name)}. Fields: {', '.join(VERIFY)}.")
+    given = {**VERIFY, **data}
+    components = list(components_of(shape))
+    if given["component"] not in components:
+        raise RequestError(
+            f"params.verify.component must be one of {', '.join(components)}, not {shown(given['component'])}."
+        )
+    for name in ("top", "random", "seed"):
+        if type(given[name]) is not int or given[name] < 0:
+            raise RequestError(
+                f"params.verify.{name} must be a whole number, 0 or more, not {shown(given[name])}."
+            )
+    if given["top"] + given["random"] == 0:
+        raise RequestError("params.verify asks for no cells: top and random are both 0.")
+    places = {"all": tuple(range(tokens)), "final": (tokens - 1,)}
+    if given["positions"] not in list(places):
+        raise RequestError(
+            f'params.verify.positions must be "all" or "final", not {shown(given["positions"])}.'
+        )
+    return Verify(**{**given, "positions": places[given["positions"]]})
+
+
+def nominated(
+    instrument: Instrument, runs: Sequence[tuple[Ids, Ids]], verify: Verify, estimates: Tensor
+) -> Nominated:
+    """Only cells that can change something: of the others everybody knows that it is nothing.
+
+    `runs` are the pairs' base and source, `estimates` of all cells of the component.
+    """
+    cells = all_cells(verify.component, instrument.shape, verify.positions)
+    values = estimates[..., list(verify.positions)].flatten()
+    base, source = min(runs, key=lambda pair: Pairing(*pair).first)
+    sets = each_alone(verify.component, cells)
+    run = experiments(instrument, base, run_source(instrument, base, source), sets)
+    numbers = [experiment.number for experiment in run]
+    top = sorted(numbers, key=lambda number: -float(values[number].abs()))[: verify.top]
+    others = sorted(set(numbers) - set(top))
+    drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
+    return Nominated([cells[number] for number in top + drawn], len(top), values[top + drawn])
+
+
+def exact_changes(
+    instrument: Instrument,
+    pairs: Sequence[Pair],
+    direction: str,
+    component: str,
+    cells: list[Cell],
+    progress: Progress,
+) -> Float[Tensor, " cell"]:
+    """The change of the metric with each cell patched alone, mean over the pairs."""
+    total = torch.zeros(len(cells))
+    for pair in pairs:
+        runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument)
+        source, wanted = runs.run_source(instrument), Wanted(pair.token_ids, pair.vocabulary)
+        swept = sweep_sets(
+            instrument, runs.base, source, each_alone(component, cells), wanted, progress=progress
+        )
+        unpatched = corrupted if direction == "denoise" else clean
+        total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
+    return total / len(pairs)
+
+
+def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
+    """How well the estimates order the cells, and how many of the largest exact changes are among the largest of them.
+
+    A correlation is None where fewer than 3 cells or equal values give none.
+    """
+    both = pd.DataFrame({"estimated": estimated.numpy(), "exact": exact.numpy()})
+    largest = both.abs().rank(ascending=False, method="first") <= LEADERS
+    return {
+        **{method: _correlation(both, method) for method in ("spearman", "pearson")},
+        "leaders": min(LEADERS, len(both)),
+        "leaders_found": int((largest["estimated"] & largest["exact"]).sum()),
+    }
+
+
+def _correlation(both: pd.DataFrame, method: str) -> float | None:
+    if len(both) < 3 or (both.nunique() < 2).any():
+        return None
+    return float(both.corr(method=method).loc["estimated", "exact"])

@@ -1,0 +1,226 @@
+"""Made-up results about the model, and about all heads and MLPs at once."""
+
+import numpy as np
+
+from backend.analyses.attention import KINDS
+from backend.analyses.effects import NORMS
+from backend.engine.sweep import COMPONENTS
+from backend.errors import RequestError
+from backend.results.request import HeadRef, Request
+from tests.app.made_up.parts import (
+    HEADS,
+    HELPER,
+    LAYERS,
+    RUNS,
+    STAR,
+    Arrays,
+    Made,
+    drawn,
+    prompt_of,
+    with_ends,
+)
+
+
+def _prediction(request: Request, generator: np.random.Generator) -> Made:
+    told = prompt_of(request)
+    labels = told["labels"]
+    logits = generator.normal(size=len(labels)) + 15
+    answer = request.question.answer if request.question else None
+    if answer is not None:
+        logits[answer] += 2
+    probs = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    arrays: Arrays = {
+        "label_logits": (logits, ("label",)),
+        "label_logprobs": (np.log(probs) - 0.1, ("label",)),
+        "label_probs": (probs, ("label",)),
+        "lens": (np.linspace(0, 1, LAYERS)[:, None] * logits, ("layer", "label")),
+    }
+    top = [{"token": label, "id": place, "logprob": -1.0 - place} for place, label in enumerate(labels)]
+    said = {
+        "predicted": labels[int(probs.argmax())],
+        "answer": None if answer is None else labels[answer],
+        "loss": None if answer is None else 0.3,
+        "top_tokens": top,
+    }
+    return arrays, {"label": tuple(labels)}, {**told, **said}
+
+
+def _attribution(request: Request, generator: np.random.Generator) -> Made:
+    if request.question is None:
+        found = drawn(generator, {"net": ("layer", "head"), "mlp_net": ("layer",)}, 0.2)
+        found["net"][0][STAR] = 4
+        arrays = {name: end for key in found for name, end in with_ends(key, *found[key], 0.1, 0.1).items()}
+        return arrays, {}, {"count": 5, "before_cap": True}
+    told = prompt_of(request)
+    labels, answer = told["labels"], request.question.answer or 0
+    axes: dict[str, tuple[str, ...]] = {
+        "heads": ("layer", "head", "label"),
+        "mlps": ("layer", "label"),
+        "embedding": ("label",),
+        "bias": ("label",),
+    }
+    if "head" in request.params:
+        axes["source"] = ("token", "label")
+    arrays = drawn(generator, axes, 0.3, label=len(labels), token=len(told["tokens"]))
+    arrays["heads"][0][*STAR, answer] = 5
+    return arrays, {"label": tuple(labels)}, {**told, "predicted": labels[answer], "before_cap": False}
+
+
+def _attention(request: Request, generator: np.random.Generator) -> Made:
+    if request.question is None:
+        roles = generator.dirichlet(np.ones(len(KINDS)), (LAYERS, HEADS))
+        share = generator.uniform(size=(LAYERS, HEADS)), ("layer", "head")
+        measures = dict.fromkeys(("right_share", "right_top", "right_top_among_labels"), share)
+        return {"roles": (roles, ("layer", "head", "role")), **measures}, {"role": KINDS}, {"count": 5}
+    told = prompt_of(request)
+    count = len(told["tokens"])
+    final = generator.dirichlet(np.ones(count), (LAYERS, HEADS))
+    names = tuple(dict.fromkeys(told["roles"]))
+    by_role = np.stack([final[..., [role == name for role in told["roles"]]].sum(-1) for name in names], -1)
+    arrays: Arrays = {
+        "final": (final, ("layer", "head", "position")),
+        "final_value_weighted": (final * 2, ("layer", "head", "position")),
+        "roles": (by_role, ("layer", "head", "role")),
+    }
+    if "head" in request.params:
+        arrays["pattern"] = (np.tril(np.full((count, count), 0.1)), ("query", "key"))
+    return arrays, {"role": names}, {**told, "predicted": told["labels"][0]}
+
+
+def _patching(request: Request, generator: np.random.Generator) -> Made:
+    told, params = prompt_of(request), request.params
+    count = len(told["tokens"])
+    positions = list(range(count)) if params["positions"] == "all" else [count - 1]
+    axes = COMPONENTS[params["component"]].axes
+    ((values, _),) = drawn(generator, {"values": axes}, position=len(positions)).values()
+    if unaligned(request):
+        values[..., :-1] = np.where(np.arange(len(positions) - 1) % 5 == 2, np.nan, values[..., :-1])
+    arrays: Arrays = {"values": (values, axes), "recovered": (values / 2, axes)}
+    if params["corruption"].get("draws", 1) > 1:
+        arrays |= {f"{name}_spread": (np.abs(array) / 4, axes) for name, (array, _) in arrays.items()}
+    swept = {"positions": positions, "engine": "cone", "cells": values.size, "cells_skipped": 3}
+    ticks = {"position": tuple(told["tokens"][place] for place in positions)}
+    return arrays, ticks, {**told, **RUNS, **swept, "first_difference": 7}
+
+
+def unaligned(request: Request) -> bool:
+    """Whether the corrupted prompt is one of another length."""
+    return bool(request.params["corruption"]["kind"] == "question")
+
+
+def _attribution_patching(request: Request, generator: np.random.Generator) -> Made:
+    if unaligned(request):
+        raise RequestError("The corrupted prompt has another length.")
+    told = prompt_of(request)
+    axes = {name: component.axes for name, component in COMPONENTS.items()}
+    arrays = drawn(generator, axes, position=len(told["tokens"]))
+    return arrays, {"position": tuple(told["tokens"])}, {**told, **RUNS, "first_difference": 7}
+
+
+def _cost(request: Request, generator: np.random.Generator) -> Made:
+    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8}
+
+
+def _effects(request: Request, generator: np.random.Generator) -> Made:
+    arrays: Arrays = {}
+    for kind, of in (("heads", ("layer", "head")), ("mlps", ("layer",))):
+        axes = ("norm", *of)
+        named = {
+            effect: values
+            for effect, spread in (("total", 0.2), ("direct", 0.1), ("interaction", 0.02))
+            for values, _ in drawn(generator, {effect: axes}, spread, norm=2).values()
+        }
+        if kind == "heads":
+            named["direct"][:, *STAR], named["total"][:, *STAR], named["total"][:, *HELPER] = 2, 1.5, 3
+        named["indirect"] = named["total"] - named["direct"] - named["interaction"]
+        for effect, values in named.items():
+            arrays[f"{kind}_{effect}"] = (values, axes)
+            if request.question is None:
+                alone = np.nan if request.to_json()["questions"]["limit"] == 1 else 0
+                arrays |= with_ends(f"{kind}_{effect}", values, axes, 0.1 + alone, 0.2 + alone)
+                arrays[f"{kind}_{effect}"] = (values, axes)
+    told = {"count": 5, "left_out": 2} if request.question is None else prompt_of(request)
+    return arrays, {"norm": NORMS}, {**told, **RUNS, "metric": request.params["metric"]["kind"]}
+
+
+def _paths(request: Request, generator: np.random.Generator) -> Made:
+    mode = "sender" if "sender" in request.params else "receiver"
+    node = request.params[mode]
+    layer, _ = node.get("head", (node.get("mlp", -1), 0))
+    inputs = ("mlp",) if mode == "receiver" and "mlp" in node else ("query", "key", "value")
+    axes = {"heads": ("input", "layer", "head"), "mlps": ("input", "layer")}
+    arrays = drawn(generator, {**axes, "embedding": ("input",), "whole": ("input",)}, 0.1, input=len(inputs))
+    (heads, _), (mlps, _) = arrays["heads"], arrays["mlps"]
+    heads[0, 0, 1], mlps[0, 1] = 1, -0.5
+    layers, within_layer = np.arange(LAYERS), "mlp" in node
+    if mode == "receiver":
+        heads[:, (layers > layer) if within_layer else (layers >= layer)] = np.nan
+        mlps[:, layers >= layer] = np.nan
+    else:
+        heads[:, layers <= layer] = np.nan
+        mlps[:, (layers <= layer) if within_layer else (layers < layer)] = np.nan
+        arrays = {"heads": arrays["heads"], "receiver_mlps": (mlps[0], ("layer",))}
+    name = str(HeadRef(*node["head"])) if "head" in node else f"MLP {layer}" if "mlp" in node else "embedding"
+    told = {**prompt_of(request), **RUNS, "metric": request.params["metric"]["kind"]}
+    return arrays, {"input": inputs}, {**told, "node": name, "mode": mode}
+
+
+def _check_model(request: Request, generator: np.random.Generator) -> Made:
+    arrays: Arrays = {
+        "letters_predicted": ([0.4, 0.3, 0.2, 0.1], ("label",)),
+        "letters_right": ([0.25] * 4, ("label",)),
+    }
+    accuracy = {"value": 0.9, "low": 0.8, "high": 0.95}
+    scalars = {
+        "label_accuracy": accuracy,
+        "content_accuracy": accuracy,
+        "loss": {"value": 0.4, "low": None, "high": None},
+        "go": True,
+        "verdict": "Go: it answers 90% by letter.",
+    }
+    return arrays, {"label": request.prompt.labels[:4]}, scalars
+
+
+def _readings(request: Request, generator: np.random.Generator) -> Made:
+    """The same for every model, but that quantization makes the strongest head weaker and moves the rest a little."""
+    exact, count = np.random.default_rng(0), 5
+    net, patched = exact.normal(0, 0.1, (count, LAYERS, HEADS)), exact.normal(size=(3, LAYERS, HEADS))
+    net[:, *STAR] = 2
+    logits = exact.normal(size=(count, 4))
+    if request.model.quantization != "none":
+        net, patched = (values + generator.normal(0, 0.05, values.shape) for values in (net, patched))
+        logits = logits + generator.normal(0, 0.05, logits.shape)
+    arrays: Arrays = {
+        "label_logits": (logits, ("question", "label")),
+        "predicted": (np.zeros(count), ("question",)),
+        "net": (net, ("question", "layer", "head")),
+        "patched": (patched, ("patched", "layer", "head")),
+    }
+    scalars = {
+        "count": count,
+        "accuracy": {"value": 0.8, "low": 0.4, "high": 0.9},
+        "loss": {"value": 0.5, "low": None, "high": None},
+        "weight_bytes": 2_520_000_000,
+        "prompts": "the same",
+    }
+    return arrays, {"label": request.prompt.labels[:4]}, scalars
+
+
+def _self_check(request: Request, generator: np.random.Generator) -> Made:
+    sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
+    return {}, {}, {**sizes, "family": "qwen2", "by_structure": False}
+
+
+OF_NODES = {
+    "prediction": _prediction,
+    "attribution": _attribution,
+    "attention": _attention,
+    "patching": _patching,
+    "cost": _cost,
+    "effects": _effects,
+    "paths": _paths,
+    "attribution_patching": _attribution_patching,
+    "check-model": _check_model,
+    "readings": _readings,
+    "self-check": _self_check,
+}

@@ -1,0 +1,57 @@
+"""What made-up results are put together from: a model's sizes, a bank, prompts, and numbers with axes."""
+
+from typing import Any
+
+import numpy as np
+
+from backend.questions.question import Question
+from backend.results.request import Request
+
+Arrays = dict[str, tuple[Any, tuple[str, ...]]]
+"""Values and axes by name."""
+Made = tuple[Arrays, dict[str, tuple[str, ...]], dict[str, Any]]
+"""Arrays, ticks and scalars."""
+
+LAYERS, HEADS = 6, 4
+STAR = (3, 2)  # the head that writes the right letter
+HELPER = (1, 3)  # the head that acts through others
+SUBJECTS = {"red": "colors", "blue": "colors", "green": "plants", "round": "shapes"}
+BANK = (
+    *(
+        Question(f"Which is {what}?", (what, "up", "down", "left"), 0, subject)
+        for what, subject in SUBJECTS.items()
+    ),
+    Question("Where is <b>up</b>?", ("down", "up ☝️", "left", "right"), 1, "directions"),
+)
+SIZES = {"layer": LAYERS, "head": HEADS, "kv_head": 2}
+RUNS = {"clean": 0.8, "corrupted": -0.4, "corruption": "options 1 and 2 swapped"}
+
+
+def drawn(
+    generator: np.random.Generator, axes: dict[str, tuple[str, ...]], spread: float = 1.0, **sizes: int
+) -> Arrays:
+    """Normal numbers over these axes, of the model's sizes and those given."""
+    sizes |= SIZES
+    return {
+        name: (generator.normal(0, spread, [sizes[axis] for axis in of]), of) for name, of in axes.items()
+    }
+
+
+def with_ends(name: str, values: Any, axes: tuple[str, ...], low: float, high: float) -> Arrays:
+    """Values and the ends of their intervals, that far below and above."""
+    ends = (("", 0.0), ("_low", -low), ("_high", high))
+    return {f"{name}{end}": (np.asarray(values) + by, axes) for end, by in ends}
+
+
+def prompt_of(request: Request) -> dict[str, Any]:
+    """Tokens, roles, text and labels of the request's question."""
+    question = request.question
+    assert question is not None
+    labels = list(request.prompt.labels[: len(question.options)])
+    tokens, roles = ["About", f" {question.subject}", ".\n"], ["prelude"] * 3
+    tokens, roles = [*tokens, question.stem, "\n"], [*roles, "stem", "stem"]
+    for place, option in enumerate(question.options):
+        tokens += ["(", labels[place], ") ", option, "\n"]
+        roles += [f"{name} {place}" for name in ("bracket", "label", "bracket", "option", "newline")]
+    tokens, roles = [*tokens, "Answer:", " ("], [*roles, "suffix", "final"]
+    return {"tokens": tokens, "roles": roles, "text": "".join(tokens), "labels": labels}

@@ -1,0 +1,20 @@
+import numpy as np
+import pytest
+import torch
+
+from backend.analyses.verification import agreement
+
+
+def test_agreement_by_hand() -> None:
+    estimated, swept = torch.tensor([1.0, 2.0, 4.0, 3.0]), torch.tensor([10.0, 20.0, 30.0, 40.0])
+    found = agreement(estimated, swept)
+    assert found["spearman"] == pytest.approx(0.8)
+    assert found["pearson"] == pytest.approx(np.corrcoef([1, 2, 4, 3], [1, 2, 3, 4])[0, 1])
+    assert (found["leaders"], found["leaders_found"]) == (4, 4)
+    nothing = {"spearman": None, "pearson": None}
+    assert agreement(estimated[:2], swept[:2]).items() >= nothing.items()
+    assert agreement(torch.zeros(5), torch.arange(5.0)).items() >= nothing.items()
+    # Of the ten largest by size, those are missed whose estimates are the smallest.
+    sizes = torch.arange(1.0, 13.0) * torch.tensor([1, -1]).repeat(6)
+    missed = agreement(torch.cat([sizes[:9], torch.tensor([0.1, 0.2, 0.3])]), sizes)
+    assert (missed["leaders"], missed["leaders_found"]) == (10, 8)

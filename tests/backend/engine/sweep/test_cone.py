@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import (
+    COMPONENTS,
+    Cell,
+    RunSource,
+    all_cells,
+    cone,
+    each_alone,
+    experiments,
+    run_source,
+    sweep,
+)
+from backend.engine.sweep.cone import ConePass, RowLimit
+from backend.engine.sweep.layer_call import call_layer
+from backend.errors import ResourceError
+from tests import tiny
+from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need, ragged
+
+
+class Everything(RunSource):
+    """Does not know that prompts agree."""
+
+    def unchanged(self, cell: Cell) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_run_patched_into_itself_stays(family_instrument: Instrument, component: str) -> None:
+    """Not by skipping: every cell goes through its cone."""
+    need(family_instrument, component)
+    base, shape = family_instrument.trace(CLEAN), family_instrument.shape
+    source = Everything(run_source(family_instrument, CLEAN, CLEAN).pairing, base)
+    sets = each_alone(component, all_cells(component, shape, range(len(CLEAN))))
+    run = experiments(family_instrument, CLEAN, source, sets)
+    assert len(run) > len(sets) / 2
+    final = ConePass(family_instrument, base, source, run, RowLimit(50), lambda rows: None).run()
+    expected = base.resid_final[-1].expand_as(final)
+    torch.testing.assert_close(final, expected, atol=2e-5, rtol=1e-5)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("llama"), tiny.tokenizer(), "llama"))
+    cells = ragged(instrument, "z", seed=5)
+    arguments = (instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
+    expected = sweep(*arguments).logits
+    room, sizes = 20, []
+
+    def short_of_memory(*args, **kwargs):
+        sizes.append(len(args[3]))
+        if len(args[3]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return call_layer(*args, **kwargs)
+
+    monkeypatch.setattr(cone, "call_layer", short_of_memory)
+    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+    assert sum(size > room for size in sizes) < 8
+    room = 2
+    with pytest.raises(ResourceError, match="rows of one cell"):
+        sweep(*arguments)
