@@ -83,7 +83,7 @@ def test_no_variance_at_all(hand_wired_instrument: Instrument, analysis: str) ->
 @pytest.mark.parametrize("analysis", OF_A_HEAD)
 def test_too_few_questions_are_told_what_is_needed(hand_wired_instrument: Instrument, analysis: str) -> None:
     with pytest.raises(
-        RequestError, match=r"1 questions can be used; .* needs at least \d|0 questions can be"
+        RequestError, match=r"1 question can be used; .* needs at least \d|0 questions can be"
     ):
         found(hand_wired_instrument, analysis, questions(1))
 
