@@ -79,9 +79,9 @@ class Job:
         """The last thing that happens to a job."""
         # As it was raised an error holds on to the frames it went through, and so to activations and weights.
         self.error = None if error is None else type(error)(str(error))
-        if state == "done":
-            self.partial = None
         self.state = state
+        if state == "done":  # not earlier: whoever looks in between should find the one or the other
+            self.partial = None
         self.ended = time.monotonic()
         self.finished.set()
 
