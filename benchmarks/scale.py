@@ -15,7 +15,7 @@ import torch
 
 from backend.analyses import ANALYSES, Task
 from backend.analyses.formulas import PRICED
-from backend.analyses.machine import Machine, measure
+from backend.analyses.machine import Curve, Machine, measure
 from backend.analyses.work import Asked, Work, traced
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
@@ -39,7 +39,8 @@ KINDS: dict[str, dict[str, object]] = {
 ROUNDS = 3
 
 CARD_BYTES = 80e9
-CARD = Machine(peak=400e12, half=400e12 / 2.5e12, copy=10e9, call=2e-3)
+CARD_PRODUCTS = Curve(peak=400e12, half=400e12 / 2.5e12)
+CARD = Machine(CARD_PRODUCTS, CARD_PRODUCTS, copy=10e9, call=2e-3)
 """An 80 GB card of the H100's kind, bfloat16: 400 TFLOP/s of products (of 990 on paper), 2.5 TB/s of its memory (of
 3.35), 10 GB/s to the processor's, 2 ms for a layer's call from Python. A row of a product reads 2 bytes a weight for
 2 operations: half of the speed is reached at peak / bandwidth rows."""
@@ -83,9 +84,11 @@ def measured(name: str) -> dict[str, Measured]:
         asked = Asked(len(prompt.token_ids), len(prompt.labels), params=params)
         best = min(timed(loaded, kind) for _ in range(ROUNDS))
         found[kind] = Measured(*best, machine.seconds(work(kind, cost, asked)))
+        plain, cones = machine.plain, machine.cones
         print(
-            f"  {kind:21s} {best[0]:8.3f} s, the formula {found[kind].formula:8.3f} s at {machine.peak / 1e9:.0f} "
-            f"GFLOP/s, half of it at {machine.half:.0f} rows, copies {machine.copy / 1e9:.1f} GB/s",
+            f"  {kind:21s} {best[0]:8.3f} s, the formula {found[kind].formula:8.3f} s at {plain.peak / 1e9:.0f} "
+            f"GFLOP/s, half of it at {plain.half:.0f} rows; in cones {cones.peak / 1e9:.0f}, at {cones.half:.0f}; "
+            f"copies {machine.copy / 1e9:.1f} GB/s",
             flush=True,
         )
     del instrument

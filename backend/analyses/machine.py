@@ -1,7 +1,7 @@
 """How fast this machine is, measured with the model's own matrices.
 
 `rows` rows times a matrix of W weights take 2 W (rows + half) / peak seconds: the speed is peak * rows / (rows + half),
-and `half` says in rows what reading the matrix costs.
+and `half` says in rows what reading the matrix costs. Cones may have faster products than passes of the whole model.
 """
 
 import time
@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 
 from backend.analyses.work import Work
 from backend.engine.instrument import Instrument
+from backend.engine.products import fast_products
 from backend.models.placement import device_of
 
 MEASURED_ROWS = (1, 8, 64, 512)
@@ -29,25 +30,43 @@ _MACHINES: WeakKeyDictionary[Instrument, "Machine"] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
-class Machine:
-    """How fast a machine is.
+class Curve:
+    """How fast products are.
 
     Attributes:
         peak: floating-point operations a second of products of many rows.
         half: how many rows reach half of it.
-        copy: bytes a second from the model's memory into a trace.
-        call: seconds of a layer's call beside its products.
     """
 
     peak: float
     half: float
+
+    def seconds(self, products: float, weights: float) -> float:
+        """How long so many multiply-adds take for which so many weights are read."""
+        return 2 * (products + self.half * weights) / self.peak
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How fast a machine is.
+
+    Attributes:
+        plain: its products in passes of the model.
+        cones: its products in cones.
+        copy: bytes a second from the model's memory into a trace.
+        call: seconds of a layer's call beside its products.
+    """
+
+    plain: Curve
+    cones: Curve
     copy: float
     call: float = CALL_SECONDS
 
     def seconds(self, work: Work) -> float:
         """How long it takes at least."""
-        products = 2 * (work.products + self.half * work.weights) / self.peak
-        return products + work.moved / self.copy + self.call * work.calls
+        products = self.plain.seconds(work.products, work.weights)
+        cones = self.cones.seconds(work.cone_products, work.cone_weights)
+        return products + cones + work.moved / self.copy + self.call * work.calls
 
 
 def machine_of(instrument: Instrument) -> Machine:
@@ -59,11 +78,22 @@ def machine_of(instrument: Instrument) -> Machine:
 
 @torch.no_grad()
 def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_counter) -> Machine:
-    """The speed curve, from products of few and of many rows with the model's own matrices, and the speed of a copy.
+    """The speed curves and the speed of a copy."""
+    device = device_of(instrument.family.layers(instrument.model)[0])
+    plain = _measured_curve(instrument, device, clock)
+    with fast_products() as faster:
+        cones = plain if faster is None else _measured_curve(instrument, device, clock)
+    numbers = torch.zeros(COPIED_BYTES // 4, device=device)
+    room = torch.empty(COPIED_BYTES // 4)
+    copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
+    return Machine(plain, cones, copy)
+
+
+def _measured_curve(instrument: Instrument, device: torch.device, clock: Callable[[], float]) -> Curve:
+    """From products of few and of many rows with the model's own matrices.
 
     Few rows go through the matrices of many layers, so that each comes from memory, as it does in a pass.
     """
-    device = device_of(instrument.family.layers(instrument.model)[0])
     matrices = [_largest(layer) for layer in instrument.family.layers(instrument.model)]
     taken, given = _sizes(matrices[0])
     each = []
@@ -72,17 +102,13 @@ def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_count
         hidden = torch.randn(rows, taken, dtype=instrument.model.dtype, device=device)
         seconds = _best(partial(_through, some, hidden), clock)
         each.append(seconds / (2 * len(some) * taken * given))
-    peak, half = curve(MEASURED_ROWS, each)
-    numbers = torch.zeros(COPIED_BYTES // 4, device=device)
-    room = torch.empty(COPIED_BYTES // 4)
-    copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
-    return Machine(peak=peak, half=half, copy=copy)
+    return curve(MEASURED_ROWS, each)
 
 
-def curve(rows: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
+def curve(rows: Sequence[float], seconds: Sequence[float]) -> Curve:
     """The peak and the half of (rows + half) / peak seconds for two operations a weight, each error as a share."""
     slope, constant = np.polyfit(rows, seconds, 1, w=1 / np.array(seconds))
-    return float(1 / slope), max(0.0, float(constant / slope))
+    return Curve(float(1 / slope), max(0.0, float(constant / slope)))
 
 
 def _through(modules: Sequence[nn.Module], hidden: torch.Tensor) -> torch.Tensor:

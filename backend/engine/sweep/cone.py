@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.engine.instrument import Instrument
+from backend.engine.products import usual_rows
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.layer_call import call_layer
 from backend.engine.sweep.put import Put, puts
@@ -35,11 +36,12 @@ class RowLimit:
         """How many of `rows` rows to take next: about two thirds of the most, so that no small batch is left over.
 
         >>> [RowLimit(900).share(rows) for rows in (100, 900, 1000, 1300)]
-        [100, 450, 500, 650]
+        [112, 480, 512, 704]
         >>> RowLimit(900).share(880)
-        880
+        896
         """
-        return math.ceil(rows / max(math.ceil(rows / self.rows), round(1.5 * rows / self.rows)))
+        even = math.ceil(rows / max(math.ceil(rows / self.rows), round(1.5 * rows / self.rows)))
+        return min(usual_rows(even), self.rows)
 
     def halve(self, rows: int, cells: int) -> None:
         """After a batch did not fit. Raises ResourceError where it was one cell, which cannot be split."""

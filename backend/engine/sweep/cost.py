@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -10,6 +11,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from backend.engine.instrument import Instrument
+from backend.engine.products import fast_products
 from backend.engine.sweep.experiment import Experiment
 from backend.models.families import Shape
 from backend.models.placement import device_of
@@ -126,9 +128,15 @@ def machine_speed(instrument: Instrument) -> float:
 
 
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
-    """Floating-point operations a second of this machine's matrix product, at the sizes of the model's MLP.
+    """The median of several: a machine that others share is faster for moments than it is for minutes."""
+    product = timed_product(instrument, rows)
+    return statistics.median(product() for _ in range(9))
 
-    The median of several: a machine that others share is faster for moments than it is for minutes.
+
+def timed_product(instrument: Instrument, rows: int = 1024) -> Callable[[], float]:
+    """Multiplies, whenever it is called, rows with a matrix of the size of the model's largest.
+
+    It gives the floating-point operations a second.
     """
     taken, given = max(_matrices(instrument))
     like = {
@@ -137,12 +145,15 @@ def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
     }
     weight = torch.randn(given, taken, **like)
     hidden = torch.randn(rows, taken, **like)
-    seconds = []
-    for _ in range(9):
+
+    def product() -> float:
         begun = time.perf_counter()
-        float(torch.nn.functional.linear(hidden, weight)[0, 0])  # reading a number waits for a graphics card
-        seconds.append(time.perf_counter() - begun)
-    return 2 * rows * weight.numel() / statistics.median(seconds)
+        with torch.no_grad(), fast_products():
+            result = torch.nn.functional.linear(hidden, weight)
+        float(result[0, 0])  # reading a number waits for a graphics card
+        return 2 * rows * weight.numel() / (time.perf_counter() - begun)
+
+    return product
 
 
 def _matrices(instrument: Instrument) -> list[tuple[int, int]]:

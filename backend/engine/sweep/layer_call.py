@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
+from backend.engine.products import fast_products
 from backend.engine.sweep.cone_attention import cone_attention
 from backend.engine.sweep.put import Put
 from backend.engine.sweep.rows import Block, last_rows, positions, widths
@@ -57,6 +58,7 @@ def call_layer(
         for name, slot in _slots(instrument, module).items():
             if name in puts:
                 stack.callback(slot.module.register_forward_hook(_putting(slot, puts[name])).remove)
+        stack.enter_context(fast_products())
         output = module(hidden[None], **arguments_at(base, layer, positions(blocks)))
     result: Tensor = output[0] if isinstance(output, tuple) else output
     return result[0]

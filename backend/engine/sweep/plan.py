@@ -15,14 +15,18 @@ class Limits:
 
     Attributes:
         rows: of one call of a layer.
-        flops: floating-point operations of one pass: some seconds.
+        flops: floating-point operations of one pass: a quarter of a minute.
     """
 
     rows: int
     flops: float
 
+    def pass_flops(self, before: int) -> float:
+        """Of the pass that comes after so many: the first are shorter, so that something is seen soon."""
+        return self.flops * min(1, (before + 1) / 3)
 
-PROCESSOR = Limits(rows=1344, flops=1.2e12)
+
+PROCESSOR = Limits(rows=1344, flops=3e12)
 """In the first layers of a pass few cells are under way and the matrices small, so that shorter passes are slower ones.
 Two thirds of the rows are usual, enough for the full speed of matrix products; more leave the caches and delay a
 cancel."""
@@ -56,7 +60,7 @@ def passes(
     Raises ResourceError where half of the budget has no room for the rows of one experiment.
     """
     cost, room = cost_of(instrument), budget // 2
-    most = limits_of(instrument.resolved.device).flops
+    limits = limits_of(instrument.resolved.device)
     split: list[list[Experiment]] = []
     used_flops, used_bytes = 0.0, 0
     for experiment in sorted(experiments, key=lambda experiment: -experiment.position):
@@ -66,7 +70,11 @@ def passes(
                 f"Patching at position {experiment.position} needs {2 * need_bytes / 1e6:.0f} MB and the budget is "
                 f"{budget / 1e6:.0f} MB. Give it more, or take later positions."
             )
-        if not split or used_bytes + need_bytes > room or used_flops + need_flops > most:
+        if (
+            not split
+            or used_bytes + need_bytes > room
+            or used_flops + need_flops > limits.pass_flops(len(split) - 1)
+        ):
             split.append([])
             used_flops, used_bytes = 0.0, 0
         split[-1].append(experiment)

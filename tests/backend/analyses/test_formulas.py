@@ -11,7 +11,7 @@ from backend.analyses.cost import COST
 from backend.analyses.exchange import Outcome, patched
 from backend.analyses.formulas import PRICED
 from backend.analyses.head_inputs import HeadInputs
-from backend.analyses.machine import Machine
+from backend.analyses.machine import Curve, Machine
 from backend.analyses.work import Asked, Work
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
@@ -20,7 +20,7 @@ from backend.results.request import HeadRef, Request
 from tests import tiny
 from tests.backend.analyses.test_subspace import questions
 
-MACHINE = Machine(1e11, 10, 1e10)
+MACHINE = Machine(Curve(1e11, 10), Curve(1e11, 10), 1e10)
 
 
 @pytest.fixture(scope="module")

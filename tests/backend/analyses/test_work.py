@@ -41,4 +41,4 @@ def test_cones_are_those_of_the_sweep(instrument: Instrument, component: str) ->
         cost = cost_of(instrument)
         left_out = instrument.shape.heads if component == "z" else 1
         own_layer_only = 2 * 6 * left_out * (cost.row - 2 * 48 * 24 - 48 * 48)
-    assert 2 * found.products == pytest.approx(swept.flops + own_layer_only)
+    assert 2 * found.cone_products == pytest.approx(swept.flops + own_layer_only)

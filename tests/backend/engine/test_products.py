@@ -1,0 +1,77 @@
+"""The faster product gives the same numbers, and is taken only where it may be."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from backend.engine import products
+from backend.engine.products import fast_products, usual_rows
+
+needs_one_dnn = pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
+)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The shapes of rows that took the faster product, as on a processor where it helps."""
+    seen: list[torch.Size] = []
+    real = products.by_one_dnn
+
+    def counted(rows: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        seen.append(rows.shape)
+        return real(rows, matrix, bias)
+
+    monkeypatch.setattr(products, "_helps", lambda: True)
+    monkeypatch.setattr(products, "by_one_dnn", counted)
+    return seen
+
+
+@needs_one_dnn
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(1, 48), (7, 48), (16, 48), (2, 5, 48)])
+def test_same_numbers(shape: tuple[int, ...], bias: bool, calls: list[torch.Size]) -> None:
+    torch.manual_seed(0)
+    layer, rows = nn.Linear(48, 96, bias=bias), torch.randn(shape)
+    with torch.no_grad():
+        plain = layer(rows)
+        with fast_products():
+            fast = layer(rows)
+            turned = layer(rows.transpose(-1, 0).contiguous().transpose(-1, 0))
+        after = layer(rows)
+    assert len(calls) == 2
+    torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(turned, plain, rtol=1e-5, atol=1e-6)
+    assert torch.equal(after, plain)
+
+
+@needs_one_dnn
+def test_left_alone_with_gradients_in_other_dtypes_and_without_rows(calls: list[torch.Size]) -> None:
+    layer = nn.Linear(8, 4)
+    with fast_products():
+        layer(torch.randn(3, 8)).sum().backward()
+        with torch.no_grad():
+            assert layer(torch.randn(0, 8)).shape == (0, 4)
+            layer.to(torch.bfloat16)(torch.randn(3, 8, dtype=torch.bfloat16))
+    assert layer.weight.grad is not None
+    assert not calls
+
+
+def test_left_alone_where_it_does_not_help(calls: list[torch.Size], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_helps", lambda: False)
+    with torch.no_grad(), fast_products():
+        nn.Linear(8, 4)(torch.randn(3, 8))
+    assert not calls
+
+
+@given(st.integers(1, 10_000))
+def test_few_numbers_of_rows_are_usual(rows: int) -> None:
+    usual = usual_rows(rows)
+    assert rows <= usual < max(rows + 16, 1.125 * rows + 1)
+    assert usual_rows(usual) == usual
+
+
+def test_a_kernel_is_compiled_for_few_numbers_of_rows() -> None:
+    assert len({usual_rows(rows) for rows in range(1, 1345)}) == 35
