@@ -7,7 +7,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import Estimate, Experiment, cost_of, machine_speed
 from backend.errors import RequestError, ResourceError, shown
 
-OVERHEAD = 1.4
+OVERHEAD = 1.3
 """Seconds of a sweep for a second of its floating-point operations at the speed of matrix products; measured."""
 DEFAULT_SECONDS = 3600.0
 MOST = 1e9

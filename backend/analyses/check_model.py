@@ -17,7 +17,7 @@ from backend.analyses.analysis import Analysis, Findings, Task, array
 from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.engine.instrument import Instrument
-from backend.engine.trace import between_layers
+from backend.engine.trace import between_layers, some_unembedded
 from backend.errors import QuestionError
 from backend.models.placement import device_of
 from backend.progress import Progress
@@ -118,7 +118,7 @@ def _continue(
 ) -> Float[Tensor, "position vocabulary"]:
     """Run some more tokens onto the cache; log-probabilities, in nats, at the last `keep` of them."""
     device = device_of(instrument.model.get_input_embeddings())
-    with torch.no_grad():
+    with torch.no_grad(), some_unembedded(instrument.model, instrument.family):
         ids = torch.tensor([token_ids], device=device)
         logits = instrument.model(ids, past_key_values=cache, use_cache=True, logits_to_keep=keep).logits[0]
     return torch.log_softmax(logits.float().cpu(), dim=-1)

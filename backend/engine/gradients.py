@@ -14,11 +14,10 @@ from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import for_heads, patterns
 from backend.engine.sweep import COMPONENTS, components_of
-from backend.engine.trace import Components, Trace, between_layers, last_logits_only, on_cpu
+from backend.engine.trace import Components, Trace, between_layers, final_logits, on_cpu
 from backend.errors import ModelError, ResourceError
 from backend.models.families import Shape, Slot
 from backend.models.memory import available_memory
-from backend.models.placement import device_of
 from backend.progress import Progress, silent
 
 WRITES = ("attn_out", "mlp_out")
@@ -127,9 +126,7 @@ def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progre
         stack.enter_context(between_layers(model, family, progress))
         stack.enter_context(at_components(model, family, lambda name, _, *place: held[name].append(place)))
         stack.enter_context(replacing(model, family, attend))
-        ids = torch.tensor([token_ids], device=device_of(model.get_input_embeddings()))
-        output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
-        logits = output.logits[0, -1].to("cpu", torch.float32)
+        logits = final_logits(model, family, token_ids).to("cpu", torch.float32)
     for name, parts in held.items():
         if not all(tensor.requires_grad for tensor, _ in parts):
             raise _impassable(instrument.resolved.name, f"they are lost before {name}")

@@ -1,7 +1,7 @@
 """One forward pass of the unmodified model, and all that it leaves for the analyses to read."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -122,12 +122,8 @@ def trace(
             "tokenizer belongs to another model. Fetch the model again, or choose another."
         )
     record = _Record(shape, len(token_ids))
-    device = device_of(model.get_input_embeddings())
     with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
-        output = model(
-            input_ids=torch.tensor([token_ids], device=device), use_cache=False, **last_logits_only(model)
-        )
-        logits = on_cpu(output.logits[0, -1])
+        logits = on_cpu(final_logits(model, family, token_ids))
     return record.trace(logits)
 
 
@@ -265,7 +261,33 @@ def on_cpu(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32, copy=True)
 
 
-def last_logits_only(model: PreTrainedModel) -> dict[str, int]:
-    """Arguments with which the model unembeds the last position only: for a small model a quarter less of a pass."""
+def final_logits(
+    model: PreTrainedModel, family: Family, token_ids: Sequence[int]
+) -> Float[Tensor, " vocabulary"]:
+    """Run a prompt; the logits at its last position, where the model gives them.
+
+    Where it can, it unembeds that position only: for a small model a quarter less of a pass.
+    """
+    ids = torch.tensor([token_ids], device=device_of(model.get_input_embeddings()))
     accepted = inspect.signature(model.forward).parameters
-    return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    with some_unembedded(model, family):
+        logits: Tensor = model(input_ids=ids, use_cache=False, **only).logits[0, -1]
+    return logits
+
+
+@contextmanager
+def some_unembedded(model: PreTrainedModel, family: Family) -> Iterator[None]:
+    """While inside, the rows that the model unembeds are laid apart from those that it does not.
+
+    Torch multiplies rows cut from many with a bfloat16 matrix by copying the matrix first: 0.5 s instead of 0.02 s.
+    """
+
+    def apart(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (args[0].clone(memory_format=torch.contiguous_format), *args[1:])
+
+    hook = family.unembedding(model).register_forward_pre_hook(apart)
+    try:
+        yield
+    finally:
+        hook.remove()

@@ -15,8 +15,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep.cells import Cell
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.source import Source
-from backend.engine.trace import last_logits_only
-from backend.models.placement import device_of
+from backend.engine.trace import final_logits
 
 
 @torch.no_grad()
@@ -25,7 +24,6 @@ def patched_run(
 ) -> tuple[Float[Tensor, " vocabulary"], Float[Tensor, " d_model"]]:
     """Final logits and final residual stream of the base run with an experiment's nodes patched; float32, CPU."""
     model = instrument.model
-    device = device_of(model.get_input_embeddings())
     finals: list[Tensor] = []
 
     def note(whole: Tensor) -> Tensor:
@@ -38,9 +36,8 @@ def patched_run(
             for hook in HOOKS[component](_Place(instrument, cell, value)):
                 stack.callback(hook.remove)
         stack.callback(_input(instrument.family.final_norm(model), note).remove)
-        ids = torch.tensor([base_ids], device=device)
-        output = model(input_ids=ids, use_cache=False, **last_logits_only(model))
-    return output.logits[0, -1].float().cpu(), finals[-1]
+        logits = final_logits(model, instrument.family, base_ids)
+    return logits.float().cpu(), finals[-1]
 
 
 class _Place:

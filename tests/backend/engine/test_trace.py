@@ -152,6 +152,19 @@ def test_a_bfloat16_model_is_recorded_in_float32(name: str) -> None:
     assert torch.equal(recorded.logits, own)
 
 
+def test_the_row_that_is_unembedded_stands_apart(family_instrument: Instrument) -> None:
+    seen: list[torch.Tensor] = []
+    unembedding = family_instrument.family.unembedding(family_instrument.model)
+    hook = unembedding.register_forward_hook(lambda _, args, output: seen.append(args[0]))
+    try:
+        record(family_instrument)
+    finally:
+        hook.remove()
+    (rows,) = seen
+    assert rows.stride() == torch.empty(rows.shape).stride()
+    assert rows.untyped_storage().nbytes() == rows.nbytes
+
+
 def test_one_pass_serves_every_view_of_a_prompt(hand_wired_instrument: Instrument) -> None:
     question = Question(stem="pick alpha", options=("red", "blue"), subject="red")
     prompt = hand_wired_instrument.prompt(question, PromptSpec())
