@@ -51,7 +51,7 @@ class Board:
     ) -> Swept:
         """`sweep_sets` of those of one draw's `sets` that are not known yet; empty sets stay unknown.
 
-        What was finished is saved also when it is interrupted. Raises what `sweep_sets` raises.
+        What was finished is saved at the end, also when it is interrupted. Raises what `sweep_sets` raises.
         """
         known = ~self.logits[draw].isnan().any(-1)
         waiting = [number for number, nodes in enumerate(sets) if nodes and not bool(known[number])]
@@ -74,9 +74,8 @@ class Board:
                 progress=progress,
                 on_done=keep,
             )
-        except BaseException:
+        finally:
             self._save()
-            raise
         logsumexp = self.logsumexp[draw] if wanted.vocabulary else None
         return Swept(self.logits[draw], logsumexp, None, swept.skipped, swept.engine)
 
