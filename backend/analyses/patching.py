@@ -34,6 +34,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     where a position has no counterpart in a corrupted prompt.
     """
     chosen = plan(instrument, task)
+    for draw in chosen.draws:  # here, where it can be cancelled: all that follows finds the traces kept
+        for ids in (draw.runs.base, draw.runs.source):
+            instrument.trace(ids, progress)
     run = [experiment for draw in chosen.draws for experiment in draw.experiments(instrument)]
     tokens = max(len(draw.runs.base) for draw in chosen.draws)
     refuse_beyond(instrument, chosen.budget, chosen.estimate(instrument), tokens, run)

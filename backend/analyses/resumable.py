@@ -54,6 +54,8 @@ class Board:
         What was finished is saved at the end, also when it is interrupted. Raises what `sweep_sets` raises.
         """
         known = ~self.logits[draw].isnan().any(-1)
+        if bool(known.any()):
+            self._changed()  # what was saved can be looked at before more comes
         waiting = [number for number, nodes in enumerate(sets) if nodes and not bool(known[number])]
 
         def keep(numbers: list[int], logits: Tensor, logsumexp: Tensor | None) -> None:

@@ -149,6 +149,33 @@ def test_a_cancel_while_cells_are_rechecked_keeps_them_all(
     assert not np.isnan(checkpoint.load()["logits"]).any()
 
 
+def test_it_can_be_cancelled_while_the_prompts_are_read() -> None:
+    instrument = Instrument(hand_wired.hand_wired())
+    finished: list[int] = []
+
+    def cancel(message: str, done: int = 0, total: int = 0) -> None:
+        raise Cancelled("stop")
+
+    instrument.model.register_forward_hook(lambda *_: finished.append(1))
+    with pytest.raises(Cancelled):
+        PATCHING.run(instrument, task(), cancel)
+    assert not finished
+
+
+def test_what_was_finished_is_shown_before_more_comes(
+    hand_wired_instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "sweep.npz")
+    seen: list[Findings] = []
+    half = np.full((1, 2 * 4 * 32, 4), np.nan, np.float32)
+    half[:, ::2] = 0
+    checkpoint.save({"logits": half, "logsumexp": np.full(half.shape[:2], np.nan, np.float32)})
+    monkeypatch.setattr(resumable, "SHOW_SECONDS", 1000)
+    PATCHING.run(hand_wired_instrument, replace(task(checkpoint), show=seen.append), silent)
+    (shown,) = seen
+    assert np.isnan(shown.arrays["values"].values).sum() == half[..., 0].size / 2
+
+
 def test_what_a_checkpoint_holds_is_not_computed_again(
     hand_wired_instrument: Instrument, tmp_path: Path
 ) -> None:
