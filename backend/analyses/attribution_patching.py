@@ -108,10 +108,16 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         "direction": chosen.direction,
         "first_difference": chosen.first,
     }
+    limits = tolerance(instrument)
+    # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
+    checks = {"logits_error": (estimates.logits_error, limits.identity)}
     if chosen.verify is not None:
         component = chosen.verify.component
         found = nominated(instrument, chosen.runs, chosen.verify, estimates.changes[component])
-        exact = exact_changes(instrument, chosen.pairs, chosen.direction, component, found.cells, progress)
+        exact, error = exact_changes(
+            instrument, chosen.pairs, chosen.direction, component, found.cells, progress
+        )
+        checks["oracle_error"] = (error, limits.logits)
         arrays["estimated"] = array(found.estimated, ("cell",), unit)
         arrays["exact"] = array(exact, ("cell",), unit)
         scalars["verified"] = [
@@ -127,8 +133,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "position": prompt.tokens,
         },
         scalars=scalars,
-        # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
-        checks={"logits_error": (estimates.logits_error, tolerance(instrument).identity)},
+        checks=checks,
     )
 
 

@@ -72,6 +72,11 @@ def draws(instrument: Instrument, clean: Clean, data: object) -> list[Corrupted]
     one = {name: value for name, value in data.items() if name != "draws"}
     if count == 1:
         return [corrupted(instrument, clean, one)]
+    kind = KINDS.get(str(data.get("kind")))
+    if kind is not None and "seed" not in kind.fields:
+        raise RequestError(
+            f"The corruption {kind.name} is one prompt: there is nothing to draw {count} times. Leave draws out."
+        )
     made = [corrupted(instrument, clean, {**one, "seed": _seed(one) + number}) for number in range(count)]
     return list({other.token_ids: other for other in made}.values())
 

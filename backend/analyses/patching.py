@@ -5,6 +5,7 @@ is necessary (Heimersheim & Nanda 2024, arXiv 2404.15255). The corrupted run is 
 (Lieberum et al. 2023).
 """
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -33,8 +34,12 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     where a position has no counterpart in a corrupted prompt.
     """
     chosen = plan(instrument, task)
-    for draw, found in zip(chosen.draws, chosen.estimates(instrument), strict=True):
-        refuse_beyond(instrument, chosen.budget, found, len(draw.runs.base), draw.experiments(instrument))
+    for draw in chosen.draws:  # here, where it can be cancelled: all that follows finds the traces kept
+        for ids in (draw.runs.base, draw.runs.source):
+            instrument.trace(ids, progress)
+    run = [experiment for draw in chosen.draws for experiment in draw.experiments(instrument)]
+    tokens = max(len(draw.runs.base) for draw in chosen.draws)
+    refuse_beyond(instrument, chosen.budget, chosen.estimate(instrument), tokens, run)
     picture = _Picture(instrument, chosen)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
@@ -65,18 +70,19 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         for draw, found in zip(chosen.draws, swept, strict=True)
     ]
     checks = {"oracle_error": (max(errors), tolerance(instrument).logits)}
-    return picture.findings(board, swept[0].engine, checks)
+    found = picture.findings(board)
+    return replace(found, scalars={**found.scalars, "engine": swept[0].engine}, checks=checks)
 
 
 def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
-    found = plan(instrument, task).estimates(instrument)
+    found = plan(instrument, task).estimate(instrument)
     progress("Measuring this machine")
     return Findings(
         scalars={
-            "expected_seconds": sum(expected_seconds(instrument, part.flops) for part in found),
-            "expected_bytes": max(part.peak_bytes for part in found),
-            "cells": sum(part.cells for part in found),
+            "expected_seconds": expected_seconds(instrument, found.flops),
+            "expected_bytes": found.peak_bytes,
+            "cells": found.cells,
         }
     )
 
@@ -110,9 +116,7 @@ class _Picture:
             "cells_unmatched": sum(not nodes for draw in draws for nodes in draw.sets),
         }
 
-    def findings(
-        self, board: Board, engine: str, checks: dict[str, tuple[float, float]] | None = None
-    ) -> Findings:
+    def findings(self, board: Board) -> Findings:
         """What is known so far."""
         chosen, component = self._chosen, COMPONENTS[self._chosen.component]
         values, recovered = self._values(board)
@@ -135,8 +139,7 @@ class _Picture:
                 **({} if heads is None else {component.axes[1]: tuple(str(head) for head in range(heads))}),
                 "position": tuple(chosen.prompt.tokens[position] for position in chosen.positions),
             },
-            scalars={**self._fixed, "engine": engine},
-            checks=checks or {},
+            scalars=self._fixed,
         )
 
     def _values(self, board: Board) -> tuple[Float[Tensor, "draw cell"], Float[Tensor, "draw cell"]]:
@@ -158,7 +161,7 @@ class _Picture:
 
 def _show(task: Task, picture: _Picture, board: Board) -> None:
     if task.show is not None:
-        task.show(picture.findings(board, "cone"))
+        task.show(picture.findings(board))
 
 
 PATCHING = Analysis(

@@ -66,12 +66,17 @@ class Plan:
         pair = self.draws[0].pair
         return Wanted(pair.token_ids, pair.vocabulary)
 
-    def estimates(self, instrument: Instrument) -> list[Estimate]:
-        """What each draw costs. Raises ResourceError where one cell alone is too large for the memory."""
-        return [
+    def estimate(self, instrument: Instrument) -> Estimate:
+        """What all draws cost. Raises ResourceError where one cell alone is too large for the memory."""
+        each = [
             estimate(instrument, draw.runs.base, draw.source(instrument), draw.sets, self.budget.bytes)
             for draw in self.draws
         ]
+        return Estimate(
+            flops=sum(part.flops for part in each),
+            peak_bytes=max(part.peak_bytes for part in each),
+            cells=sum(part.cells for part in each),
+        )
 
 
 def plan(instrument: Instrument, task: Task) -> Plan:

@@ -220,6 +220,8 @@ def _end(instrument: Instrument, params: Mapping[str, object]) -> tuple[str, Pla
 
 def _place(data: Mapping[str, object]) -> Place:
     if "embedding" in data:
+        if data["embedding"] is not True:
+            raise RequestError(f"The embedding is named by true, not {shown(data['embedding'])}.")
         return Place(None, None)
     if "mlp" in data:
         layer = data["mlp"]

@@ -51,9 +51,11 @@ class Board:
     ) -> Swept:
         """`sweep_sets` of those of one draw's `sets` that are not known yet; empty sets stay unknown.
 
-        What was finished is saved also when it is interrupted. Raises what `sweep_sets` raises.
+        What was finished is saved at the end, also when it is interrupted. Raises what `sweep_sets` raises.
         """
         known = ~self.logits[draw].isnan().any(-1)
+        if bool(known.any()):
+            self._changed()  # what was saved can be looked at before more comes
         waiting = [number for number, nodes in enumerate(sets) if nodes and not bool(known[number])]
 
         def keep(numbers: list[int], logits: Tensor, logsumexp: Tensor | None) -> None:
@@ -74,9 +76,8 @@ class Board:
                 progress=progress,
                 on_done=keep,
             )
-        except BaseException:
+        finally:
             self._save()
-            raise
         logsumexp = self.logsumexp[draw] if wanted.vocabulary else None
         return Swept(self.logits[draw], logsumexp, None, swept.skipped, swept.engine)
 

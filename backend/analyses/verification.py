@@ -20,6 +20,7 @@ from backend.engine.sweep import (
     components_of,
     each_alone,
     experiments,
+    recheck,
     run_source,
     sweep_sets,
 )
@@ -31,6 +32,8 @@ from backend.progress import Progress
 VERIFY: Mapping[str, Any] = {"component": "z", "top": 20, "random": 20, "seed": 0, "positions": "all"}
 LEADERS = 10
 """How many of the largest are compared: whether the estimates name the cells that matter most."""
+RECHECKED = 6
+"""How many of the swept cells are run again as whole passes, over all pairs; of each pair at least 2."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +110,18 @@ def exact_changes(
     component: str,
     cells: list[Cell],
     progress: Progress,
-) -> Float[Tensor, " cell"]:
-    """The change of the metric with each cell patched alone, mean over the pairs."""
-    total = torch.zeros(len(cells))
+) -> tuple[Float[Tensor, " cell"], float]:
+    """The change of the metric with each cell patched alone, mean over the pairs; and the re-checks' largest error."""
+    sets, total, errors = each_alone(component, cells), torch.zeros(len(cells)), []
     for pair in pairs:
         runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument)
         source, wanted = runs.run_source(instrument), Wanted(pair.token_ids, pair.vocabulary)
-        swept = sweep_sets(
-            instrument, runs.base, source, each_alone(component, cells), wanted, progress=progress
-        )
+        swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
+        count = max(2, RECHECKED // len(pairs))
+        errors.append(recheck(instrument, runs.base, source, sets, wanted, swept, count=count))
         unpatched = corrupted if direction == "denoise" else clean
         total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
-    return total / len(pairs)
+    return total / len(pairs), max(errors)
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:

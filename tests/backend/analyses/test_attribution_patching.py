@@ -1,17 +1,18 @@
 """Attribution patching: the hand-wired heads are named, what is verified is the sweep's, bad requests are refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, Findings, Task
+from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, Findings, Task, verification
 from backend.analyses.pairs import pairs_of
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import COMPONENTS, components_of
+from backend.engine.sweep import COMPONENTS, Swept, components_of, sweep_sets
 from backend.errors import Cancelled, RequestError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
@@ -134,6 +135,20 @@ def test_what_is_verified_is_what_a_sweep_finds(plain_instrument: Instrument, co
     assert found.scalars["spearman"] == pytest.approx(
         np.corrcoef(np.argsort(np.argsort(own)), np.argsort(np.argsort(swept_again)))[0, 1], abs=1e-4
     )
+
+
+def test_what_is_verified_is_rechecked(plain_instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> None:
+    verify, several = {"top": 3, "random": 3}, {"kind": "shuffle_labels", "draws": 2}
+    checks = for_family(plain_instrument, corruption=several, verify=verify).checks
+    assert checks["oracle_error"][0] < 1e-5 < checks["oracle_error"][1]
+    assert "oracle_error" not in for_family(plain_instrument).checks
+
+    def wrong(*args: Any, **kwargs: Any) -> Swept:
+        found = sweep_sets(*args, **kwargs)
+        return replace(found, logits=found.logits + 1)
+
+    monkeypatch.setattr(verification, "sweep_sets", wrong)
+    assert for_family(plain_instrument, verify=verify).checks["oracle_error"][0] == pytest.approx(1, abs=1e-4)
 
 
 def test_only_cells_that_can_change_something_are_verified(hand_wired_instrument: Instrument) -> None:

@@ -91,6 +91,7 @@ def test_each_component_has_its_axes(
         ({"corruption": {**TEXT, "prompt": TEXT["prompt"].replace("delta", "beta")}}, "nothing to patch"),
         ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
         ({"corruption": {**TEXT, "seed": 1}}, "has no field 'seed'"),
+        ({"corruption": {**TEXT, "draws": 3}}, "text is one prompt: there is nothing to draw 3 times"),
         (
             {"metric": {"kind": "logit_difference", "label": "Z", "other": "D"}},
             "must be one of the labels A, B, C, D",
@@ -133,6 +134,46 @@ def test_a_cancelled_sweep_goes_on_where_it_stopped(plain_instrument: Instrument
     again = PATCHING.run(plain_instrument, unfinished, silent)
     assert again.arrays["values"].values == pytest.approx(whole.arrays["values"].values, abs=1e-5)
     assert again.scalars["cells_skipped"] == whole.scalars["cells_skipped"]
+
+
+def test_a_cancel_while_cells_are_rechecked_keeps_them_all(
+    hand_wired_instrument: Instrument, tmp_path: Path
+) -> None:
+    def cancel_at_the_end(message: str, done: int = 0, total: int = 0) -> None:
+        if message.startswith("Re-checking"):
+            raise Cancelled("stop")
+
+    checkpoint = Checkpoint(tmp_path / "sweep.npz")
+    with pytest.raises(Cancelled):
+        PATCHING.run(hand_wired_instrument, task(checkpoint), cancel_at_the_end)
+    assert not np.isnan(checkpoint.load()["logits"]).any()
+
+
+def test_it_can_be_cancelled_while_the_prompts_are_read() -> None:
+    instrument = Instrument(hand_wired.hand_wired())
+    finished: list[int] = []
+
+    def cancel(message: str, done: int = 0, total: int = 0) -> None:
+        raise Cancelled("stop")
+
+    instrument.model.register_forward_hook(lambda *_: finished.append(1))
+    with pytest.raises(Cancelled):
+        PATCHING.run(instrument, task(), cancel)
+    assert not finished
+
+
+def test_what_was_finished_is_shown_before_more_comes(
+    hand_wired_instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "sweep.npz")
+    seen: list[Findings] = []
+    half = np.full((1, 2 * 4 * 32, 4), np.nan, np.float32)
+    half[:, ::2] = 0
+    checkpoint.save({"logits": half, "logsumexp": np.full(half.shape[:2], np.nan, np.float32)})
+    monkeypatch.setattr(resumable, "SHOW_SECONDS", 1000)
+    PATCHING.run(hand_wired_instrument, replace(task(checkpoint), show=seen.append), silent)
+    (shown,) = seen
+    assert np.isnan(shown.arrays["values"].values).sum() == half[..., 0].size / 2
 
 
 def test_what_a_checkpoint_holds_is_not_computed_again(
@@ -201,6 +242,7 @@ def test_unfinished_sweeps_can_be_looked_at(
     whole = found.arrays["values"].values
     known = [int((~np.isnan(partial.arrays["values"].values)).sum()) for partial in seen]
     assert len(known) > 5
+    assert not any("engine" in partial.scalars for partial in seen)  # known when the sweep is done
     assert known == sorted(known)
     assert known[0] < whole.size == known[-1]
     middle = seen[len(seen) // 2].arrays["values"].values
@@ -218,6 +260,20 @@ def test_a_sweep_beyond_its_budget_is_refused_with_what_would_fit(hand_wired_ins
         PATCHING.run(hand_wired_instrument, task(budget={"seconds": 1e-12}), silent)
     with pytest.raises(ResourceError, match="and the budget is"):
         PATCHING.run(hand_wired_instrument, task(budget={"megabytes": 1e-3}), silent)
+
+
+def test_the_budget_is_for_all_draws_together(plain_instrument: Instrument) -> None:
+    def asked(**params: object) -> Task:
+        return task(
+            **{"corruption": {"kind": "shuffle_labels", "seed": 5}, "component": "resid_pre", **params}
+        )
+
+    one = PATCHING_COST.run(plain_instrument, asked(), silent).scalars
+    several = {"kind": "shuffle_labels", "seed": 5, "draws": 3}
+    budget = {"seconds": 1.5 * one["expected_seconds"]}
+    assert PATCHING.run(plain_instrument, asked(budget=budget), silent).scalars["cells"]
+    with pytest.raises(ResourceError, match=rf"runs {2 * one['cells']:,}|{3 * one['cells']:,} cells"):
+        PATCHING.run(plain_instrument, asked(budget=budget, corruption=several), silent)
 
 
 def test_several_corrupted_prompts_give_mean_and_spread(plain_instrument: Instrument) -> None:

@@ -95,6 +95,7 @@ def test_both_ways_agree(family_instrument: Instrument, node: dict[str, object])
         ({"receiver": {"head": [5, 0]}}, r"There is no L5H0: hand-wired has layers 0 to 1 and heads 0 to 3"),
         ({"sender": {"mlp": 9}}, "There is no MLP 9"),
         ({"sender": {"mlp": -1}}, "named by its layer"),
+        ({"sender": {"embedding": False}}, "named by true, not False"),
         ({"receiver": {"embedding": True}}, "The embedding receives nothing"),
     ],
 )

@@ -1,15 +1,13 @@
-"""The worker: jobs with progress and cancel, one model at a time, results found again without it."""
+"""The worker's jobs: progress and cancel, what goes wrong told in words, results found again without the model."""
 
 import shutil
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from backend.analyses import ANALYSES, Analysis, Findings, Task
 from backend.analyses.analysis import array
@@ -23,10 +21,9 @@ from backend.results.store import Store
 from backend.service import job
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker
-from tests import hand_wired, tiny
+from tests import hand_wired
+from tests.backend.service.serving import MODEL, REQUEST, Loader, wait_until
 
-MODEL = ModelSpec("qwen2.5-coder-0.5b")
-REQUEST = Request.build("attribution", model=MODEL, question=hand_wired.question(1), prompt=hand_wired.SPEC)
 QUESTIONS = 4000
 SLOW = Request.build(
     "attention",
@@ -34,33 +31,6 @@ SLOW = Request.build(
     questions=tuple(hand_wired.question(n % 4) for n in range(QUESTIONS)),
     prompt=hand_wired.SPEC,
 )
-
-
-class Loader:
-    """Gives the hand-wired model under the catalogue's name, and counts."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
-        from dataclasses import replace
-
-        from backend.models import resolve
-
-        self.calls += 1
-        progress("Loading")
-        model = hand_wired.hand_wired()
-        return lambda: replace(model, resolved=replace(model.resolved, fingerprint=resolve(spec).fingerprint))
-
-
-@pytest.fixture
-def loader() -> Loader:
-    return Loader()
-
-
-@pytest.fixture
-def client(tmp_path: Path, loader: Loader) -> InProcessClient:
-    return InProcessClient(Worker(Store(tmp_path / "results"), loader))
 
 
 @pytest.fixture
@@ -84,13 +54,6 @@ def showing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setitem(ANALYSES, "showing", Analysis("showing", 7, "", ("question",), run))
     return numbers
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def begun(client: InProcessClient, steps: int) -> str:
@@ -128,65 +91,6 @@ def test_the_same_numbers_are_one_entry_whatever_the_request_calls_them(client: 
     assert client.find(spelled_out) is not None
     other = replace(REQUEST, question=hand_wired.question(2))
     assert client.find(other) is None
-
-
-def test_the_model_stays_between_jobs_and_goes_when_another_comes(
-    client: InProcessClient, loader: Loader
-) -> None:
-    client.wait(client.submit(REQUEST), 30)
-    client.wait(client.submit(Request.build("prediction", model=MODEL, question=hand_wired.question(1))), 30)
-    assert loader.calls == 1
-    loaded = client.loaded()
-    assert loaded is not None
-    assert set(loaded["checks"]) >= {"logits_error", "identity_error", "heads_error", "pattern_error"}
-    other = Request.build(
-        "attribution", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(1)
-    )
-    client.wait(client.submit(other), 30)
-    assert loader.calls == 2
-
-
-def test_a_model_that_is_refused_does_not_cost_the_one_before_it(tmp_path: Path, loader: Loader) -> None:
-    counted: list[int] = []
-
-    def choosy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
-        counted.append(returned)
-        if spec.dtype == "bfloat16":
-            raise ModelError("not this one")
-        return loader(spec, progress, returned)
-
-    client = InProcessClient(Worker(Store(tmp_path), choosy))
-    client.wait(client.submit(REQUEST), 30)
-    before = client.loaded()
-    bad = Request.build(
-        "prediction", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(0)
-    )
-    assert client.wait(client.submit(bad), 30).error == "not this one"
-    assert client.loaded() == before
-    client.wait(client.submit(Request.build("prediction", model=MODEL, question=hand_wired.question(1))), 30)
-    assert loader.calls == 1
-    # The second is told what the first gives back: its weights and the trace that it kept.
-    weights = sum(parameter.nbytes for parameter in hand_wired.hand_wired().model.parameters())
-    assert counted[0] == 0
-    assert weights < counted[1] < weights + 10**6
-
-
-def test_memory_that_ran_out_while_a_model_was_made_ready_is_told_of_that_model(
-    tmp_path: Path, loader: Loader
-) -> None:
-    def greedy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
-        if spec.dtype == "bfloat16":
-            torch.empty(2**60)
-        return loader(spec, progress, returned)
-
-    client = InProcessClient(Worker(Store(tmp_path), greedy))
-    client.wait(client.submit(REQUEST), 30)
-    large = Request.build(
-        "prediction", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(0)
-    )
-    told = client.wait(client.submit(large), 30).error
-    assert told.startswith(f"The memory ran out while {MODEL.name!r} was made ready")
-    assert client.loaded() is not None
 
 
 def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: InProcessClient) -> None:
@@ -347,20 +251,6 @@ def test_what_goes_wrong_in_a_job_is_told_in_words(client: InProcessClient) -> N
     assert "256" in status.error
 
 
-def test_a_model_that_fails_its_self_check_is_not_used(tmp_path: Path) -> None:
-    def broken(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
-        model = tiny.tiny_model("qwen2")
-        for parameter in model.parameters():
-            parameter.zero_()
-        return lambda: tiny.loaded(model, tiny.tokenizer(), "broken")
-
-    client = InProcessClient(Worker(Store(tmp_path), broken))
-    status = client.wait(client.submit(REQUEST), 30)
-    assert status.state == "failed"
-    assert "failed its self-check" in status.error
-    assert client.loaded() is None
-
-
 def test_an_unexpected_error_does_not_end_the_worker(tmp_path: Path, loader: Loader) -> None:
     def surprising(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
         if not loader.calls:
@@ -373,41 +263,6 @@ def test_an_unexpected_error_does_not_end_the_worker(tmp_path: Path, loader: Loa
     assert status.state == "failed"
     assert "ZeroDivisionError: 'surprise'" in status.error
     assert client.wait(client.submit(REQUEST), 30).state == "done"
-
-
-def test_after_memory_ran_out_the_next_request_is_answered(
-    client: InProcessClient, loader: Loader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def greedy(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-        torch.empty(2**60)
-        raise AssertionError
-
-    monkeypatch.setitem(ANALYSES, "greedy", Analysis("greedy", 1, "", ("question",), greedy))
-    request = Request.build("greedy", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
-    status = client.wait(client.submit(request), 30)
-    assert status.state == "failed"
-    assert "memory of cpu ran out in greedy" in status.error
-    assert "Try a shorter prompt or fewer shots, dtype bfloat16, quantization 8bit or 4bit" in status.error
-    assert client.wait(client.submit(REQUEST), 30).state == "done"
-    assert loader.calls == 1
-
-
-@pytest.mark.parametrize("error", [Cancelled("stopped"), torch.OutOfMemoryError("out of memory")])
-def test_a_job_that_stopped_holds_nothing_that_it_had(
-    client: InProcessClient, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    """Otherwise a cancelled sweep would keep its activations, and the layers it was in, as long as its job is known."""
-    held: list[weakref.ref[torch.Tensor]] = []
-
-    def stopping(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-        activations = torch.zeros(10)
-        held.append(weakref.ref(activations))
-        raise type(error)(*error.args)
-
-    monkeypatch.setitem(ANALYSES, "stopping", Analysis("stopping", 1, "", ("question",), stopping))
-    request = Request.build("stopping", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
-    client.wait(client.submit(request), 30)
-    wait_until(lambda: held[0]() is None, 5)
 
 
 def test_a_result_is_read_where_it_is_saved_and_a_job_without_it_says_so(

@@ -1,0 +1,36 @@
+"""What tests of the worker share: a request, and a loader that gives the hand-wired model."""
+
+import time
+from collections.abc import Callable
+
+from backend.models.load import LoadedModel
+from backend.progress import Progress
+from backend.results.request import ModelSpec, Request
+from tests import hand_wired
+
+MODEL = ModelSpec("qwen2.5-coder-0.5b")
+REQUEST = Request.build("attribution", model=MODEL, question=hand_wired.question(1), prompt=hand_wired.SPEC)
+
+
+class Loader:
+    """Gives the hand-wired model under the catalogue's name, and counts."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+        from dataclasses import replace
+
+        from backend.models import resolve
+
+        self.calls += 1
+        progress("Loading")
+        model = hand_wired.hand_wired()
+        return lambda: replace(model, resolved=replace(model.resolved, fingerprint=resolve(spec).fingerprint))
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
