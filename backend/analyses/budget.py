@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Estimate, Experiment, cost_of, machine_speed
+from backend.engine.sweep import Estimate, machine_speed
 from backend.errors import RequestError, ResourceError, shown
 
 OVERHEAD = 1.3
@@ -43,33 +43,32 @@ def expected_seconds(instrument: Instrument, flops: float) -> float:
 
 
 def refuse_beyond(
-    instrument: Instrument, budget: Budget, found: Estimate, tokens: int, run: list[Experiment]
+    instrument: Instrument, budget: Budget, found: Estimate, flops: Mapping[int, float]
 ) -> None:
-    """Raise ResourceError, with what would fit, for a sweep that takes too long."""
+    """Raise ResourceError, with what would fit, for a sweep that takes too long.
+
+    `flops` are what the cells at each position of the clean prompt cost.
+    """
     seconds = expected_seconds(instrument, found.flops)
     if seconds <= budget.seconds:
         return
     raise ResourceError(
         f"This sweep runs {found.cells:,} cells: about {spoken(seconds)} and {found.peak_bytes / 1e6:.0f} MB on this "
-        f"machine. Its budget is {spoken(budget.seconds)}. {_what_fits(instrument, budget, tokens, run)}"
+        f"machine. Its budget is {spoken(budget.seconds)}. {_what_fits(instrument, budget, flops)}"
     )
 
 
-def _what_fits(instrument: Instrument, budget: Budget, tokens: int, run: list[Experiment]) -> str:
-    """How many of the last tokens can be swept in time."""
-    cost, fits, total = cost_of(instrument), 0, 0.0
-    by_position: dict[int, float] = {}
-    for experiment in run:
-        flops = cost.flops(tokens, experiment)
-        by_position[experiment.position] = by_position.get(experiment.position, 0.0) + flops
-    for position in sorted(by_position, reverse=True):
-        total += by_position[position]
+def _what_fits(instrument: Instrument, budget: Budget, flops: Mapping[int, float]) -> str:
+    """Which of the last positions can be swept in time."""
+    fits, total = [], 0.0
+    for position in sorted(flops, reverse=True):
+        total += flops[position]
         if expected_seconds(instrument, total) > budget.seconds:
             break
-        fits = tokens - position
-    if fits == 0:
+        fits.append(position)
+    if not fits:
         return "Give it more time, or choose a component without heads."
-    return f"Positions {tokens - fits} to {tokens - 1} alone would fit; or give it more time."
+    return f"Positions {fits[-1]} to {fits[0]} alone would fit; or give it more time."
 
 
 def spoken(seconds: float) -> str:

@@ -54,10 +54,12 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
     ]
     sets += [[("mlp_out", Cell(layer, final))] for layer in range(shape.layers)]
     wanted = Wanted(pair.token_ids, pair.vocabulary, final=True)
-    source = runs.run_source(instrument)
+    source = runs.run_source(instrument, progress)
     swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
     assert swept.final is not None  # asked for
-    oracle_error = recheck(instrument, runs.base, source, sets, wanted, swept, count=RECHECKED)
+    oracle_error = recheck(
+        instrument, runs.base, source, sets, wanted, swept, count=RECHECKED, progress=progress
+    )
     changes = _write_changes(instrument, pair)
     clean = instrument.trace(runs.base).resid_final[-1]
     states = {"total": swept.final, "direct": clean + changes, "indirect": swept.final - changes}

@@ -46,7 +46,7 @@ def patched(
     sets, wanted = [[*nodes.values()]] * cases, Wanted(inputs.prompt.answer_ids, vocabulary=True)
     swept = sweep_sets(instrument, ids, source, sets, wanted, progress=progress)
     assert swept.logsumexp is not None  # asked for
-    error = recheck(instrument, ids, source, sets, wanted, swept, count=rechecked)
+    error = recheck(instrument, ids, source, sets, wanted, swept, count=rechecked, progress=progress)
     return Outcome(
         loss=swept.logsumexp - swept.logits[:, inputs.right],
         right=(swept.logits.argmax(1) == inputs.right).float(),

@@ -13,6 +13,7 @@ from backend.analyses.corruptions import Clean, Corrupted, draws
 from backend.analyses.metrics import ChosenMetric, Readings, chosen_metric
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Pairing, RunSource, run_source
+from backend.progress import Progress, silent
 from backend.questions.prompt import Prompt
 
 PAIR_PARAMS = ("corruption", "metric")
@@ -39,9 +40,9 @@ class Runs:
         """The first position at which the runs may differ."""
         return Pairing(self.base, self.source, self.match).first
 
-    def run_source(self, instrument: Instrument) -> RunSource:
+    def run_source(self, instrument: Instrument, progress: Progress = silent) -> RunSource:
         """The source run's activations, at base positions."""
-        return run_source(instrument, self.base, self.source, self.match)
+        return run_source(instrument, self.base, self.source, self.match, progress)
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     for draw in chosen.draws:  # here, where it can be cancelled: all that follows finds the traces kept
         for ids in (draw.runs.base, draw.runs.source):
             instrument.trace(ids, progress)
-    run = [experiment for draw in chosen.draws for experiment in draw.experiments(instrument)]
-    tokens = max(len(draw.runs.base) for draw in chosen.draws)
-    refuse_beyond(instrument, chosen.budget, chosen.estimate(instrument), tokens, run)
+    refuse_beyond(instrument, chosen.budget, chosen.estimate(instrument), chosen.flops(instrument))
     picture = _Picture(instrument, chosen)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
@@ -56,7 +54,6 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         )
         for number, draw in enumerate(chosen.draws)
     ]
-    progress("Re-checking some cells against whole passes")
     errors = [
         recheck(
             instrument,
@@ -66,6 +63,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             chosen.wanted,
             found,
             count=max(2, RECHECKED // len(swept)),
+            progress=progress,
         )
         for draw, found in zip(chosen.draws, swept, strict=True)
     ]

@@ -16,6 +16,7 @@ from backend.engine.sweep import (
     RunSource,
     Wanted,
     all_cells,
+    cost_of,
     estimate,
     experiments,
 )
@@ -78,6 +79,15 @@ class Plan:
             cells=sum(part.cells for part in each),
         )
 
+    def flops(self, instrument: Instrument) -> dict[int, float]:
+        """What the cells at each position swept cost, over all draws."""
+        cost, total = cost_of(instrument), dict.fromkeys(self.positions, 0.0)
+        for draw in self.draws:
+            for experiment in draw.experiments(instrument):
+                position = self.cells[experiment.number].position
+                total[position] += cost.flops(len(draw.runs.base), experiment)
+        return total
+
 
 def plan(instrument: Instrument, task: Task) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
@@ -88,6 +98,11 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     positions = _positions(params.get("positions", "all"), prompt)
     cells = all_cells(component, instrument.shape, positions)
     draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
+    if component == "pattern" and not any(draw.pair.other.aligned for draw in draws):
+        raise RequestError(
+            "A pattern has a number for each token that a head looks at: it can be patched between prompts of the same "
+            "length only. Choose another component, or a corruption like swap_options, which keeps the length."
+        )
     if not any(nodes for draw in draws for nodes in draw.sets):
         raise RequestError(
             "None of the chosen positions has a counterpart in the corrupted prompt, so nothing can be patched. "

@@ -151,7 +151,17 @@ class Paths:
         swept = sweep_sets(instrument, self._runs.base, source, sets, wanted, progress=self._progress)
         clean, _ = pair.ends(instrument)
         effects = clean - pair.values(instrument, swept.logits, swept.logsumexp)
-        return effects, recheck(instrument, self._runs.base, source, sets, wanted, swept, count=RECHECKED)
+        error = recheck(
+            instrument,
+            self._runs.base,
+            source,
+            sets,
+            wanted,
+            swept,
+            count=RECHECKED,
+            progress=self._progress,
+        )
+        return effects, error
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:

@@ -105,7 +105,7 @@ def _patched_heads(
     swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
     values = torch.full((net.numel(),), float("nan"))
     values[heads] = pair.values(instrument, swept.logits, swept.logsumexp)
-    error = recheck(instrument, runs.base, source, sets, wanted, swept, count=RECHECKED)
+    error = recheck(instrument, runs.base, source, sets, wanted, swept, count=RECHECKED, progress=progress)
     return values.view(net.shape), error
 
 

@@ -118,7 +118,9 @@ def exact_changes(
         source, wanted = runs.run_source(instrument), Wanted(pair.token_ids, pair.vocabulary)
         swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
         count = max(2, RECHECKED // len(pairs))
-        errors.append(recheck(instrument, runs.base, source, sets, wanted, swept, count=count))
+        errors.append(
+            recheck(instrument, runs.base, source, sets, wanted, swept, count=count, progress=progress)
+        )
         unpatched = corrupted if direction == "denoise" else clean
         total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
     return total / len(pairs), max(errors)

@@ -15,14 +15,22 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep.cells import Cell
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.source import Source
-from backend.engine.trace import final_logits
+from backend.engine.trace import between_layers, final_logits
+from backend.progress import Progress, silent
 
 
 @torch.no_grad()
 def patched_run(
-    instrument: Instrument, base_ids: tuple[int, ...], source: Source, experiment: Experiment
+    instrument: Instrument,
+    base_ids: tuple[int, ...],
+    source: Source,
+    experiment: Experiment,
+    progress: Progress = silent,
 ) -> tuple[Float[Tensor, " vocabulary"], Float[Tensor, " d_model"]]:
-    """Final logits and final residual stream of the base run with an experiment's nodes patched; float32, CPU."""
+    """Final logits and final residual stream of the base run with an experiment's nodes patched; float32, CPU.
+
+    Raises Cancelled between two layers when `progress` does.
+    """
     model = instrument.model
     finals: list[Tensor] = []
 
@@ -36,6 +44,7 @@ def patched_run(
             for hook in HOOKS[component](_Place(instrument, cell, value)):
                 stack.callback(hook.remove)
         stack.callback(_input(instrument.family.final_norm(model), note).remove)
+        stack.enter_context(between_layers(model, instrument.family, progress))
         logits = final_logits(model, instrument.family, base_ids)
     return logits.float().cpu(), finals[-1]
 

@@ -67,8 +67,8 @@ def passes(
         need_flops, need_bytes = cost.flops(tokens, experiment), cost.state_bytes(tokens, experiment)
         if need_bytes > room:
             raise ResourceError(
-                f"Patching at position {experiment.position} needs {2 * need_bytes / 1e6:.0f} MB and the budget is "
-                f"{budget / 1e6:.0f} MB. Give it more, or take later positions."
+                f"Patching at position {experiment.position} needs {2 * need_bytes / 1e6:.3g} MB and the budget is "
+                f"{budget / 1e6:.3g} MB. Give it more, or take later positions."
             )
         if (
             not split

@@ -111,10 +111,11 @@ def recheck(
     swept: Swept,
     *,
     count: int = 6,
+    progress: Progress = silent,
 ) -> float:
     """The largest difference between a sweep's values and whole passes, over `count` random sets that it ran.
 
-    Sets without a value in `swept` (NaN) are left out.
+    Sets without a value in `swept` (NaN) are left out. Raises Cancelled between two layers when `progress` does.
     """
     run = [
         experiment
@@ -122,8 +123,10 @@ def recheck(
         if not bool(swept.logits[experiment.number].isnan().any())
     ]
     errors = [0.0]
-    for experiment in random.Random(0).sample(run, min(count, len(run))):
-        own = of_run(*patched_run(instrument, base_ids, source, experiment), wanted)
+    drawn = random.Random(0).sample(run, min(count, len(run)))
+    for done, experiment in enumerate(drawn):
+        within = _standing_at(progress, "Re-checking some cells against whole passes", done, len(drawn))
+        own = of_run(*patched_run(instrument, base_ids, source, experiment, within), wanted)
         for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
             if mine is not None and theirs is not None:
                 errors.append(float((mine[0] - theirs[experiment.number]).abs().max()))
@@ -195,6 +198,13 @@ def _one_by_one(
     kept: Kept,
 ) -> None:
     progress("Patching", 0, len(run))
-    for done, experiment in enumerate(run, start=1):
-        kept.put([experiment.number], of_run(*patched_run(instrument, base_ids, source, experiment), wanted))
-        progress("Patching", done, len(run))
+    for done, experiment in enumerate(run):
+        within = _standing_at(progress, "Patching", done, len(run))
+        patched = patched_run(instrument, base_ids, source, experiment, within)
+        kept.put([experiment.number], of_run(*patched, wanted))
+        progress("Patching", done + 1, len(run))
+
+
+def _standing_at(progress: Progress, message: str, done: int, total: int) -> Progress:
+    """Asks `progress` at each layer of a pass, and tells of whole passes only."""
+    return lambda *_: progress(message, done, total)

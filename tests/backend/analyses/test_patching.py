@@ -276,6 +276,23 @@ def test_the_budget_is_for_all_draws_together(plain_instrument: Instrument) -> N
         PATCHING.run(plain_instrument, asked(budget=budget, corruption=several), silent)
 
 
+def test_what_would_fit_is_told_in_positions_of_the_clean_prompt(plain_instrument: Instrument) -> None:
+    longer = replace(QUESTION, stem="pick gamma, which is a longer one", answer=2)
+    asked = {"corruption": {"kind": "question", "question": longer.to_json()}, "component": "resid_pre"}
+    last = len(plain_instrument.prompt(QUESTION, hand_wired.SPEC).token_ids) - 1
+    cost = PATCHING_COST.run(plain_instrument, task(**asked), silent).scalars
+    half = {"seconds": cost["expected_seconds"] / 2}
+    with pytest.raises(ResourceError, match=rf"Positions \d+ to {last} alone would fit"):
+        PATCHING.run(plain_instrument, task(**asked, budget=half), silent)
+
+
+def test_patterns_of_prompts_of_different_length_are_refused(plain_instrument: Instrument) -> None:
+    longer = replace(QUESTION, stem="pick gamma, which is a longer one", answer=2)
+    corruption = {"kind": "question", "question": longer.to_json()}
+    with pytest.raises(RequestError, match="prompts of the same length only"):
+        PATCHING.run(plain_instrument, task(corruption=corruption, component="pattern"), silent)
+
+
 def test_several_corrupted_prompts_give_mean_and_spread(plain_instrument: Instrument) -> None:
     def patched(**corruption: object) -> Findings:
         asked = task(corruption={"kind": "shuffle_labels", **corruption}, positions="final")

@@ -191,6 +191,24 @@ def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrum
     assert family_instrument.model.config._attn_implementation == usual
 
 
+def test_a_whole_pass_can_be_cancelled_between_its_layers() -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+    hooks, cell = count_hooks(instrument), Cell(1, 11)
+    swept = sweep(instrument, CORRUPTED, CLEAN, "mlp_out", [cell], TOKENS)
+    source, sets = run_source(instrument, CORRUPTED, CLEAN), each_alone("mlp_out", [cell])
+    asked: list[str] = []
+
+    def cancel(message: str, done: int = 0, total: int = 0) -> None:
+        asked.append(message)
+        if len(asked) > 1:
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        recheck(instrument, CORRUPTED, source, sets, Wanted(TOKENS), swept, progress=cancel)
+    assert all(message.startswith("Re-checking") for message in asked)
+    assert count_hooks(instrument) == hooks
+
+
 @pytest.mark.parametrize("component", ["resid_pre", "z", "k"])
 def test_progress_ends_at_its_total(family_instrument: Instrument, component: str) -> None:
     steps: list[tuple[int, int]] = []
