@@ -128,7 +128,7 @@ def with_room(frame: pd.DataFrame, names: Collection[str]) -> list[str]:
     for name in names:
         away = places - places.loc[name]
         near = (away["direct"].abs() < NAME_WIDTH) & (away["total"].abs() < NAME_HEIGHT)
-        under = (away["direct"].abs() < NAME_WIDTH / 2) & away["total"].between(0, 2 * NAME_HEIGHT, "right")
+        under = (away["direct"].abs() < NAME_WIDTH / 2) & away["total"].between(0, 1.3 * NAME_HEIGHT, "right")
         if not near[taken].any() and not under.any():
             taken.append(name)
     return taken
