@@ -11,7 +11,7 @@ from backend.results.request import HeadRef
 from backend.results.result import Result
 
 EFFECTS = ("total", "direct", "indirect", "interaction")
-# Marks are named where there is room: no two names closer than these shares of the picture's width and height.
+# Marks are named where there is room: a name takes these shares of the picture's width and height, above its mark.
 NAME_WIDTH, NAME_HEIGHT = 0.17, 0.05
 OPACITY = 0.9
 GUIDE = {"color": "#8C8C8C", "width": 1, "dash": "dash"}
@@ -121,15 +121,15 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -
 
 
 def with_room(frame: pd.DataFrame, names: Collection[str]) -> list[str]:
-    """Those of the `names`, the first first, whose marks are not so close to one taken that the names would overlap."""
+    """Those of the `names`, the first first, that would stand neither on a name taken before nor on another mark."""
     low, high = _range(frame)
-    span = high - low or 1.0
+    places = frame[["direct", "total"]] / (high - low or 1.0)
     taken: list[str] = []
-    places = frame.loc[list(names), ["direct", "total"]].to_numpy() / span
-    for name, place in zip(names, places, strict=True):
-        others = frame.loc[taken, ["direct", "total"]].to_numpy() / span
-        gap = np.abs(others - place) < (NAME_WIDTH, NAME_HEIGHT)
-        if not gap.all(axis=1).any():
+    for name in names:
+        away = places - places.loc[name]
+        near = (away["direct"].abs() < NAME_WIDTH) & (away["total"].abs() < NAME_HEIGHT)
+        under = (away["direct"].abs() < NAME_WIDTH / 2) & away["total"].between(0, 1.3 * NAME_HEIGHT, "right")
+        if not near[taken].any() and not under.any():
             taken.append(name)
     return taken
 

@@ -79,5 +79,5 @@ def letters_bars(
         height=300,
     )
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.08, "x": 1, "xanchor": "right"})
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.1 * max(predicted.max(), right.max())])
     return figure

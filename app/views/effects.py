@@ -129,7 +129,8 @@ client, selection = open_page(
     "Which heads act through others?",
     "The output of a head or MLP at the final token is taken from the corrupted run. **Total effect**: what the "
     "answer loses by that. **Direct effect**: what it loses if only the node's own write to the output changes and "
-    "all that comes later stays as it was. **Indirect effect**: if all but that write changes.",
+    "all that comes later stays as it was. **Indirect effect**: if all but that write changes. "
+    "**Interaction**: what of the total is in neither.",
 )
 show_question(selection)
 request = controls(client, selection)

@@ -176,13 +176,17 @@ if estimate is None:
 if isinstance(estimate, LetterheadsError):
     quiet(f"Without estimates: {estimate}", "no estimate")
     estimate = None
-result = result_of(
-    client,
-    selection.ask("patching", **params),
-    "patching",
-    draw=picture(estimate, selection),
-    start=start_button(client, selection, params),
-)
+# How far it is with telling the duration is drawn below the picture, which stays where it is when that is told.
+place = st.container()
+start = start_button(client, selection, params)
+with place:
+    result = result_of(
+        client,
+        selection.ask("patching", **params),
+        "patching",
+        draw=picture(estimate, selection),
+        start=start,
+    )
 if result:
     if estimate:
         show_agreement(result, estimate, selection)

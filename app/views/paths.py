@@ -28,8 +28,20 @@ TOP = 20
 INTO_HEADS = {"query": "heads' queries", "key": "heads' keys", "value": "heads' values"}
 # How the lead sentence begins, and how it goes on for each input.
 LEADS = {
-    "receiver": {"": "is fed most ", "query": "in its query by ", "key": "in its key by ", "mlp": "by "},
-    "sender": {"": "matters most ", "query": "to the query of ", "key": "to the key of ", "mlp": "to "},
+    "receiver": {
+        "": "is fed most ",
+        "query": "in its query by ",
+        "key": "in its key by ",
+        "value": "in its value by ",
+        "mlp": "by ",
+    },
+    "sender": {
+        "": "matters most ",
+        "query": "to the query of ",
+        "key": "to the key of ",
+        "value": "to the value of ",
+        "mlp": "to ",
+    },
 }
 
 
@@ -53,14 +65,14 @@ class Paths:
 
 
 def show_strongest(paths: Paths) -> None:
-    """The path that carries most into a query, into a key, and into an MLP, of those there are."""
+    """The path that carries most into each input there is, the strongest of them first."""
     ways = LEADS["sender" if paths.sends else "receiver"]
+    sizes = paths.frame.dropna(axis="columns", how="all").abs()
     parts, text = [], f"{paths.name} {ways['']}"
-    for at in ("query", "key", "mlp"):
-        if at in paths.frame and paths.frame[at].notna().any():
-            name = paths.frame[at].abs().idxmax()
-            parts += [text + ways[at], name]
-            text = f" ({paths.frame.loc[name, at]:+.2g} {paths.unit}), "
+    for at in sizes.max().sort_values(ascending=False).index:
+        name = sizes[at].idxmax()
+        parts += [text + ways[at], name]
+        text = f" ({paths.frame.loc[name, at]:+.2g} {paths.unit}), "
     sentence(*parts, text.removesuffix(", ") + ".", key="strongest path", lead=True)
 
 
@@ -138,7 +150,7 @@ def show_paths(result: Result) -> None:
 
 
 client, selection = open_page(
-    "Who feeds this head?",
+    "Who feeds whom?",
     "Path patching: what one node writes is taken from the corrupted run, but only where one other node reads it for "
     "the final token: for its query, its keys or its values. Everything else stays clean. What the answer then loses "
     "went along that path.",

@@ -3,6 +3,9 @@
 In the paper only the largest model answered MMLU by letter; a smaller one knew the answers' content all the same.
 The tests' definitions are ours: label accuracy is whether the right label has the highest logit among the labels;
 content accuracy whether the right option's own text has the highest mean token log-probability after `Answer:`.
+A model that says the same letter whatever is asked is right as often as that letter is: chance by letter is what the
+letters predicted would bring if they had nothing to do with the questions (the expected agreement of Cohen 1960), and
+no less than one in as many as there are options.
 """
 
 from dataclasses import dataclass
@@ -58,16 +61,15 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     by_label = share_interval(sum(answer.by_label == answer.right for answer in answers), count)
     by_content = share_interval(sum(answer.by_content == answer.right for answer in answers), count)
     losses = np.array([answer.loss for answer in answers])
+    predicted = _shares([answer.by_label for answer in answers], len(labels))
+    right = _shares([answer.right for answer in answers], len(labels))
     chance = float(np.mean([1 / len(question.options) for question in task.questions]))
-    go = by_label[1] > chance
+    chance_by_label = max(chance, float(predicted @ right))
+    go = by_label[1] > chance_by_label
     return Findings(
         arrays={
-            "letters_predicted": array(
-                _shares([answer.by_label for answer in answers], len(labels)), ("label",), "share"
-            ),
-            "letters_right": array(
-                _shares([answer.right for answer in answers], len(labels)), ("label",), "share"
-            ),
+            "letters_predicted": array(predicted, ("label",), "share"),
+            "letters_right": array(right, ("label",), "share"),
             "loss_by_question": array(losses, ("question",), "nats"),
             "label_correct": array(
                 np.array([answer.by_label == answer.right for answer in answers]), ("question",), "0 or 1"
@@ -80,11 +82,12 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         scalars={
             "count": count,
             "chance": chance,
+            "chance_by_label": chance_by_label,
             "label_accuracy": as_scalar(by_label),
             "content_accuracy": as_scalar(by_content),
             "loss": as_scalar(mean_interval(losses)),
             "go": go,
-            "verdict": _verdict(go, by_label, by_content, chance, count),
+            "verdict": _verdict(by_label, by_content, chance_by_label, chance, count),
         },
     )
 
@@ -133,15 +136,15 @@ def _shares(indices: list[int], labels: int) -> np.ndarray[tuple[int], np.dtype[
 
 
 def _verdict(
-    go: bool,
     by_label: tuple[float, float, float],
     by_content: tuple[float, float, float],
+    chance_by_label: float,
     chance: float,
     count: int,
 ) -> str:
     interval = f"{by_label[1]:.0%} to {by_label[2]:.0%}"
-    shown = f"{by_label[0]:.0%} right by letter ({interval}, {count} questions, chance {chance:.0%})"
-    if go:
+    shown = f"{by_label[0]:.0%} right by letter ({interval}, {count} questions, chance {chance_by_label:.0%})"
+    if by_label[1] > chance_by_label:
         return f"Go: it answers {shown}, above chance. There is a circuit to look for."
     if by_content[1] > chance:
         return (
@@ -153,7 +156,7 @@ def _verdict(
 
 CHECK_MODEL = Analysis(
     name="check-model",
-    version=1,
+    version=2,
     summary="whether the model answers by letter and by content: accuracies, loss, letters predicted, intervals",
     takes=("questions",),
     run=run,

@@ -30,8 +30,9 @@ PALE = """least => {
     };
     const all = (root) => [...root.querySelectorAll("*")].flatMap((one) =>
         [one, ...(one.shadowRoot ? all(one.shadowRoot) : [])]);
-    const told = "[data-testid=stCaptionContainer] p, [data-testid^=stBaseButton] p, .notice, .token, .legend li,"
-        + " .xtick text, .ytick text, .xtitle, .ytitle, .legendtext";
+    const told = "[data-testid=stCaptionContainer] p, [data-testid^=stBaseButton] p, .notice,"
+        + " [data-variant=segmented_control] p, .token, .legend li, .xtick text, .ytick text, .xtitle, .ytitle,"
+        + " .legendtext";
     return all(document)
         .filter((one) => one.matches(told) && one.getClientRects().length && !one.matches(":disabled *"))
         .map((one) => {

@@ -44,6 +44,7 @@ def test_mlp_bars_carry_their_intervals() -> None:
 
 def test_letters_predicted_stand_beside_letters_right() -> None:
     figure = letters_bars(np.float32([0.9, 0.1]), np.float32([0.5, 0.5]), ("A", "B"))
+    assert figure.layout.yaxis.range[1] > 0.9
     assert {bar.name: list(np.round(bar.y, 1)) for bar in figure.data} == {
         "right": [0.5, 0.5],
         "predicted": [0.9, 0.1],

@@ -92,8 +92,16 @@ def test_names_that_would_overlap_give_way_to_the_first() -> None:
     frame = pd.DataFrame(
         {"direct": [0.0, 0.05, 0.05, 1.0], "total": [0.0, 0.01, 0.5, 1.0]}, index=["a", "b", "c", "d"]
     )
-    assert with_room(frame, ["a", "b", "c", "d"]) == ["a", "c", "d"]
-    assert with_room(frame, ["b", "a"]) == ["b"]
+    assert with_room(frame, ["b", "a", "c", "d"]) == ["b", "c", "d"]
+    assert with_room(frame.drop("a"), ["b", "c", "d"]) == ["b", "c", "d"]
+
+
+def test_no_name_stands_on_the_mark_of_another_node() -> None:
+    frame = pd.DataFrame(
+        {"direct": [0.0, 0.05, 1.0, 0.9], "total": [0.0, 0.06, 1.0, 0.5]}, index=["under", "above", "d", "e"]
+    )
+    assert with_room(frame, ["under", "d", "e"]) == ["d", "e"]
+    assert with_room(frame, ["above", "d", "e"]) == ["above", "d", "e"]
 
 
 def test_nodes_without_any_effect_are_drawn() -> None:

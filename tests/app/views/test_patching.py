@@ -159,6 +159,12 @@ def test_a_long_sweep_waits_for_its_button() -> None:
     assert at.button[-1].label == "Run the exact sweep (about 2 min)"
 
 
+def test_until_the_duration_is_told_the_picture_stands_where_it_will() -> None:
+    at = opened("patching", FakeClient(slow=("patching", "cost")), where="all")
+    assert not at.exception
+    assert [button.label for button in at.button][-2:] == ["Run the exact sweep", "Cancel"]
+
+
 @pytest.mark.parametrize("params", [{}, {"where": "all", "component": "mlp_out"}])
 def test_a_short_sweep_starts_by_itself(params: dict[str, str]) -> None:
     client = FakeClient(slow=("patching",))

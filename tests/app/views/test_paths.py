@@ -56,19 +56,23 @@ def test_a_node_that_there_is_not_is_told(params: dict[str, str], word: str) -> 
     assert titles(at)
 
 
-def test_the_lead_names_who_feeds_query_and_key() -> None:
+def test_the_lead_names_who_feeds_each_input() -> None:
     at = opened("paths")
     (lead,) = notices(at, "lead")
-    assert lead.startswith("L3H2 is fed most in its query by L0H1 (+1 logits), in its key by ")
+    assert lead.startswith("L3H2 is fed most in its query by L0H1 (+1 logits), in its ")
+    assert ", in its key by " in lead
+    assert ", in its value by " in lead
     assert titles(at)[1:] == [f"Heads into L3H2's {at}" for at in ("query", "key", "value")]
     assert titles(at)[0] == "MLPs and the embedding into L3H2"
     assert any("All of L3H2's query at once: " in caption.value for caption in at.caption)
 
 
-def test_the_lead_names_whom_it_feeds() -> None:
+def test_the_lead_names_whom_it_feeds_most_first() -> None:
     (lead,) = notices(opened("paths", mode="sender", node="embedding"), "lead")
-    assert lead.startswith("embedding matters most to the query of L0H1 (+1 logits), to the key of ")
-    assert ", to MLP 1 (-0.5 logits)." in lead
+    assert lead.startswith(
+        "embedding matters most to the query of L0H1 (+1 logits), to MLP 1 (-0.5 logits), to the "
+    )
+    assert ", to the value of " in lead
 
 
 def test_an_mlp_has_one_input() -> None:

@@ -52,6 +52,17 @@ def test_a_model_at_chance_is_no_go(plain_instrument: Instrument) -> None:
     assert found.scalars["verdict"].startswith("No go")
 
 
+def test_saying_one_letter_is_no_go_however_often_it_is_right(hand_wired_instrument: Instrument) -> None:
+    # The model reads the right letter, so that it says one letter of these questions and is right each time.
+    questions = tuple(hand_wired.question(2) for _ in range(20))
+    request = Request.build("check-model", questions=questions, prompt=hand_wired.SPEC)
+    found = CHECK_MODEL.run(hand_wired_instrument, Task(request, questions, ((),) * 20), silent)
+    assert found.scalars["label_accuracy"]["low"] > found.scalars["chance"] == 0.25
+    assert found.scalars["chance_by_label"] == 1
+    assert found.scalars["go"] is False
+    assert "chance 100%" in found.scalars["verdict"]
+
+
 def test_intervals_by_hand() -> None:
     # Wilson 1927 for 8 of 10, as tabulated by Newcombe 1998's method 3.
     assert share_interval(8, 10) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
