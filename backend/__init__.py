@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 # they cost nothing. Read once, when torch is loaded, hence here.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# MKL's way of getting the same bits in each run also suits AMD's processors: 14 to 80 rows of float32 at 1.3 times the
-# speed (`scripts/bench products`).
+# MKL's way of getting the same bits in each run also suits AMD's processors: 14 to 86 rows of float32 at 1.1 to 1.2
+# times the speed (`scripts/bench products`).
 os.environ.setdefault("MKL_CBWR", "AUTO")
 # oneDNN keeps this many of the kernels that it compiles, half a megabyte each; by itself it keeps 1024.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")

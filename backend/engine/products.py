@@ -26,7 +26,7 @@ def fast_products() -> AbstractContextManager[Any]:
 def usual_rows(rows: int) -> int:
     """The next larger of the numbers of rows that oneDNN is called with.
 
-    It compiles a kernel for each number of rows, a millisecond and a megabyte; eight numbers an octave are enough.
+    It compiles a kernel for each number of rows, a millisecond and half a megabyte; eight numbers an octave are enough.
 
     >>> [usual_rows(rows) for rows in (1, 17, 250, 500, 900)]
     [16, 32, 256, 512, 960]

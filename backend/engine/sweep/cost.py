@@ -128,7 +128,10 @@ def machine_speed(instrument: Instrument) -> float:
 
 
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
-    """The median of several: a machine that others share is faster for moments than it is for minutes."""
+    """Floating-point operations a second of this machine's matrix product in cones.
+
+    The median of several: a machine that others share is faster for moments than it is for minutes.
+    """
     product = timed_product(instrument, rows)
     return statistics.median(product() for _ in range(9))
 
