@@ -13,13 +13,15 @@ from torch import Tensor
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.params import one_of, true_or_false
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import largest_share, tolerance
 from backend.analyses.verification import Verify, agreement, chosen_verify, exact_changes, nominated
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
+from backend.engine.pattern import patterns, values_for_heads
 from backend.engine.sweep import COMPONENTS, Pairing
 from backend.engine.sweep.source import Ids
+from backend.engine.trace import Trace
 from backend.errors import RequestError
 from backend.progress import Progress
 
@@ -52,12 +54,12 @@ class Plan:
 class Estimates:
     """Means over the pairs, by component; `magnitudes` are GradDrop's.
 
-    `logits_error` is the largest difference of a label's logit between the gradients' pass and the trace.
+    `pattern_error` is the largest difference between pattern times values and the model's own `z`, as a share.
     """
 
     changes: Mapping[str, Tensor]
     magnitudes: Mapping[str, Tensor]
-    logits_error: float
+    pattern_error: float
 
 
 def plan(instrument: Instrument, task: Task) -> Plan:
@@ -109,8 +111,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         "first_difference": chosen.first,
     }
     limits = tolerance(instrument)
-    # The gradients' pass adds attention up in another order than the model does, as attribution does its parts.
-    checks = {"logits_error": (estimates.logits_error, limits.identity)}
+    checks = {"pattern_error": (estimates.pattern_error, limits.activations)}
     if chosen.verify is not None:
         component = chosen.verify.component
         found = nominated(instrument, chosen.runs, chosen.verify, estimates.changes[component])
@@ -154,29 +155,37 @@ def _from_base(
     magnitudes: dict[str, Tensor],
     progress: Progress,
 ) -> float:
-    """Add the estimates of the pairs with this base run; returns the logits' error.
+    """Add the estimates of the pairs with this base run; returns the error of its patterns.
 
     GradDrop's mean of |I| is over the layers but one: with its own layer dropped, a node inside it has no way to the
     metric.
     """
     pair, layers, share = chosen.pairs[0], instrument.shape.layers, 1 / len(chosen.pairs)
     sources = [source for base, source in chosen.runs if base == base_ids]
-    base = instrument.trace(base_ids, progress)
     graph = forward(instrument, base_ids, progress)
-    labels = graph.logits[list(pair.token_ids)]
+    base, labels = graph.trace, graph.logits[list(pair.token_ids)]
     value = pair.values(instrument, labels[None], graph.logits.logsumexp(-1)[None])[0]
     for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
         gradients = graph.gradients(value, progress, dropped)
         for source_ids in sources:
             source = instrument.trace(source_ids, progress)
-            first_order = changes(base, source, gradients, qk_fix=chosen.qk_fix)
+            first_order = changes(base, source, gradients, qk_fix=chosen.qk_fix, progress=progress)
             first = Pairing(base_ids, source_ids).first
             if dropped is None:
                 _add(found, first_order, first, share)
             else:
                 sizes = {name: values.abs() for name, values in first_order.items()}
                 _add(magnitudes, sizes, first, share / max(1, layers - 1))
-    return float((labels.detach() - base.logits[list(pair.token_ids)]).abs().max())
+    return _pattern_error(base)
+
+
+def _pattern_error(base: Trace) -> float:
+    """Over all positions: the corrected estimates stand on patterns computed again from queries and keys."""
+    ours = [
+        patterns(base, layer, base.q_rotated[layer], base.k_rotated[layer]) @ values_for_heads(base, layer)
+        for layer in range(len(base.z))
+    ]
+    return largest_share(torch.stack(ours), base.z.transpose(1, 2))
 
 
 def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, share: float) -> None:

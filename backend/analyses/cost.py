@@ -8,9 +8,10 @@ from backend.analyses.formulas import PRICED
 from backend.analyses.machine import machine_of
 from backend.analyses.patching import PATCHING, PATCHING_COST
 from backend.analyses.self_check import SELF_CHECK, TEXT
-from backend.analyses.work import Asked, Work, trace_bytes
+from backend.analyses.work import Asked, Work
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import cost_of
+from backend.engine.trace import trace_bytes
 from backend.errors import RequestError, shown
 from backend.progress import Progress
 from backend.results.request import Request
@@ -35,7 +36,7 @@ def expected(instrument: Instrument, task: Task, progress: Progress) -> Expected
         return Expected(found["expected_seconds"], found["expected_bytes"])
     priced, cost = PRICED[name], cost_of(instrument)
     prompts = _asked(instrument, task)
-    traces = sum(trace_bytes(cost, asked.tokens) for asked in prompts)
+    traces = sum(trace_bytes(cost.shape, asked.tokens) for asked in prompts)
     kept = Work(held=min(traces, KEPT_TRACES_BYTES))
     total = sum((priced.formula(cost, asked) for asked in prompts), kept)
     progress("Measuring this machine")

@@ -26,8 +26,10 @@ from backend.analyses.self_check import SELF_CHECK
 from backend.analyses.subspace import SUBSPACE
 from backend.analyses.swap_test import SWAP_TEST
 from backend.analyses.verification import VERIFY
-from backend.analyses.work import Asked, Work, cones, one_pass, projected, trace_bytes, traced
+from backend.analyses.work import Asked, Work, cones, one_pass, projected, traced
+from backend.engine.gradients import PER_TRACE
 from backend.engine.sweep import Cost
+from backend.engine.trace import trace_bytes
 from backend.questions.mutations import MUTATIONS
 
 Formula = Callable[[Cost, Asked], Work]
@@ -75,17 +77,16 @@ def effects(cost: Cost, asked: Asked) -> Work:
 
 
 def attribution_patching(cost: Cost, asked: Asked) -> Work:
-    """Two traces, a pass with its graph, and back; with GradDrop back once more for each layer.
+    """Two traces, one of them with its graph, and back; with GradDrop back once more for each layer.
 
     Going back costs what a pass costs, since weights have no gradient. Every going back ends in estimates: a dozen
     times through the patterns in double precision, and through the traces.
     """
     shape, tokens = cost.shape, asked.tokens
     patterns = 8 * shape.layers * shape.heads * tokens**2
-    graph = shape.layers * tokens * cost.row_bytes(tokens) + 2 * patterns
-    back = one_pass(cost, tokens) + Work(moved=12 * patterns + 3 * trace_bytes(cost, tokens))
+    back = one_pass(cost, tokens) + Work(moved=12 * patterns + 3 * trace_bytes(shape, tokens))
     times = 1 + shape.layers if asked.params.get("grad_drop") is True else 1
-    found = one_pass(cost, tokens) + back * times + Work(held=graph + 3 * trace_bytes(cost, tokens))
+    found = back * times + Work(held=PER_TRACE * trace_bytes(shape, tokens))
     if isinstance(verify := asked.params.get("verify"), Mapping):
         cells = _count(verify, "top") + _count(verify, "random")
         share = cells / (shape.layers * shape.heads * tokens)
@@ -168,7 +169,7 @@ def self_check(cost: Cost, asked: Asked) -> Work:
 
 
 def _two_runs(cost: Cost, asked: Asked) -> Work:
-    return traced(cost, asked.tokens) * 2 + Work(held=2 * trace_bytes(cost, asked.tokens))
+    return traced(cost, asked.tokens) * 2 + Work(held=2 * trace_bytes(cost.shape, asked.tokens))
 
 
 @dataclass(frozen=True)

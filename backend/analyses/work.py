@@ -10,6 +10,7 @@ from typing import Any
 
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment
 from backend.engine.sweep.plan import limits_of
+from backend.engine.trace import trace_bytes
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,9 @@ def one_pass(cost: Cost, tokens: int) -> Work:
     )
 
 
-def trace_bytes(cost: Cost, tokens: int) -> int:
-    """Memory of a trace: the residual stream and what is added to it, queries, keys, values and z, in float32."""
-    shape = cost.shape
-    residual = (3 if shape.parallel else 4) * shape.d_model
-    return 4 * shape.layers * tokens * (residual + 3 * (shape.heads + shape.kv_heads) * shape.d_head)
-
-
 def traced(cost: Cost, tokens: int) -> Work:
     """A pass, and each number of its trace written twice: room is made for it, then it is copied."""
-    size = trace_bytes(cost, tokens)
+    size = trace_bytes(cost.shape, tokens)
     return one_pass(cost, tokens) + Work(moved=2 * size, held=size + tokens * cost.row_bytes(tokens))
 
 

@@ -2,55 +2,52 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import replacing
 from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
-from backend.engine.pattern import for_heads, patterns
 from backend.engine.sweep import COMPONENTS, components_of
-from backend.engine.trace import Components, Trace, between_layers, final_logits, on_cpu
+from backend.engine.trace import Components, Trace, on_cpu, recorded_pass, trace_bytes
 from backend.errors import ModelError, ResourceError
-from backend.models.families import Shape, Slot
+from backend.models.families import Slot
 from backend.models.memory import available_memory
 from backend.progress import Progress, silent
 
 WRITES = ("attn_out", "mlp_out")
-PER_TRACE, PER_PATTERN = 7, 4
-"""Memory of a graph and its gradients, in sizes of a trace and of all patterns: as measured with 500 and 1,000 tokens
-of a 0.5B model."""
+PER_TRACE, PER_EAGER_SCORE = 8, 16
+"""Memory of a graph and its gradients, as measured with 60 to 1,000 tokens of a 0.5B model: in sizes of a trace, and
+bytes for each score of an attention that keeps its patterns."""
 Held = tuple[Tensor, Slot | None]
 """A tensor of the pass and where a component stands in it; None where it is all of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Gradients(Components):
-    """The derivative of one number by every component at every place, float32 on the CPU.
-
-    `pattern`: by the weight that a query gives a key, all else held fixed.
-    """
-
-    pattern: Float[Tensor, "layer head query key"]
+    """The derivative of one number by every component at every place, float32 on the CPU."""
 
 
 class Graph:
     """A pass whose activations are kept, to go back through; it takes several times the memory of a trace.
 
     Attributes:
+        trace: what the pass left.
         logits: at the final position, over the whole vocabulary, float32 on the CPU; what is differentiated must be
             computed from them.
     """
 
     def __init__(
-        self, name: str, shape: Shape, logits: Float[Tensor, " vocabulary"], held: dict[str, list[Held]]
+        self,
+        instrument: Instrument,
+        trace: Trace,
+        logits: Float[Tensor, " vocabulary"],
+        held: dict[str, list[Held]],
     ) -> None:
+        self.trace = trace
         self.logits = logits
-        self._name, self._shape, self._held = name, shape, held
+        self._name, self._shape, self._held = instrument.resolved.name, instrument.shape, held
 
     def gradients(
         self, value: Float[Tensor, ""], progress: Progress = silent, dropped: int | None = None
@@ -100,45 +97,37 @@ class Graph:
 def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress = silent) -> Graph:
     """Run `token_ids` once, from the first layer's input on, with all that a backward pass needs.
 
-    The attention call is answered by a plain softmax, so that there is a pattern to differentiate by.
+    The pass is the model's own. It leaves a trace as any other does, so that nobody has to make one more.
 
     Raises:
         ResourceError: the graph and its gradients would not fit into the memory.
         ModelError: some part of the model does not let gradients through.
         Cancelled: `progress` raised it; it is asked before each layer.
     """
-    model, family = instrument.model, instrument.family
-    recorded = instrument.trace(token_ids, progress)
-    _check_room(instrument, recorded)
-    layers = family.layers(model)
-    places = {family.attention(layer): index for index, layer in enumerate(layers)}
-    held: dict[str, list[Held]] = {name: [] for name in components_of(instrument.shape)}
-
-    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        looked = patterns(recorded, places[module], query[0].float(), key[0].float())
-        held["pattern"].append((looked, None))
-        values = for_heads(value[0].float(), len(looked))
-        return (looked @ values).to(value.dtype).transpose(0, 1)[None]
-
+    model, family, name = instrument.model, instrument.family, instrument.resolved.name
+    _check_room(instrument, len(token_ids))
+    held: dict[str, list[Held]] = {name: [] for name in components_of(instrument.shape) if name != "pattern"}
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
-        stack.callback(layers[0].register_forward_pre_hook(_begin, with_kwargs=True).remove)
-        stack.enter_context(between_layers(model, family, progress))
+        stack.callback(family.layers(model)[0].register_forward_pre_hook(_begin, with_kwargs=True).remove)
         stack.enter_context(at_components(model, family, lambda name, _, *place: held[name].append(place)))
-        stack.enter_context(replacing(model, family, attend))
-        logits = final_logits(model, family, token_ids).to("cpu", torch.float32)
-    for name, parts in held.items():
+        recorded, logits = recorded_pass(model, family, token_ids, progress)
+    for component, parts in held.items():
         if not all(tensor.requires_grad for tensor, _ in parts):
-            raise _impassable(instrument.resolved.name, f"they are lost before {name}")
-    return Graph(instrument.resolved.name, instrument.shape, logits, held)
+            raise _impassable(name, f"they are lost before {component}")
+    instrument.keep(token_ids, recorded)
+    return Graph(instrument, recorded, logits.to("cpu", torch.float32), held)
 
 
-def _check_room(instrument: Instrument, recorded: Trace) -> None:
-    layers, heads, tokens, _ = recorded.q_rotated.shape
-    need = PER_TRACE * recorded.nbytes + PER_PATTERN * 4 * layers * heads * tokens**2
+def _check_room(instrument: Instrument, tokens: int) -> None:
+    shape = instrument.shape
+    need = PER_TRACE * trace_bytes(shape, tokens)
+    if instrument.model.config._attn_implementation == "eager":
+        need += PER_EAGER_SCORE * shape.layers * shape.heads * tokens**2
     # The graph keeps what it fetched of offloaded weights.
     offloaded = sum(weights.nbytes for weights in instrument.model.parameters() if weights.is_meta)
-    free = min(available_memory(device) * layers // here for device, here in instrument.layers_on.items())
+    on = instrument.layers_on.items()
+    free = min(available_memory(device) * shape.layers // here for device, here in on)
     if need + offloaded > free:
         raise ResourceError(
             f"Gradients of a prompt of {tokens} tokens need about {(need + offloaded) / 1e9:.1f} GB and "

@@ -51,10 +51,14 @@ class Instrument:
             self._traces.move_to_end(token_ids)
             return kept
         fresh = trace(self.model, self.family, token_ids, progress)
+        self.keep(token_ids, fresh)
+        return fresh
+
+    def keep(self, token_ids: tuple[int, ...], fresh: Trace) -> None:
+        """Keep a prompt's trace for who asks next; the longest unused are dropped for it."""
         self._traces[token_ids] = fresh
         while len(self._traces) > 1 and self.kept_bytes() > KEPT_TRACES_BYTES:
             self._traces.popitem(last=False)
-        return fresh
 
     def kept_bytes(self) -> int:
         """What the traces kept take of the processor's memory."""

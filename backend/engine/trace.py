@@ -115,6 +115,17 @@ def trace(
 
     Raises Cancelled between two layers when `progress` does, and ModelError for a token that the model does not have.
     """
+    with torch.no_grad():
+        return recorded_pass(model, family, token_ids, progress)[0]
+
+
+def recorded_pass(
+    model: PreTrainedModel, family: Family, token_ids: tuple[int, ...], progress: Progress = silent
+) -> tuple[Trace, Float[Tensor, " vocabulary"]]:
+    """The same, and the final logits as the pass gave them, which gradients may go back through.
+
+    What is recorded is no part of the graph.
+    """
     shape = family.shape(model)
     if max(token_ids) >= shape.vocabulary:
         raise ModelError(
@@ -122,9 +133,15 @@ def trace(
             "tokenizer belongs to another model. Fetch the model again, or choose another."
         )
     record = _Record(shape, len(token_ids))
-    with torch.no_grad(), between_layers(model, family, progress), _recording(model, family, record):
-        logits = on_cpu(final_logits(model, family, token_ids))
-    return record.trace(logits)
+    with between_layers(model, family, progress), _recording(model, family, record):
+        logits = final_logits(model, family, token_ids)
+    return record.trace(on_cpu(logits)), logits
+
+
+def trace_bytes(shape: Shape, tokens: int) -> int:
+    """Memory of a trace: the residual stream and what is added to it, queries, keys, values and z, in float32."""
+    residual = (3 if shape.parallel else 4) * shape.d_model
+    return 4 * shape.layers * tokens * (residual + 3 * (shape.heads + shape.kv_heads) * shape.d_head)
 
 
 @contextmanager
@@ -175,7 +192,7 @@ class _Record:
 
     def put(self, name: str, layer: int, value: Tensor) -> None:
         room = self.tensors[name][layer]
-        room.copy_(value.reshape(room.shape))
+        room.copy_(value.detach().reshape(room.shape))
 
     def mask(self, layer: int, mask: Tensor | None) -> None:
         if mask is None:
@@ -186,7 +203,9 @@ class _Record:
         self.masks[layer] = self._seen_masks[id(mask)][1]
 
     def call(self, layer: int, arguments: dict[str, Any]) -> None:
-        self.calls[layer] = {name: None if name in NOT_KEPT else value for name, value in arguments.items()}
+        self.calls[layer] = {
+            name: None if name in NOT_KEPT else _detached(value) for name, value in arguments.items()
+        }
 
     def route(self, layer: int, hidden: Tensor, experts: Tensor, weights: Tensor) -> None:
         self.routed[layer] = Routed(*(each[-1].detach().clone() for each in (hidden, experts, weights)))
@@ -210,7 +229,7 @@ class _Record:
 @contextmanager
 def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Iterator[None]:
     def unembed(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        record.unembedded.copy_(output[0, -1])
+        record.unembedded.copy_(output[0, -1].detach())
 
     def called(index: int) -> Callable[..., None]:
         return lambda _, args, kwargs: record.call(index, kwargs)
@@ -223,7 +242,9 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
 
     with ExitStack() as stack:
         stack.enter_context(at_components(model, family, keep))
-        before_module(stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0]))
+        before_module(
+            stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0].detach())
+        )
         stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
         layers = family.layers(model)
         for index, layer in enumerate(layers):
@@ -255,6 +276,12 @@ def _additive(mask: Tensor) -> Tensor:
     if plain.dtype == torch.bool:
         return torch.zeros(plain.shape).masked_fill_(~plain.cpu(), float("-inf"))
     return on_cpu(plain)
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_detached(part) for part in value)
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def on_cpu(value: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from backend.errors import Cancelled, RequestError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
 from backend.results.request import Request
-from tests import hand_wired
+from tests import hand_wired, tiny
 
 QUESTION = hand_wired.question(1)
 TEXT = {"kind": "text", "prompt": "pick delta\n(A) red\n(B) blue\n(C) green\n(D) white\nAnswer: ("}
@@ -74,7 +74,7 @@ def test_the_hand_wired_heads_come_first(hand_wired_instrument: Instrument, dire
     assert own == pytest.approx(
         swept[hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head, -1], rel=0.25
     )
-    assert found.checks["logits_error"][0] < 1e-5
+    assert found.checks["pattern_error"][0] < 1e-5
     assert found.scalars["direction"] == direction
     assert found.scalars["first_difference"] == 2
     assert found.scalars["clean"] > 0 > found.scalars["corrupted"]
@@ -108,7 +108,7 @@ def test_every_component_has_its_axes(family_instrument: Instrument) -> None:
         assert (values.values != 0).any()
         for axis, size in zip(values.axes, values.values.shape, strict=True):
             assert len(found.ticks[axis]) == size
-    assert found.checks["logits_error"][0] < 1e-5
+    assert found.checks["pattern_error"][0] < 1e-5
 
 
 @pytest.mark.parametrize("component", ["z", "k", "resid_mid"])
@@ -277,7 +277,16 @@ def test_what_a_family_lacks_is_not_verified(family_instrument: Instrument) -> N
         for_family(family_instrument, verify={"component": "resid_mid"})
 
 
-@pytest.mark.parametrize("message", ["Reading", "Going back", "Patching"])
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+def test_two_passes_forwards_are_all(direction: str) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "counted"))
+    passes: list[object] = []
+    instrument.model.register_forward_hook(lambda *_: passes.append(None))
+    for_family(instrument, direction=direction)
+    assert len(passes) == 2
+
+
+@pytest.mark.parametrize("message", ["Reading", "Going back", "Estimating", "Patching"])
 def test_it_can_be_cancelled_anywhere(hand_wired_instrument: Instrument, message: str) -> None:
     def cancel(said: str, done: int = 0, total: int = 0) -> None:
         if said.startswith(message):

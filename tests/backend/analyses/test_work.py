@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.analyses.work import cones, one_pass, trace_bytes
+from backend.analyses.work import cones, one_pass
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import all_cells, cost_of, each_alone, estimate, run_source
 from tests import tiny
@@ -20,12 +20,6 @@ def test_a_pass_by_hand(instrument: Instrument) -> None:
     assert found.products == 3 * (10 * row + 2 * 100 * 48) + unembedding
     assert found.weights == 3 * row + unembedding
     assert found.calls == 3
-
-
-def test_a_trace_takes_what_is_told(family_instrument: Instrument) -> None:
-    trace = family_instrument.trace(tuple(range(20)))
-    ends = sum(part.nbytes for part in (trace.resid_final, trace.unembedded, trace.logits))
-    assert trace_bytes(cost_of(family_instrument), 20) == trace.nbytes - ends
 
 
 @pytest.mark.parametrize("component", ["z", "v", "mlp_out"])

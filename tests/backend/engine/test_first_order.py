@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.engine.first_order import changes
+from backend.engine.first_order import by_pattern, changes
 from backend.engine.gradients import Gradients, forward
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import full_pattern, patterns
@@ -89,7 +89,7 @@ def by_hand(
         patterns(base, layer, query, base.k_rotated[layer]),
         patterns(base, layer, base.q_rotated[layer], key),
     ):
-        found.append(((pattern - own) * gradients.pattern[layer]).sum((1, 2)))
+        found.append(((pattern - own) * by_pattern(base, gradients, layer)).sum((1, 2)))
     return found[0], found[1].view(len(key), -1).sum(1)
 
 

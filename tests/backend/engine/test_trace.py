@@ -5,7 +5,7 @@ import torch
 
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern
-from backend.engine.trace import trace
+from backend.engine.trace import trace, trace_bytes
 from backend.errors import Cancelled
 from backend.questions.prompt import PromptSpec
 from backend.questions.question import Question
@@ -169,3 +169,9 @@ def test_one_pass_serves_every_view_of_a_prompt(hand_wired_instrument: Instrumen
     question = Question(stem="pick alpha", options=("red", "blue"), subject="red")
     prompt = hand_wired_instrument.prompt(question, PromptSpec())
     assert hand_wired_instrument.trace(prompt.token_ids) is hand_wired_instrument.trace(prompt.token_ids)
+
+
+def test_a_trace_takes_what_is_told(family_instrument: Instrument) -> None:
+    found = family_instrument.trace(tuple(range(20)))
+    ends = sum(part.nbytes for part in (found.resid_final, found.unembedded, found.logits))
+    assert trace_bytes(family_instrument.shape, 20) == found.nbytes - ends
