@@ -99,10 +99,12 @@ def what_fits(instrument: Instrument, chosen: Plan) -> str:
 
     fits = latest[: bisect_left(range(1, len(latest)), True, key=beyond)]
     if fits and chosen.at(fits).estimate(instrument).cells:
-        return f"{_in_words(fits)} alone would fit."
+        return f"{_in_words(fits)} (counted from 0) alone would fit."
     each = ((position, chosen.at([position]).estimate(instrument)) for position in latest)
     position, alone = next((position, alone) for position, alone in each if alone.cells)
-    return f"Not even position {position} alone would fit: {cost_in_words(instrument, alone)}."
+    return (
+        f"Not even position {position} (counted from 0) alone would fit: {cost_in_words(instrument, alone)}."
+    )
 
 
 def plan(instrument: Instrument, task: Task) -> Plan:

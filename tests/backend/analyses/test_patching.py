@@ -268,7 +268,7 @@ def refusal(instrument: Instrument, **params: object) -> str:
 
 def named(message: str) -> list[int]:
     """The positions that a refusal says would fit."""
-    told = re.search(r"Positions? ([\d, to]+) alone would fit\.", message)
+    told = re.search(r"Positions? ([\d, to]+) \(counted from 0\) alone would fit\.", message)
     assert told, message
     ends = [[int(end) for end in run.split(" to ")] for run in told[1].split(", ")]
     return [position for run in ends for position in range(run[0], run[-1] + 1)]
@@ -323,7 +323,7 @@ def test_a_refusal_tells_cells_time_memory_and_budget(hand_wired_instrument: Ins
 
 def test_the_memory_that_a_refusal_names_is_enough(hand_wired_instrument: Instrument) -> None:
     message = refusal(hand_wired_instrument, budget={"megabytes": 1e-3})
-    assert "Not even position 31 alone would fit: about 0 s and " in message
+    assert "Not even position 31 (counted from 0) alone would fit: about 0 s and " in message
     enough = float(re.findall(r"needs ([\d.]+) MB of memory", message)[0])
     assert PATCHING.run(hand_wired_instrument, task(budget={"megabytes": enough}), silent).arrays
     both = refusal(hand_wired_instrument, budget={"megabytes": 1e-3, "seconds": 1e-12})
@@ -340,7 +340,9 @@ def test_positions_where_nothing_is_run_are_not_said_to_fit(hand_wired_instrumen
         "positions": [*stem, *option],
         "budget": {"seconds": 1e-12},
     }
-    assert f"Not even position {stem[-1]} alone would fit" in refusal(hand_wired_instrument, **asked)
+    assert f"Not even position {stem[-1]} (counted from 0) alone would fit" in refusal(
+        hand_wired_instrument, **asked
+    )
     with pytest.raises(RequestError, match="nothing can be patched"):
         PATCHING.run(hand_wired_instrument, task(**{**asked, "positions": [*option]}), silent)
 
