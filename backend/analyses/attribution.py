@@ -24,7 +24,7 @@ from backend.analyses.by_expert import by_expert
 from backend.analyses.intervals import mean_interval, with_ends
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction import answer_scalars
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, kv_head_of
 from backend.engine.trace import Trace
@@ -158,7 +158,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         },
         ticks=layer_head_ticks(instrument),
         scalars={"count": len(nets), "before_cap": not instrument.weights.logits_are_unembedded},
-        checks={"identity_error": (max(errors), tolerance(instrument).identity)},
+        checks={"identity_error": (worst(errors), tolerance(instrument).identity)},
     )
 
 

@@ -11,10 +11,18 @@ import torch
 from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.budget import Budget, chosen_budget
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
 from backend.analyses.params import one_of, true_or_false
-from backend.analyses.tolerance import largest_share, tolerance
-from backend.analyses.verification import Verify, agreement, chosen_verify, exact_changes, nominated
+from backend.analyses.tolerance import largest_share, tolerance, worst
+from backend.analyses.verification import (
+    Verify,
+    agreement,
+    chosen_verify,
+    exact_changes,
+    nominated,
+    refuse_costly,
+)
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
@@ -25,18 +33,22 @@ from backend.engine.trace import Trace
 from backend.errors import RequestError
 from backend.progress import Progress
 
-PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify")
+PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify", "budget")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run with everything decided; all of its pairs share the clean prompt and the metric."""
+    """One run with everything decided; all of its pairs share the clean prompt and the metric.
+
+    The budget is for what `verify` sweeps.
+    """
 
     pairs: tuple[Pair, ...]
     direction: str
     qk_fix: bool
     grad_drop: bool
     verify: Verify | None
+    budget: Budget
 
     @property
     def runs(self) -> list[tuple[Ids, Ids]]:
@@ -87,6 +99,7 @@ def plan(instrument: Instrument, task: Task) -> Plan:
         verify=chosen_verify(params["verify"], instrument.shape, len(prompt.token_ids))
         if "verify" in params
         else None,
+        budget=chosen_budget(params.get("budget", {})),
     )
 
 
@@ -114,9 +127,11 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     checks = {"pattern_error": (estimates.pattern_error, limits.activations)}
     if chosen.verify is not None:
         component = chosen.verify.component
+        budget = chosen.budget.settled(instrument)
+        refuse_costly(instrument, chosen.runs, chosen.verify, estimates.changes[component], budget)
         found = nominated(instrument, chosen.runs, chosen.verify, estimates.changes[component])
         exact, error = exact_changes(
-            instrument, chosen.pairs, chosen.direction, component, found.cells, progress
+            instrument, chosen.pairs, chosen.direction, component, found.cells, budget, progress
         )
         checks["oracle_error"] = (error, limits.logits)
         arrays["estimated"] = array(found.estimated, ("cell",), unit)
@@ -144,7 +159,7 @@ def _estimates(instrument: Instrument, chosen: Plan, progress: Progress) -> Esti
     magnitudes: dict[str, Tensor] = {}
     bases = dict.fromkeys(base for base, _ in chosen.runs)
     errors = [_from_base(instrument, chosen, base, found, magnitudes, progress) for base in bases]
-    return Estimates(found, magnitudes, max(errors))
+    return Estimates(found, magnitudes, worst(errors))
 
 
 def _from_base(

@@ -1,11 +1,13 @@
 """How long a sweep may take and how much memory it may use; one that would not fit is refused before it is run."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Estimate, machine_speed
+from backend.engine.sweep.plan import budget_for
 from backend.errors import RequestError, ResourceError, shown
+from backend.models.memory import megabytes
 
 OVERHEAD = 1.3
 """Seconds of a sweep for a second of its floating-point operations at the speed of matrix products; measured."""
@@ -21,6 +23,10 @@ class Budget:
     seconds: float
     bytes: int | None
 
+    def settled(self, instrument: Instrument) -> "Budget":
+        """With what is free now: the sweep is then held to what it was judged by."""
+        return self if self.bytes is not None else replace(self, bytes=budget_for(instrument))
+
 
 def chosen_budget(data: object) -> Budget:
     """Read `{"seconds": 600, "megabytes": 500}`, either may be left out. Raises RequestError."""
@@ -31,9 +37,9 @@ def chosen_budget(data: object) -> Budget:
             raise RequestError(
                 f"params.budget.{name} must be a number above 0, at most {MOST:,.0f}, not {shown(value)}."
             )
-    megabytes = data.get("megabytes")
+    memory = data.get("megabytes")
     return Budget(
-        float(data.get("seconds", DEFAULT_SECONDS)), None if megabytes is None else int(megabytes * 1e6)
+        float(data.get("seconds", DEFAULT_SECONDS)), None if memory is None else round(memory * 1e6)
     )
 
 
@@ -42,33 +48,31 @@ def expected_seconds(instrument: Instrument, flops: float) -> float:
     return OVERHEAD * flops / machine_speed(instrument)
 
 
-def refuse_beyond(
-    instrument: Instrument, budget: Budget, found: Estimate, flops: Mapping[int, float]
-) -> None:
-    """Raise ResourceError, with what would fit, for a sweep that takes too long.
-
-    `flops` are what the cells at each position of the clean prompt cost.
-    """
+def within(instrument: Instrument, budget: Budget, found: Estimate) -> bool:
+    """Whether a sweep keeps to its time and its memory."""
     seconds = expected_seconds(instrument, found.flops)
-    if seconds <= budget.seconds:
+    return seconds <= budget.seconds and found.peak_bytes <= found.budget_bytes
+
+
+def cost_in_words(instrument: Instrument, found: Estimate) -> str:
+    """What a sweep takes: "about 3 min 2 s and 24.1 MB"."""
+    return f"about {spoken(expected_seconds(instrument, found.flops))} and {megabytes(found.peak_bytes)}"
+
+
+def refuse_beyond(
+    instrument: Instrument, budget: Budget, found: Estimate, what_fits: Callable[[], str]
+) -> None:
+    """Raise ResourceError for a sweep that takes too long or too much memory; `what_fits` is a sentence on a part."""
+    if within(instrument, budget, found):
         return
+    more = ["more time"] if expected_seconds(instrument, found.flops) > budget.seconds else []
+    if found.peak_bytes > found.budget_bytes:
+        more.append(f"{megabytes(found.peak_bytes)} of memory")
     raise ResourceError(
-        f"This sweep runs {found.cells:,} cells: about {spoken(seconds)} and {found.peak_bytes / 1e6:.0f} MB on this "
-        f"machine. Its budget is {spoken(budget.seconds)}. {_what_fits(instrument, budget, flops)}"
+        f"This sweep runs {found.cells:,} cells: {cost_in_words(instrument, found)} on this machine. Its budget is "
+        f"{spoken(budget.seconds)} and {megabytes(found.budget_bytes)}. {what_fits()} All of it needs "
+        f"{' and '.join(more)}."
     )
-
-
-def _what_fits(instrument: Instrument, budget: Budget, flops: Mapping[int, float]) -> str:
-    """Which of the last positions can be swept in time."""
-    fits, total = [], 0.0
-    for position in sorted(flops, reverse=True):
-        total += flops[position]
-        if expected_seconds(instrument, total) > budget.seconds:
-            break
-        fits.append(position)
-    if not fits:
-        return "Give it more time, or choose a component without heads."
-    return f"Positions {fits[-1]} to {fits[0]} alone would fit; or give it more time."
 
 
 def spoken(seconds: float) -> str:

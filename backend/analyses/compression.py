@@ -24,7 +24,7 @@ from backend.analyses.head_inputs import ByHead, Options, Read, collected_heads,
 from backend.analyses.over_questions import at_question
 from backend.analyses.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.questions_told import wrong
-from backend.analyses.tolerance import largest_share, tolerance
+from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import RequestError, shown
@@ -79,7 +79,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             ],
         },
         checks={
-            name: (max(float(one[field].max()) for one in (table, *tables.values())), limit)
+            name: (worst(float(one[field].max()) for one in (table, *tables.values())), limit)
             for name, field, limit in (
                 ("full_rank_error", "full_rank", tolerance(instrument).activations),
                 ("oracle_error", "oracle", tolerance(instrument).logits),

@@ -71,7 +71,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 COST = Analysis(
     name="cost",
-    version=2,
+    version=3,
     summary="how long another analysis takes on this machine, and how much memory",
     takes=("question", "questions", "nothing"),
     run=run,

@@ -16,7 +16,7 @@ from backend.analyses.analysis import Analysis, Findings, Task, array, layer_hea
 from backend.analyses.intervals import ENDS, mean_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.pairs import PAIR_PARAMS, Pair, pair_scalars, pairs_of
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Node, Wanted, recheck, sweep_sets, unembedded
 from backend.engine.writes import head_changes
@@ -179,16 +179,16 @@ def _mean(found: list[Effects]) -> Effects:
     return Effects(
         heads=torch.stack([each.heads for each in found]).mean(0),
         mlps=torch.stack([each.mlps for each in found]).mean(0),
-        additivity_error=max(each.additivity_error for each in found),
-        oracle_error=max(each.oracle_error for each in found),
+        additivity_error=worst(each.additivity_error for each in found),
+        oracle_error=worst(each.oracle_error for each in found),
     )
 
 
 def _checks(instrument: Instrument, found: list[Effects]) -> dict[str, tuple[float, float]]:
     limits = tolerance(instrument)
     return {
-        "oracle_error": (max(each.oracle_error for each in found), limits.logits),
-        "additivity_error": (max(each.additivity_error for each in found), limits.identity),
+        "oracle_error": (worst(each.oracle_error for each in found), limits.logits),
+        "additivity_error": (worst(each.additivity_error for each in found), limits.identity),
     }
 
 

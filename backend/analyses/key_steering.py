@@ -21,7 +21,7 @@ from backend.analyses.over_questions import at_question
 from backend.analyses.params import one_of
 from backend.analyses.questions_told import told, wrong
 from backend.analyses.steering_arrays import Steered, arrays_of
-from backend.analyses.tolerance import largest_share, tolerance
+from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import RequestError, shown
@@ -82,8 +82,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "direction_length": float(lengths.mean()),
         },
         checks={
-            "own_key_error": (max(row.own_key_error for row in rows), tolerance(instrument).activations),
-            "oracle_error": (max(row.oracle_error for row in rows), tolerance(instrument).logits),
+            "own_key_error": (worst(row.own_key_error for row in rows), tolerance(instrument).activations),
+            "oracle_error": (worst(row.oracle_error for row in rows), tolerance(instrument).logits),
         },
     )
 

@@ -32,7 +32,7 @@ from backend.analyses.mutation_arrays import Samples, alone_arrays
 from backend.analyses.over_questions import at_question
 from backend.analyses.projections import Projection, projected, rotations_of
 from backend.analyses.questions_told import wrong
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 from backend.errors import QuestionError, RequestError
@@ -104,7 +104,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         },
         checks={
             "oracle_error": (
-                max(table.oracle_error for table in (together, *alone)),
+                worst(table.oracle_error for table in (together, *alone)),
                 tolerance(instrument).logits,
             )
         },
@@ -200,7 +200,7 @@ class _Runner:
             own = question_of(inputs).prompt
             trace = self.instrument.trace(own.token_ids, progress)
             table.attention[-1].append(to_right(trace, head, own, self.labels))
-        table.oracle_error = max(table.oracle_error, outcome.oracle_error)
+        table.oracle_error = worst((table.oracle_error, outcome.oracle_error))
 
     def _outputs(
         self, inputs: ByHead, half: Half, fitted: Sequence[Fits], progress: Progress

@@ -16,9 +16,9 @@ from torch import Tensor
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.budget import expected_seconds, refuse_beyond
 from backend.analyses.pairs import pair_scalars
-from backend.analyses.patching_plan import PARAMS, Plan, plan
+from backend.analyses.patching_plan import PARAMS, Plan, plan, what_fits
 from backend.analyses.resumable import Board
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS, recheck
 from backend.progress import Progress
@@ -37,7 +37,10 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     for draw in chosen.draws:  # here, where it can be cancelled: all that follows finds the traces kept
         for ids in (draw.runs.base, draw.runs.source):
             instrument.trace(ids, progress)
-    refuse_beyond(instrument, chosen.budget, chosen.estimate(instrument), chosen.flops(instrument))
+    chosen = replace(chosen, budget=chosen.budget.settled(instrument))
+    refuse_beyond(
+        instrument, chosen.budget, chosen.estimate(instrument), lambda: what_fits(instrument, chosen)
+    )
     picture = _Picture(instrument, chosen)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
@@ -67,7 +70,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         )
         for draw, found in zip(chosen.draws, swept, strict=True)
     ]
-    checks = {"oracle_error": (max(errors), tolerance(instrument).logits)}
+    checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
     found = picture.findings(board)
     return replace(found, scalars={**found.scalars, "engine": swept[0].engine}, checks=checks)
 
@@ -172,7 +175,7 @@ PATCHING = Analysis(
 )
 PATCHING_COST = Analysis(
     name="patching-cost",
-    version=2,
+    version=3,
     summary="how long patching with the same parameters takes on this machine, and how much memory",
     takes=("question",),
     run=cost,

@@ -1,9 +1,11 @@
 """What a request for patching asks for, with everything decided that it leaves open."""
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from backend.analyses.analysis import Task
-from backend.analyses.budget import Budget, chosen_budget
+from backend.analyses.budget import Budget, chosen_budget, cost_in_words, within
 from backend.analyses.pairs import DIRECTIONS, PAIR_PARAMS, Pair, Runs, pairs_of
 from backend.analyses.params import one_of
 from backend.engine.instrument import Instrument
@@ -16,9 +18,9 @@ from backend.engine.sweep import (
     RunSource,
     Wanted,
     all_cells,
-    cost_of,
     estimate,
     experiments,
+    one_after_other,
 )
 from backend.errors import RequestError, shown
 from backend.questions.prompt import Prompt
@@ -68,25 +70,41 @@ class Plan:
         return Wanted(pair.token_ids, pair.vocabulary)
 
     def estimate(self, instrument: Instrument) -> Estimate:
-        """What all draws cost. Raises ResourceError where one cell alone is too large for the memory."""
-        each = [
-            estimate(instrument, draw.runs.base, draw.source(instrument), draw.sets, self.budget.bytes)
-            for draw in self.draws
-        ]
-        return Estimate(
-            flops=sum(part.flops for part in each),
-            peak_bytes=max(part.peak_bytes for part in each),
-            cells=sum(part.cells for part in each),
+        """What all draws cost."""
+        return one_after_other(
+            [
+                estimate(instrument, draw.runs.base, draw.source(instrument), draw.sets, self.budget.bytes)
+                for draw in self.draws
+            ]
         )
 
-    def flops(self, instrument: Instrument) -> dict[int, float]:
-        """What the cells at each position swept cost, over all draws."""
-        cost, total = cost_of(instrument), dict.fromkeys(self.positions, 0.0)
-        for draw in self.draws:
-            for experiment in draw.experiments(instrument):
-                position = self.cells[experiment.number].position
-                total[position] += cost.flops(len(draw.runs.base), experiment)
-        return total
+    def at(self, positions: Collection[int]) -> "Plan":
+        """The same at some of its positions."""
+        wanted = {*positions}
+        kept = [number for number, cell in enumerate(self.cells) if cell.position in wanted]
+        return replace(
+            self,
+            positions=tuple(position for position in self.positions if position in wanted),
+            cells=[self.cells[number] for number in kept],
+            draws=[replace(draw, sets=[draw.sets[number] for number in kept]) for draw in self.draws],
+        )
+
+
+def what_fits(instrument: Instrument, chosen: Plan) -> str:
+    """A sentence for a plan beyond its budget: which of the last positions alone are within it."""
+    latest = sorted(chosen.positions, reverse=True)
+
+    def beyond(count: int) -> bool:
+        return not within(instrument, chosen.budget, chosen.at(latest[:count]).estimate(instrument))
+
+    fits = latest[: bisect_left(range(1, len(latest)), True, key=beyond)]
+    if fits and chosen.at(fits).estimate(instrument).cells:
+        return f"{_in_words(fits)} (counted from 0) alone would fit."
+    each = ((position, chosen.at([position]).estimate(instrument)) for position in latest)
+    position, alone = next((position, alone) for position, alone in each if alone.cells)
+    return (
+        f"Not even position {position} (counted from 0) alone would fit: {cost_in_words(instrument, alone)}."
+    )
 
 
 def plan(instrument: Instrument, task: Task) -> Plan:
@@ -98,7 +116,7 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     positions = _positions(params.get("positions", "all"), prompt)
     cells = all_cells(component, instrument.shape, positions)
     draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
-    if component == "pattern" and not any(draw.pair.other.aligned for draw in draws):
+    if component == "pattern" and not all(draw.pair.other.aligned for draw in draws):
         raise RequestError(
             "A pattern has a number for each token that a head looks at: it can be patched between prompts of the same "
             "length only. Choose another component, or a corruption like swap_options, which keeps the length."
@@ -115,10 +133,9 @@ def plan(instrument: Instrument, task: Task) -> Plan:
 def _draw(pair: Pair, direction: str, component: str, cells: list[Cell]) -> Draw:
     """The cells, given at positions of the clean prompt, as nodes of the base run."""
     runs = pair.runs(direction)
-    aligned = component != "pattern" or pair.other.aligned
     sets: list[list[Node]] = []
     for cell in cells:
-        place = runs.places[cell.position] if aligned else None
+        place = runs.places[cell.position]
         sets.append([] if place is None else [(component, Cell(cell.layer, place, cell.head))])
     return Draw(pair, runs, sets)
 
@@ -139,3 +156,19 @@ def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
                 f"Position {shown(position)} is out of range: the prompt has {count} tokens, counted from 0."
             )
     return tuple(dict.fromkeys(data))
+
+
+def _in_words(positions: Collection[int]) -> str:
+    """Positions with each run of neighbours as one.
+
+    >>> _in_words([9, 5, 4, 3]), _in_words([9])
+    ('Positions 3 to 5, 9', 'Position 9')
+    """
+    runs: list[list[int]] = []
+    for position in sorted(positions):
+        if runs and runs[-1][-1] == position - 1:
+            runs[-1].append(position)
+        else:
+            runs.append([position])
+    told = (f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"Position{'s' * (len(positions) > 1)} {', '.join(told)}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
 from backend.analyses.pairs import PAIR_PARAMS, Pair, Runs, pair_scalars, pairs_of
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.paths import INPUTS, Senders, senders, through_heads, whole_change
 from backend.engine.sweep import Cell, Node, OwnValues, Pairing, Wanted, recheck, sweep_sets
@@ -200,7 +200,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "mode": mode,
             "node": str(place),
         },
-        checks={"oracle_error": (max(each.oracle_error for each in found), tolerance(instrument).logits)},
+        checks={"oracle_error": (worst(each.oracle_error for each in found), tolerance(instrument).logits)},
     )
 
 

@@ -18,7 +18,7 @@ from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.pairs import Pair, pairs_of
 from backend.analyses.prediction import loss
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Wanted, cost_of, each_alone, recheck, sweep_sets
 from backend.errors import RequestError, shown
@@ -115,9 +115,9 @@ def _findings(instrument: Instrument, read: _Read, labels: tuple[str, ...], prom
     right, losses = torch.tensor(read.right), np.array(read.losses)
     patched = torch.stack(read.patched) if read.patched else torch.empty(0, *read.nets[0].shape)
     limits = tolerance(instrument)
-    checks = {"identity_error": (max(read.identity), limits.identity)}
+    checks = {"identity_error": (worst(read.identity), limits.identity)}
     if read.oracle:
-        checks["oracle_error"] = (max(read.oracle), limits.logits)
+        checks["oracle_error"] = (worst(read.oracle), limits.logits)
     return Findings(
         arrays={
             "label_logits": array(logits, ("question", "label"), "logits"),

@@ -21,7 +21,7 @@ from backend.analyses.intervals import share_interval
 from backend.analyses.low_rank import Subspace, components, fitted, separated, shuffled, variance_along
 from backend.analyses.params import true_or_false
 from backend.analyses.questions_told import told, wrong
-from backend.analyses.tolerance import FLOAT32, largest_share
+from backend.analyses.tolerance import FLOAT32, largest_share, worst
 from backend.engine.instrument import Instrument
 from backend.progress import Progress
 
@@ -74,7 +74,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             **_separability(q, [one.right for one in kept], options, ""),
             **_separability(k.flatten(0, 1), list(range(k.shape[1])) * len(kept), options, "_keys"),
         },
-        checks={"full_rank_error": (max(_error(of_q, q), _error(of_k, k)), FLOAT32.activations)},
+        checks={"full_rank_error": (worst((_error(of_q, q), _error(of_k, k))), FLOAT32.activations)},
     )
 
 

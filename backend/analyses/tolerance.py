@@ -1,7 +1,9 @@
 """How near our figures must come to the model's own, for the precision it is held in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from backend.engine.instrument import Instrument
@@ -34,3 +36,12 @@ def tolerance(instrument: Instrument) -> Tolerance:
 def largest_share(ours: Tensor, own: Tensor) -> float:
     """The largest difference as a share of the model's own largest value; NaN if there is one."""
     return float((ours - own).abs().max() / own.abs().max())
+
+
+def worst(errors: Iterable[float]) -> float:
+    """The largest; NaN if there is one, which `max` may pass over.
+
+    >>> worst([1e-6, float("nan"), 2e-6])
+    nan
+    """
+    return float(np.max([*errors]))

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -10,16 +10,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.analyses.budget import Budget, cost_in_words, refuse_beyond, within
 from backend.analyses.pairs import Pair
+from backend.analyses.tolerance import worst
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     Cell,
+    Estimate,
     Pairing,
     Wanted,
     all_cells,
     components_of,
     each_alone,
+    estimate,
     experiments,
+    one_after_other,
     recheck,
     run_source,
     sweep_sets,
@@ -103,27 +108,63 @@ def nominated(
     return Nominated([cells[number] for number in top + drawn], len(top), values[top + drawn])
 
 
+def refuse_costly(
+    instrument: Instrument,
+    runs: Sequence[tuple[Ids, Ids]],
+    verify: Verify,
+    estimates: Tensor,
+    budget: Budget,
+) -> None:
+    """Raise ResourceError, with how many cells would fit, where sweeping those `nominated` is beyond a budget."""
+
+    def cost(asked: Verify) -> Estimate:
+        sets = each_alone(asked.component, nominated(instrument, runs, asked, estimates).cells)
+        return one_after_other(
+            [
+                estimate(instrument, base, run_source(instrument, base, source), sets, budget.bytes)
+                for base, source in runs
+            ]
+        )
+
+    def what_fits() -> str:
+        fewer = replace(verify, top=min(verify.top, found.cells), random=min(verify.random, found.cells))
+        while fewer.top + fewer.random > 1:
+            fewer = replace(fewer, top=max(1, fewer.top // 2), random=fewer.random // 2)
+            if within(instrument, budget, cost(fewer)):
+                return f"With top {fewer.top} and random {fewer.random} it would fit."
+        return f"Not even one cell would fit: {cost_in_words(instrument, cost(fewer))}."
+
+    found = cost(verify)
+    refuse_beyond(instrument, budget, found, what_fits)
+
+
 def exact_changes(
     instrument: Instrument,
     pairs: Sequence[Pair],
     direction: str,
     component: str,
     cells: list[Cell],
+    budget: Budget,
     progress: Progress,
 ) -> tuple[Float[Tensor, " cell"], float]:
-    """The change of the metric with each cell patched alone, mean over the pairs; and the re-checks' largest error."""
+    """The change of the metric with each cell patched alone, mean over the pairs; and the re-checks' largest error.
+
+    Of the budget only the memory counts here, see `refuse_costly`.
+    """
     sets, total, errors = each_alone(component, cells), torch.zeros(len(cells)), []
     for pair in pairs:
         runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument)
         source, wanted = runs.run_source(instrument), Wanted(pair.token_ids, pair.vocabulary)
-        swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
+        swept = sweep_sets(
+            instrument, runs.base, source, sets, wanted, budget_bytes=budget.bytes, progress=progress
+        )
         count = max(2, RECHECKED // len(pairs))
         errors.append(
             recheck(instrument, runs.base, source, sets, wanted, swept, count=count, progress=progress)
         )
         unpatched = corrupted if direction == "denoise" else clean
         total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
-    return total / len(pairs), max(errors)
+    return total / len(pairs), worst(errors)
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import math
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -56,6 +57,15 @@ def places_of(device: str) -> dict[str, int]:
     if device == OFFLOAD:
         places.append("cpu")
     return {place: available_memory(place) for place in places}
+
+
+def megabytes(count: int) -> str:
+    """Bytes in words, rounded up.
+
+    >>> megabytes(24_010_000)
+    '24.1 MB'
+    """
+    return f"{math.ceil(count / 1e5) / 10:,} MB"
 
 
 def held_bytes(tensors: Iterable["Tensor"]) -> Counter[str]:

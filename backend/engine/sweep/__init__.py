@@ -1,7 +1,15 @@
 """Activation patching over many cells: the exact causal cone, and plain forward passes as its oracle."""
 
 from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells, components_of
-from backend.engine.sweep.cost import Cost, Estimate, cost_of, machine_speed, matrix_speed, timed_product
+from backend.engine.sweep.cost import (
+    Cost,
+    Estimate,
+    cost_of,
+    machine_speed,
+    matrix_speed,
+    one_after_other,
+    timed_product,
+)
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.final_rows import FinalInputs, FinalRows, check_rows
 from backend.engine.sweep.kept import OnDone, Swept
@@ -36,6 +44,7 @@ __all__ = [
     "experiments",
     "machine_speed",
     "matrix_speed",
+    "one_after_other",
     "recheck",
     "run_source",
     "sweep",

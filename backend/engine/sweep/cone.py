@@ -162,7 +162,10 @@ class ConePass:
             self._puts(layer, pieces, blocks),
             last_only=layer + 1 == len(self._layers),
         )
-        for piece, part in zip(pieces, torch.split(after, [block.rows for block in blocks]), strict=True):
+        parts = list(zip(pieces, torch.split(after, [block.rows for block in blocks]), strict=True))
+        # Those of one row first: what takes memory may fail, and then the whole batch is taken once more, from states
+        # that must still be those before this layer.
+        for piece, part in sorted(parts, key=lambda pair: not pair[0].one_row):
             state = self._state(piece)
             if piece.one_row:
                 state[:, 0] = part

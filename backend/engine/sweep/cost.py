@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -73,10 +73,14 @@ class Cost:
         """Memory of an experiment's rows from its first layer to the end of its pass."""
         return (tokens - experiment.position) * self.shape.d_model * self.itemsize
 
-    def row_bytes(self, tokens: int) -> int:
-        """Memory that one row takes while it goes through a layer."""
+    def call_bytes(self, tokens: int, rows: int) -> int:
+        """Memory that one experiment's rows take while they go through a layer, with keys and values of all tokens."""
         keys = 2 * self.shape.kv_heads * self.shape.d_head * tokens
-        return int(self.itemsize * (ROW_FACTOR * self.widths + keys))
+        return int(self.itemsize * (ROW_FACTOR * self.widths * rows + keys))
+
+    def row_bytes(self, tokens: int) -> int:
+        """What one row takes of that at most: alone it has the keys for itself."""
+        return self.call_bytes(tokens, 1)
 
 
 @dataclass(frozen=True)
@@ -85,17 +89,30 @@ class Estimate:
 
     Attributes:
         flops: floating-point operations of the cones, the least that recomputing them takes.
-        peak_bytes: the most memory it takes at a time, the two traces apart.
+        peak_bytes: the most memory it takes at a time, the two traces apart; where the budget is too little for it, the
+            least budget that is enough.
+        budget_bytes: the memory that it may take.
         cells: how many cells have to be run.
     """
 
     flops: float
     peak_bytes: int
+    budget_bytes: int
     cells: int
 
     def seconds(self, speed: float) -> float:
         """The time it takes at least, at `speed` floating-point operations a second."""
         return self.flops / speed
+
+
+def one_after_other(parts: Sequence[Estimate]) -> Estimate:
+    """Sweeps that are run in turn, with one budget of memory."""
+    return Estimate(
+        flops=sum(part.flops for part in parts),
+        peak_bytes=max(part.peak_bytes for part in parts),
+        budget_bytes=parts[0].budget_bytes,
+        cells=sum(part.cells for part in parts),
+    )
 
 
 def cost_of(instrument: Instrument) -> Cost:

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Sequence
 
+import torch
+
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cells import Cell, Node, check_node
 from backend.engine.sweep.cone import ConePass, RowLimit
@@ -10,7 +12,14 @@ from backend.engine.sweep.cost import Estimate, cost_of, runs_whole
 from backend.engine.sweep.experiment import Experiment, effective
 from backend.engine.sweep.full import patched_run
 from backend.engine.sweep.kept import Kept, OnDone, Swept
-from backend.engine.sweep.plan import batch_rows, budget_for, passes
+from backend.engine.sweep.plan import (
+    batch_rows,
+    budget_for,
+    least_budget,
+    passes,
+    refuse_cramped,
+    rows_at_once,
+)
 from backend.engine.sweep.readout import Wanted, of_run, read
 from backend.engine.sweep.source import Ids, Match, Source, run_source
 from backend.engine.trace import Trace
@@ -83,7 +92,7 @@ def sweep_sets(
 
     Raises:
         RequestError: a node that there is not or that has no value, an unknown engine.
-        ResourceError: one cell alone does not fit into the memory.
+        ResourceError: the memory is too little, see `least_budget`, or ran out.
         Cancelled: `progress` raised it; it is asked at least once a layer and batch.
     """
     if engine not in ENGINES:
@@ -115,38 +124,50 @@ def recheck(
 ) -> float:
     """The largest difference between a sweep's values and whole passes, over `count` random sets that it ran.
 
-    Sets without a value in `swept` (NaN) are left out. Raises Cancelled between two layers when `progress` does.
+    NaN if any of its values is, or a whole pass'. Raises Cancelled between two layers when `progress` does.
     """
-    run = [
-        experiment
-        for experiment in experiments(instrument, base_ids, source, sets)
-        if not bool(swept.logits[experiment.number].isnan().any())
-    ]
-    errors = [0.0]
+    run = experiments(instrument, base_ids, source, sets)
+    errors = [torch.zeros(())]
+    if swept.logits[[experiment.number for experiment in run]].isnan().any():
+        errors.append(torch.tensor(float("nan")))
     drawn = random.Random(0).sample(run, min(count, len(run)))
     for done, experiment in enumerate(drawn):
         within = _standing_at(progress, "Re-checking some cells against whole passes", done, len(drawn))
         own = of_run(*patched_run(instrument, base_ids, source, experiment, within), wanted)
         for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
             if mine is not None and theirs is not None:
-                errors.append(float((mine[0] - theirs[experiment.number]).abs().max()))
-    return max(errors)
+                errors.append((mine[0] - theirs[experiment.number]).abs().max())
+    return float(torch.stack(errors).max())
 
 
 def estimate(
     instrument: Instrument, base_ids: Ids, source: Source, sets: Sets, budget_bytes: int | None = None
 ) -> Estimate:
-    """What `sweep_sets` of the same by cones would cost. Raises RequestError and ResourceError as it would."""
+    """What `sweep_sets` of the same costs, whether or not its budget is enough. Raises RequestError as it would."""
     tokens, cost = len(base_ids), cost_of(instrument)
     run = experiments(instrument, base_ids, source, sets)
     budget = budget_for(instrument) if budget_bytes is None else budget_bytes
+    return Estimate(
+        flops=sum(cost.flops(tokens, experiment) for experiment in run),
+        peak_bytes=_peak_bytes(instrument, tokens, run, budget),
+        budget_bytes=budget,
+        cells=len(run),
+    )
+
+
+def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budget: int) -> int:
+    cost, least = cost_of(instrument), least_budget(instrument, tokens, run)
+    if cost.whole:
+        return cost.call_bytes(tokens, tokens) if run else 0
+    if budget < least or not run:
+        return least
     states = [
         sum(cost.state_bytes(tokens, experiment) for experiment in part)
         for part in passes(instrument, tokens, run, budget)
     ]
-    batch = batch_rows(instrument, tokens, budget) * cost.row_bytes(tokens)
-    flops = sum(cost.flops(tokens, experiment) for experiment in run)
-    return Estimate(flops=flops, peak_bytes=max(states, default=0) + batch, cells=len(run))
+    rows = min(batch_rows(instrument, tokens, budget), rows_at_once(tokens, run))
+    longest = cost.call_bytes(tokens, tokens - min(experiment.position for experiment in run))
+    return max(states) + max(rows * cost.row_bytes(tokens), longest)
 
 
 def experiments(instrument: Instrument, base_ids: Ids, source: Source, sets: Sets) -> list[Experiment]:
@@ -173,6 +194,7 @@ def _by_cones(
     progress: Progress,
     kept: Kept,
 ) -> None:
+    refuse_cramped(instrument, base.positions, run, budget)
     keep_freed()
     cost = cost_of(instrument)
     limit = RowLimit(batch_rows(instrument, base.positions, budget))

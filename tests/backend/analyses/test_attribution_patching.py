@@ -1,5 +1,6 @@
 """Attribution patching: the hand-wired heads are named, what is verified is the sweep's, bad requests are refused."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -7,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, Findings, Task, verification
+from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST, Findings, Task, verification
 from backend.analyses.pairs import pairs_of
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS, Swept, components_of, sweep_sets
-from backend.errors import Cancelled, RequestError
+from backend.errors import Cancelled, RequestError, ResourceError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
 from backend.results.request import Request
@@ -161,6 +162,36 @@ def test_only_cells_that_can_change_something_are_verified(hand_wired_instrument
     assert len(everywhere.scalars["verified"]) == 4 * 30 + 4
 
 
+@pytest.mark.parametrize(
+    ("verify", "budget"),
+    [
+        ({"component": "resid_pre", "top": 9, "random": 12}, {"megabytes": 0.2}),
+        ({"component": "v", "top": 20, "random": 0}, {"seconds": None}),
+        ({"component": "v", "top": 0, "random": 10**400}, {"seconds": None}),
+    ],
+)
+@pytest.mark.parametrize("corruption", [TEXT, {"kind": "shuffle_labels", "draws": 2}])
+def test_a_verification_beyond_its_budget_is_refused_with_what_would_fit(
+    hand_wired_instrument: Instrument, verify: dict[str, Any], budget: dict[str, Any], corruption: object
+) -> None:
+    asked = {"corruption": corruption, "verify": verify}
+    if "seconds" in budget:
+        whole = PATCHING_COST.run(
+            hand_wired_instrument,
+            task("patching-cost", corruption=corruption, component=verify["component"]),
+            silent,
+        )
+        budget = {"seconds": whole.scalars["expected_seconds"] / 20}
+    with pytest.raises(ResourceError, match=r"This sweep runs \d+ cells: about .* Its budget is") as refused:
+        run(hand_wired_instrument, **asked, budget=budget)
+    told = re.search(r"With top (\d+) and random (\d+) it would fit\.", str(refused.value))
+    assert told, refused.value
+    fewer = {**verify, "top": int(told[1]), "random": int(told[2])}
+    assert len(run(hand_wired_instrument, **{**asked, "verify": fewer}, budget=budget).scalars["verified"])
+    with pytest.raises(ResourceError, match="Not even one cell would fit: about 0 s and"):
+        run(hand_wired_instrument, **asked, budget={"seconds": 1e-12})
+
+
 def test_another_seed_draws_other_cells(hand_wired_instrument: Instrument) -> None:
     def drawn(seed: int) -> list[object]:
         return run(hand_wired_instrument, verify={"seed": seed}).scalars["verified"]
@@ -255,6 +286,7 @@ def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[s
         ({"verify": {"random": True}}, "verify.random must be a whole number"),
         ({"verify": {"seed": "a"}}, "verify.seed must be a whole number"),
         ({"verify": {"top": 0, "random": 0}}, "no cells"),
+        ({"budget": {"hours": 1}}, "budget must be an object with seconds and megabytes"),
         ({"verify": {"positions": [3]}}, 'positions must be "all" or "final"'),
     ],
 )

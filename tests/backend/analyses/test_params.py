@@ -44,6 +44,7 @@ PLACES = {
     "attribution_patching": (
         *PAIRED,
         '{"qk_fix": #}',
+        '{"verify": {}, "budget": {"seconds": #}}',
         *(f'{{"verify": {{"{field}": #}}}}' for field in ("top", "random", "seed", "positions")),
     ),
     "effects": PAIRED,

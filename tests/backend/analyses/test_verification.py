@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from backend.analyses.tolerance import worst
 from backend.analyses.verification import agreement
 
 
@@ -18,3 +21,10 @@ def test_agreement_by_hand() -> None:
     sizes = torch.arange(1.0, 13.0) * torch.tensor([1, -1]).repeat(6)
     missed = agreement(torch.cat([sizes[:9], torch.tensor([0.1, 0.2, 0.3])]), sizes)
     assert (missed["leaders"], missed["leaders_found"]) == (10, 8)
+
+
+def test_the_worst_of_figures_is_one_that_is_no_number() -> None:
+    nan = float("nan")
+    for figures in ([nan, 1.0], [1.0, nan], [0.0, nan, 2.0]):
+        assert math.isnan(worst(figures))
+    assert worst(figure for figure in (1.0, 3.0, 2.0)) == 3

@@ -15,6 +15,7 @@ from backend.engine.sweep import (
 )
 from backend.engine.sweep.cone import ConePass, RowLimit
 from backend.engine.sweep.layer_call import call_layer
+from backend.engine.trace import Trace
 from backend.errors import ResourceError
 from tests import tiny
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need, ragged
@@ -60,3 +61,22 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
     room = 2
     with pytest.raises(ResourceError, match="rows of one cell"):
         sweep(*arguments)
+
+
+@pytest.mark.parametrize("failing", [1, 12, 17])
+def test_out_of_memory_after_a_call_loses_nothing(monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+    """Rows that join are filled up when their layer was called; then there may be no memory either."""
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("llama"), tiny.tokenizer(), "llama"))
+    arguments = (instrument, CORRUPTED, CLEAN, "z", ragged(instrument, "z", seed=5, share=1.0), TOKENS)
+    expected = sweep(*arguments).logits
+    resid_after, calls = Trace.resid_after, []
+
+    def short_of_memory(*args):
+        calls.append(args)
+        if len(calls) == failing:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return resid_after(*args)
+
+    monkeypatch.setattr(Trace, "resid_after", short_of_memory)
+    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+    assert len(calls) > failing

@@ -10,7 +10,16 @@ from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_
 from backend.engine.sweep import estimate as estimate_sets
 from backend.engine.sweep.cost import Estimate, cost_of
 from backend.engine.sweep.experiment import Experiment
-from backend.engine.sweep.plan import PROCESSOR, batch_rows, budget_for, limits_of, passes
+from backend.engine.sweep.plan import (
+    LEAST_ROWS,
+    PROCESSOR,
+    batch_rows,
+    budget_for,
+    least_budget,
+    limits_of,
+    passes,
+    refuse_cramped,
+)
 from backend.errors import ResourceError
 from tests import tiny
 
@@ -55,6 +64,8 @@ def test_a_model_that_is_run_whole_costs_whole_passes(instrument: Instrument) ->
     cost = cost_of(Instrument(dataclasses.replace(instrument.loaded, resolved=resolved)))
     row, scores = cost.row, 4 * 12 * 13
     assert cost.flops(12, one("z", 2, 11, 0)) == 2 * 3 * 12 * (row + scores)
+    whole = Instrument(dataclasses.replace(instrument.loaded, resolved=resolved))
+    assert estimate(whole, SOURCE, [Cell(0, 11, 0)], 100).peak_bytes == cost.call_bytes(12, 12)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +96,49 @@ def test_an_estimate_is_of_what_is_run(instrument: Instrument) -> None:
     assert found.flops == estimate(instrument, SOURCE, [c for c in cells if c.position >= 9]).flops
     assert found.seconds(found.flops / 3) == pytest.approx(3)
     assert estimate(instrument, BASE, cells).flops == 0
-    cramped = estimate(instrument, SOURCE, cells, 20_000)
-    assert cramped.peak_bytes <= 20_000 < found.peak_bytes
-    with pytest.raises(ResourceError, match=r"Patching at position 11 needs .* and the budget is"):
-        estimate(instrument, SOURCE, cells, 100)
+
+
+def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> None:
+    cells, row = all_cells("z", instrument.shape, range(12)), cost_of(instrument).row_bytes(12)
+    # 3, 2 and 1 rows of each of 4 heads in 2 layers, and 1 of 4 heads in the last; a row's state is 48 numbers.
+    few = estimate(instrument, SOURCE, cells, 100)
+    assert (few.peak_bytes, few.budget_bytes) == (2 * 52 * row, 100)
+    for budget in (few.peak_bytes, 10**9):
+        assert estimate(instrument, SOURCE, cells, budget).peak_bytes == 52 * (row + 48 * 4)
+    many = tuple(range(20, 32))
+    least = estimate(instrument, many, cells, 100).peak_bytes
+    assert least == 2 * LEAST_ROWS * row
+    assert estimate(instrument, many, cells, least).peak_bytes <= least
+    assert least < estimate(instrument, many, cells, 2 * least).peak_bytes <= 2 * least
+    with pytest.raises(ResourceError, match=r"Patching needs at least .* and may take"):
+        refuse_cramped(instrument, 12, [one("z", 0, 9, 0)], 100)
+
+
+def test_a_budget_has_room_for_rows_enough_to_be_fast(instrument: Instrument) -> None:
+    many = [one("z", 0, 9, 0)] * 30
+    cost, least = cost_of(instrument), least_budget(instrument, 12, many)
+    assert batch_rows(instrument, 12, least) == LEAST_ROWS
+    refuse_cramped(instrument, 12, many, least)
+    with pytest.raises(ResourceError):
+        refuse_cramped(instrument, 12, many, least - 1)
+    # A sweep that has fewer rows needs no more room than for those.
+    assert least_budget(instrument, 12, many[:2]) == 2 * 6 * cost.row_bytes(12)
+    assert least_budget(instrument, 12, []) == 0
+
+
+def test_a_budget_has_room_for_the_longest_cell(instrument: Instrument) -> None:
+    # Of 200 tokens, more than the rows wanted; its keys are counted once.
+    cost = cost_of(instrument)
+    assert least_budget(instrument, 200, [one("z", 0, 0, 0)]) == 2 * max(
+        cost.call_bytes(200, 200), LEAST_ROWS * cost.row_bytes(200)
+    )
+    assert cost.call_bytes(200, 200) == 4 * (2.5 * 200 * cost.widths + 2 * 24 * 200)
+    long = tuple(range(200))
+    sets = each_alone("resid_pre", [Cell(0, 0)])
+    found = estimate_sets(instrument, long, run_source(instrument, long, (7, *long[1:])), sets, 10**9)
+    assert found.peak_bytes == cost.state_bytes(200, one("resid_pre", 0, 0)) + max(
+        cost.call_bytes(200, 200), 200 * cost.row_bytes(200)
+    )
 
 
 def test_late_positions_come_first(instrument: Instrument) -> None:

@@ -1,6 +1,7 @@
 """The cone gives the numbers of whole forward passes, whatever is patched, in every family."""
 
 import dataclasses
+import math
 import random
 
 import pytest
@@ -17,6 +18,8 @@ from backend.engine.sweep import (
     all_cells,
     components_of,
     each_alone,
+    experiments,
+    plan,
     recheck,
     run_source,
     sweep,
@@ -154,19 +157,37 @@ def test_cells_that_can_change_nothing_are_skipped(family_instrument: Instrument
     )
 
 
+@pytest.fixture
+def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few cells a pass and a few rows a call."""
+    monkeypatch.setattr(plan, "PROCESSOR", plan.Limits(rows=20, flops=1e6))
+
+
+@pytest.mark.usefixtures("in_small_parts")
 @pytest.mark.parametrize("component", ["z", "v", "resid_pre"])
-def test_a_tiny_budget_gives_the_same_numbers(family_instrument: Instrument, component: str) -> None:
+def test_the_least_memory_and_small_parts_give_the_same_numbers(
+    family_instrument: Instrument, component: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cells = ragged(family_instrument, component, seed=4)
     arguments = (family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
+    source, sets = run_source(family_instrument, CORRUPTED, CLEAN), each_alone(component, cells)
+    run = experiments(family_instrument, CORRUPTED, source, sets)
+    enough = plan.least_budget(family_instrument, len(CORRUPTED), run)
+    monkeypatch.setattr(plan, "LEAST_ROWS", 1)
+    least = plan.least_budget(family_instrument, len(CORRUPTED), run)
+    assert least < enough
     finished: list[list[int]] = []
-    cramped = sweep(*arguments, budget_bytes=8000, on_done=lambda numbers, *_: finished.append(numbers))
+    cramped = sweep(*arguments, budget_bytes=least, on_done=lambda numbers, *_: finished.append(numbers))
     torch.testing.assert_close(cramped.logits, sweep(*arguments).logits, **CLOSE)
     assert len(finished) > 3
     assert sorted(number for numbers in finished for number in numbers) == list(range(len(cells)))
-    with pytest.raises(ResourceError, match="budget"):
-        sweep(*arguments, budget_bytes=500)
+    with pytest.raises(
+        ResourceError, match=r"Patching needs at least 0\.\d MB of memory here and may take 0"
+    ):
+        sweep(*arguments, budget_bytes=least - 1)
 
 
+@pytest.mark.usefixtures("in_small_parts")
 @pytest.mark.parametrize("engine", ["cone", "full"])
 def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrument, engine: str) -> None:
     hooks, usual = count_hooks(family_instrument), family_instrument.model.config._attn_implementation
@@ -183,7 +204,7 @@ def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrum
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        sweep(*arguments, engine=engine, budget_bytes=8000, progress=cancel, on_done=keep)
+        sweep(*arguments, engine=engine, progress=cancel, on_done=keep)
     assert whole.skipped < len(kept) < len(cells)
     for number, logits in kept.items():
         torch.testing.assert_close(logits, whole.logits[number], **CLOSE)
@@ -271,3 +292,13 @@ def test_no_cells_and_equal_prompts_are_nothing_to_do(family_instrument: Instrum
     swept = sweep(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS)
     assert swept.skipped == len(cells)
     assert rechecked(family_instrument, CLEAN, CLEAN, "z", cells, swept) == 0
+
+
+def test_what_is_no_number_fails_the_recheck(family_instrument: Instrument) -> None:
+    cells = [Cell(1, 11), Cell(0, 10), Cell(0, 11)]
+    swept = sweep(family_instrument, CORRUPTED, CLEAN, "mlp_out", cells, TOKENS)
+    swept.logits[1, 0] = float("nan")
+    source, sets = run_source(family_instrument, CORRUPTED, CLEAN), each_alone("mlp_out", cells)
+    for count in (1, 3):
+        error = recheck(family_instrument, CORRUPTED, source, sets, Wanted(TOKENS), swept, count=count)
+        assert math.isnan(error)
