@@ -279,7 +279,7 @@ class Heatmap {
   describe(row, column) {
     const { rows, columns, rowAxis, columnAxis, values, low, high, estimate, spread, missing, unit, heads, roles } = this.data;
     const role = roles.length ? ` (${roles[column]})` : "";
-    const name = heads ? `L${row}H${column}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
+    const name = heads ? `L${rows[row]}H${columns[column]}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
     const index = row * columns.length + column;
     if (!Number.isNaN(values[index])) {
       const interval = low && high ? ` (95 % ${number(low[index])} to ${number(high[index])})` : "";

@@ -1,12 +1,15 @@
 """The Paths page: which node it asks about, and the ways on from there."""
 
+import json
+import struct
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import HEADS, LAYERS
-from tests.app.opened import notices, opened, titles
+from tests.app.opened import drawn, notices, opened, titles
 
 
 def asked(**params: str) -> dict[str, Any]:
@@ -95,6 +98,22 @@ def test_after_the_last_node_there_is_nothing() -> None:
     assert any(f"Nothing reads what MLP {LAYERS - 1} writes" in text for text in notices(at, "quiet"))
     after = opened("paths", mode="sender", head=f"L{LAYERS - 1}H{HEADS - 1}")
     assert titles(after) == [f"L{LAYERS - 1}H{HEADS - 1} into MLPs"]
+
+
+@pytest.mark.parametrize(
+    ("params", "rows"),
+    [
+        ({"head": "L2H1"}, ["0", "1"]),
+        ({"node": "mlp", "mlp": "2"}, ["0", "1", "2"]),
+        ({"head": f"L{LAYERS - 2}H1", "mode": "sender"}, [str(LAYERS - 1)]),
+        ({"node": "embedding", "mode": "sender"}, [str(layer) for layer in range(LAYERS)]),
+    ],
+)
+def test_only_layers_that_can_be_on_a_path_are_drawn(params: dict[str, str], rows: list[str]) -> None:
+    for data in drawn(opened("paths", **params), "heatmap"):
+        (length,) = struct.unpack_from("<I", data)
+        assert json.loads(data[4 : 4 + length])["rows"] == rows
+        assert np.isfinite(np.frombuffer(data, "<f4", offset=4 + length)).all()
 
 
 def test_the_strongest_path_heads_the_table() -> None:
