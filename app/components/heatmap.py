@@ -29,7 +29,7 @@ class Heatmap:
     the colour scale's ends; `diverging` says that its middle is zero. `marked` cells get a
     frame. With `heads` a cell is called L16H7 for row "16" and column "7", otherwise by both texts.
 
-    With `estimate` the values are exact ones: where one is missing, the estimate is a small square in its place.
+    With `estimate` the values are exact ones: where one is missing, the estimate is a small mark in its place.
     `spread` is the standard deviation of each value. With `missing`, the reason why a cell has no value at all, such
     cells are hatched. With `roles`, one a column, the columns' texts are tokens on their roles' colours.
     """

@@ -152,7 +152,7 @@ def show_steps(*results: Result) -> None:
         largest = max(float(np.nanmax(np.abs(result["label_logits"]))) for result in held)
         step = 2.0 ** (np.floor(np.log2(largest)) - 7)
         st.caption(
-            f"bfloat16 has 8 significant bits: the largest label logit, {largest:.1f}, comes in steps of {step:g}. "
+            f"bfloat16 has 8 significant bits: the largest label logit, {largest:.1f}, comes in steps of {step:.3g}. "
             "Patching values that differ by about as much may differ by rounding alone; they stand in stripes."
         )
 

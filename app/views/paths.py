@@ -17,6 +17,7 @@ from app.components.notice import quiet, sentence
 from app.components.patch_choice import choose_corruption, choose_metric
 from app.components.provenance import show_provenance
 from app.components.two_runs import show_runs, which_side_helps
+from app.figures.net import Node
 from app.figures.paths import path_bars, paths_frame, strongest_paths
 from app.selection import Selection
 from app.state import change
@@ -78,32 +79,36 @@ def show_strongest(paths: Paths) -> None:
 def show_heads(result: Result, paths: Paths) -> None:
     """A heatmap for each input, beside each other where there is room, all on one scale.
 
-    Only the layers whose heads can be on such a path: before a late node these are nearly all, after it a few.
+    From the head's own layer on, or up to it: of a late head that feeds, all but the last few layers would be hatched.
     """
     way = "after" if paths.sends else "before"
-    layers = np.flatnonzero(np.isfinite(result["heads"]).any(axis=(0, 2)))
-    if not layers.size:
+    possible = np.flatnonzero(np.isfinite(result["heads"]).any(axis=(0, 2)))
+    if not possible.size:
         quiet(f"No head comes {way} {paths.name}.", "no heads")
         return
-    first = int(layers[0])
-    heads = result["heads"][:, layers]
-    largest = float(np.abs(heads).max()) or 1.0
+    node = Node.named(paths.name, 0.0)
+    own = [] if node.layer is None or node.head is None else [(node.layer, node.head)]
+    layers = [*possible, *(layer for layer, _ in own)]
+    first, last = int(min(layers)), int(max(layers))
+    largest = float(np.nanmax(np.abs(result["heads"]))) or 1.0
     inputs = result.ticks["input"]
     for place, column in enumerate(st.columns(len(inputs), gap="medium")):
-        at = inputs[place]
+        at, values = inputs[place], result["heads"][place, first : last + 1]
         receiver = paths.name if at == "mlp" else f"{paths.name}'s {at}"
         title = f"{paths.name} into {INTO_HEADS[at]}" if paths.sends else f"Heads into {receiver}"
-        grid = head_grid(title, paths.unit, heads[place], diverging=True, first=first)
+        marked = [(layer - first, head) for layer, head in own]
+        grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked, first=first)
         with column:
             show_heatmap(
-                replace(grid, range=(-largest, largest)),
+                replace(grid, values=values, range=(-largest, largest), missing=f"not {way} {paths.name}"),
                 f"paths {at}",
                 on_pick=lambda row, head: change(node="head", head=HeadRef(first + row, head)),
             )
             if not paths.sends:
                 st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2g} {paths.unit}.")
+    hatched = f" {paths.name} is framed; hatched heads do not come {way} it." if own else ""
     st.caption(
-        f"Each cell is a head of the layers that come {way} {paths.name}. Click one to go on from there."
+        f"Each cell is a head, of the layers that come {way} {paths.name}.{hatched} Click one to go on from there."
     )
 
 

@@ -101,19 +101,24 @@ def test_after_the_last_node_there_is_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "rows"),
+    ("params", "rows", "own"),
     [
-        ({"head": "L2H1"}, ["0", "1"]),
-        ({"node": "mlp", "mlp": "2"}, ["0", "1", "2"]),
-        ({"head": f"L{LAYERS - 2}H1", "mode": "sender"}, [str(LAYERS - 1)]),
-        ({"node": "embedding", "mode": "sender"}, [str(layer) for layer in range(LAYERS)]),
+        ({"head": "L2H1"}, [0, 1, 2], [[2, 1]]),
+        ({"node": "mlp", "mlp": "2"}, [0, 1, 2], []),
+        ({"head": f"L{LAYERS - 2}H1", "mode": "sender"}, [LAYERS - 2, LAYERS - 1], [[0, 1]]),
+        ({"node": "embedding", "mode": "sender"}, [*range(LAYERS)], []),
     ],
 )
-def test_only_layers_that_can_be_on_a_path_are_drawn(params: dict[str, str], rows: list[str]) -> None:
+def test_no_layers_are_drawn_that_are_on_no_path(
+    params: dict[str, str], rows: list[int], own: list[list[int]]
+) -> None:
     for data in drawn(opened("paths", **params), "heatmap"):
         (length,) = struct.unpack_from("<I", data)
-        assert json.loads(data[4 : 4 + length])["rows"] == rows
-        assert np.isfinite(np.frombuffer(data, "<f4", offset=4 + length)).all()
+        header = json.loads(data[4 : 4 + length])
+        assert header["rows"] == [str(layer) for layer in rows]
+        assert header["marked"] == own
+        values = np.frombuffer(data, "<f4", offset=4 + length).reshape(len(rows), HEADS)
+        assert np.isnan(values).all(axis=1).nonzero()[0].tolist() == [row for row, _ in own]
 
 
 def test_the_strongest_path_heads_the_table() -> None:
