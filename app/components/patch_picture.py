@@ -109,7 +109,9 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
         if has_kv_heads
         else "Click a cell to open that head."
     )
-    st.caption(hint if len(effects.positions) > 1 else f"{legend(effects)} {hint}")
+    st.caption(
+        f"Colours are those above. {hint}" if len(effects.positions) > 1 else f"{legend(effects)} {hint}"
+    )
 
 
 def _positions(

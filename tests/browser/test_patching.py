@@ -68,7 +68,8 @@ def test_the_keyboard_reaches_a_token(app: str, context: BrowserContext) -> None
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     # The first column is the first token at which the prompts differ, counted from 1.
-    (first,) = re.findall(r"first differ at token (\d+)", page.locator("body").text_content() or "")
+    told = page.locator(".notice").filter(has_text="first differ").text_content() or ""
+    (first,) = re.findall(r"first differ at token (\d+)", told)
     expect(page.locator(".heatmap .title").nth(1)).to_contain_text(f"at token {int(first) + 2},")
     assert parse_qs(urlparse(page.url).query)["place"] == [str(int(first) + 1)]
 
