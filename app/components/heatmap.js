@@ -119,7 +119,7 @@ class Heatmap {
     const gap = Math.min(box.cellWidth, box.cellHeight) >= 6 ? 1 : 0;
     const width = box.cellWidth - gap + (gap ? 0 : 0.5);
     const height = box.cellHeight - gap + (gap ? 0 : 0.5);
-    const side = Math.max(2, 0.5 * Math.min(width, height));
+    const [across, down] = [width, height].map((side) => Math.max(2, 0.5 * side));
     const hatching = missing && this.hatching(context);
     for (let row = 0; row < rows.length; row++) {
       for (let column = 0; column < columns.length; column++) {
@@ -131,7 +131,7 @@ class Heatmap {
           context.fillRect(left, top, width, height);
         } else if (estimate && !Number.isNaN(estimate[index])) {
           context.fillStyle = this.colour(estimate[index]);
-          context.fillRect(left + (width - side) / 2, top + (height - side) / 2, side, side);
+          context.fillRect(left + (width - across) / 2, top + (height - down) / 2, across, down);
         } else if (hatching) {
           context.fillStyle = hatching;
           context.fillRect(left, top, width, height);
@@ -279,7 +279,7 @@ class Heatmap {
   describe(row, column) {
     const { rows, columns, rowAxis, columnAxis, values, low, high, estimate, spread, missing, unit, heads, roles } = this.data;
     const role = roles.length ? ` (${roles[column]})` : "";
-    const name = heads ? `L${row}H${column}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
+    const name = heads ? `L${rows[row]}H${columns[column]}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
     const index = row * columns.length + column;
     if (!Number.isNaN(values[index])) {
       const interval = low && high ? ` (95 % ${number(low[index])} to ${number(high[index])})` : "";

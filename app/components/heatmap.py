@@ -27,9 +27,9 @@ class Heatmap:
 
     `values[row, column]` in `unit`, with the ends of their 95 % intervals where there are some. `range` holds
     the colour scale's ends; `diverging` says that its middle is zero. `marked` cells get a
-    frame. With `heads` a cell is called L16H7, otherwise by its row's and column's text.
+    frame. With `heads` a cell is called L16H7 for row "16" and column "7", otherwise by both texts.
 
-    With `estimate` the values are exact ones: where one is missing, the estimate is a small square in its place.
+    With `estimate` the values are exact ones: where one is missing, the estimate is a small mark in its place.
     `spread` is the standard deviation of each value. With `missing`, the reason why a cell has no value at all, such
     cells are hatched. With `roles`, one a column, the columns' texts are tokens on their roles' colours.
     """
@@ -98,8 +98,12 @@ def head_grid(
     diverging: bool,
     interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     marked: Sequence[tuple[int, int]] = (),
+    first: int = 0,
 ) -> Heatmap:
-    """`values[layer, head]` as a heatmap: zero-centred where `diverging`, else from 0 to the largest."""
+    """`values[layer, head]` as a heatmap: zero-centred where `diverging`, else from 0 to the largest.
+
+    Layers are counted from `first`; `marked` cells from the first row.
+    """
     layers, heads = values.shape
     largest = float(np.nanmax(np.abs(values))) or 1.0
     low, high = interval or (None, None)
@@ -107,7 +111,7 @@ def head_grid(
         title=title,
         unit=unit,
         values=values,
-        rows=[str(layer) for layer in range(layers)],
+        rows=[str(first + row) for row in range(layers)],
         columns=[str(head) for head in range(heads)],
         row_axis="layer",
         column_axis="head",

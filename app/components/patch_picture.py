@@ -68,16 +68,16 @@ def place_of(effects: Effects) -> int:
 
 
 def legend(effects: Effects) -> str:
-    """What full cells, small squares and hatched cells are, as far as there are any."""
-    exact, cells = int(np.isfinite(effects.exact).sum()), effects.exact.size
+    """What full cells, small marks and hatched cells are, as far as there are any, and which tokens are not there."""
+    exact, cells, first = int(np.isfinite(effects.exact).sum()), effects.exact.size, effects.positions[0]
     if effects.whole and exact < cells:
         return "Hatched cells are not patched: the other prompt has no counterpart of their token."
-    if effects.whole:
-        return "All cells are exact."
-    told = f"Exact so far: {exact:,} of {cells:,} cells."
-    if np.isnan(effects.estimate).all():
-        return told
-    return f"Small squares are estimates, to first order (attribution patching). {told}"
+    told = "All cells are exact." if effects.whole else f"Exact so far: {exact:,} of {cells:,} cells."
+    if not effects.whole and np.isfinite(effects.estimate).any():
+        told = f"Small marks are estimates, to first order (attribution patching). {told}"
+    if len(effects.positions) > 1 and first:
+        told += f" The first {first} tokens are left out: both prompts begin with them, so that they change nothing."
+    return told
 
 
 def _heads(effects: Effects, unit: str, selection: Selection) -> None:
@@ -109,7 +109,9 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
         if has_kv_heads
         else "Click a cell to open that head."
     )
-    st.caption(hint if len(effects.positions) > 1 else f"{legend(effects)} {hint}")
+    st.caption(
+        f"Colours are those above. {hint}" if len(effects.positions) > 1 else f"{legend(effects)} {hint}"
+    )
 
 
 def _positions(
@@ -150,6 +152,5 @@ def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:
 
 def _name(selection: Selection) -> str:
     chosen = selection.chosen
-    return (
-        f"{effect_name(chosen.direction, chosen.shown)}: {COMPONENTS[chosen.component]}, {chosen.direction}"
-    )
+    component = COMPONENTS[chosen.component].split(":")[0]
+    return f"{effect_name(chosen.direction, chosen.shown)}: {component}, {chosen.direction}"

@@ -5,16 +5,23 @@ from backend.results.result import Result
 
 
 def show_provenance(result: Result, *, checks: bool = True) -> None:
-    """Each check with its limit and a mark, unless shown already; then model, dtype, fingerprint and time."""
+    """The line under a result, without its checks where those are shown already."""
+    quiet(provenance_text(result, checks=checks), f"provenance {result.request['analysis']}")
+
+
+def provenance_text(result: Result, *, checks: bool = True) -> str:
+    """Each check with its limit and a mark; then model, how it is held, fingerprint and time."""
     figures = [check_text(name, value, limit) for name, (value, limit) in result.checks.items()]
     model = result.model
+    quantization = model.get("quantization", "none")
     source = [
         str(model.get("name", "")),
         str(model.get("dtype", "")),
+        *([] if quantization == "none" else [f"quantized {quantization}"]),
         f"fingerprint {str(model.get('fingerprint', ''))[:12]}",
         f"computed in {result.seconds:.{1 if result.seconds < 10 else 0}f} s",
     ]
-    quiet(" · ".join([*(figures if checks else []), *source]), f"provenance {result.request['analysis']}")
+    return " · ".join([*(figures if checks else []), *source])
 
 
 def check_text(name: str, value: float, limit: float) -> str:

@@ -40,6 +40,7 @@ def against(
     finish(
         figure, title=title, x=f"first: {plain(what)}", y=f"second: {plain(what)}", height=420
     ).update_layout(hovermode="closest")
-    figure.update_xaxes(zeroline=True, zerolinecolor=OTHER, range=ends)
-    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=ends)
+    # One number of ticks for both, or plotly would choose different steps for the wider axis.
+    for axis in (figure.update_xaxes, figure.update_yaxes):
+        axis(zeroline=True, zerolinecolor=OTHER, range=ends, nticks=7)
     return figure

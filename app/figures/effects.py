@@ -1,6 +1,6 @@
 """Total beside direct effects: which nodes act by what they write themselves, and which through others."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,11 @@ from backend.results.request import HeadRef
 from backend.results.result import Result
 
 EFFECTS = ("total", "direct", "indirect", "interaction")
-# Marks are named where there is room: a name takes these shares of the picture's width and height, above its mark.
+# Marks are named where there is room: a name takes these shares of the picture's width and height. It stands in a
+# corner of its mark, off the lines of its interval: so far across and up, the first that is free.
 NAME_WIDTH, NAME_HEIGHT = 0.17, 0.05
+CORNERS = {"top left": (-1, 1), "top right": (1, 1), "bottom right": (1, -1), "bottom left": (-1, -1)}
+ROOM = 0.08
 OPACITY = 0.9
 GUIDE = {"color": "#8C8C8C", "width": 1, "dash": "dash"}
 
@@ -57,15 +60,15 @@ def two_digits(value: float) -> str:
     return f"{value:+#.2g}".rstrip(".")
 
 
-def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collection[str]) -> go.Figure:
+def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Mapping[str, str]) -> go.Figure:
     """A mark for each node of `effects_frame`: direct effect across, total effect up, over the same range.
 
-    The first trace holds the heads in the frame's order. The `named` nodes carry their names, and over a bank their
-    95 % intervals.
+    The first trace holds the heads in the frame's order. The `named` nodes carry their names in this corner
+    of theirs, and over a bank their 95 % intervals.
     """
     figure = go.Figure()
     low, high = _range(frame)
-    room = 0.08 * (high - low or 1.0)
+    room = ROOM * (high - low or 1.0)
     is_head = frame.index.str.startswith("L")
     for rows, kind, symbol, colour in (
         (frame[is_head], "head", "circle", COLOURS[0]),
@@ -92,12 +95,13 @@ def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Collectio
     finish(figure, title=title, x=f"direct effect, {unit}", y=f"total effect, {unit}", height=560)
     legend_above(figure)
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
-    figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room])
+    # One number of ticks for both, or plotly would choose different steps for the wider axis.
+    for axis in (figure.update_xaxes, figure.update_yaxes):
+        axis(zeroline=True, zerolinecolor=OTHER, range=[low - room, high + room], nticks=8)
     return figure
 
 
-def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -> None:
+def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Mapping[str, str]) -> None:
     rows = frame.loc[list(named)]
     intervals = {}
     if "total_low" in frame:
@@ -110,9 +114,9 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -
         x=rows["direct"],
         y=rows["total"],
         mode="markers+text",
-        marker={"size": 12, "opacity": 0},  # keeps the name off the node's own mark
+        marker={"size": 4, "opacity": 0},  # keeps the name off the node's own mark
         text=[plain(name) for name in rows.index],
-        textposition="top center",
+        textposition=list(named.values()),
         textfont={"size": 11},
         hoverinfo="skip",
         showlegend=False,
@@ -120,17 +124,28 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Collection[str]) -
     )
 
 
-def with_room(frame: pd.DataFrame, names: Collection[str]) -> list[str]:
-    """Those of the `names`, the first first, that would stand neither on a name taken before nor on another mark."""
+def with_room(frame: pd.DataFrame, names: Collection[str]) -> dict[str, str]:
+    """In which corner of its mark each name stands, the first first; those without room are left out.
+
+    There is room where it is on no name taken before, on no other mark, and inside the picture.
+    """
     low, high = _range(frame)
-    places = frame[["direct", "total"]] / (high - low or 1.0)
-    taken: list[str] = []
+    places = (frame[["direct", "total"]] - low) / (high - low or 1.0)
+    size = np.array([NAME_WIDTH, NAME_HEIGHT])
+    taken: dict[str, str] = {}
+    middles: list[np.ndarray] = []
     for name in names:
-        away = places - places.loc[name]
-        near = (away["direct"].abs() < NAME_WIDTH) & (away["total"].abs() < NAME_HEIGHT)
-        under = (away["direct"].abs() < NAME_WIDTH / 2) & away["total"].between(0, 1.3 * NAME_HEIGHT, "right")
-        if not near[taken].any() and not under.any():
-            taken.append(name)
+        here = places.loc[name].to_numpy()
+        others = places.drop(name).to_numpy()
+        for corner, side in CORNERS.items():
+            middle = here + size * side / 2
+            inside = (np.abs(middle - 0.5) + size / 2 <= 0.5 + ROOM).all()
+            on_name = any((np.abs(middle - other) < size).all() for other in middles)
+            on_mark = (np.abs(middle - others) < size / 2).all(axis=1).any()
+            if inside and not on_name and not on_mark:
+                taken[name] = corner
+                middles.append(middle)
+                break
     return taken
 
 

@@ -52,6 +52,19 @@ class Effects:
             roles=(self.roles[place],),
         )
 
+    def since(self, first: int) -> "Effects":
+        """Those from this token of the prompt on."""
+        kept = [place for place, position in enumerate(self.positions) if position >= first]
+        return replace(
+            self,
+            exact=self.exact[..., kept],
+            estimate=self.estimate[..., kept],
+            spread=None if self.spread is None else self.spread[..., kept],
+            positions=tuple(self.positions[place] for place in kept),
+            tokens=tuple(self.tokens[place] for place in kept),
+            roles=tuple(self.roles[place] for place in kept),
+        )
+
     def strongest(self) -> "Effects":
         """For each layer and position those of the head that does most; the axis in the middle stays away.
 
@@ -83,6 +96,9 @@ def effects_of(
 ) -> Effects | None:
     """What both results tell; None while there is neither. `estimate` is one of attribution patching.
 
+    Where there is an estimate each token stands for itself in the other prompt, so that nothing can change before the
+    first token that differs: what comes before it is left out.
+
     `where` is "final" or "all", the positions asked for. `shown` is "values", the metric's change in its own unit, or
     "recovered", as a share of the difference between both runs: what denoising brings back, or what noising takes away.
     """
@@ -101,14 +117,14 @@ def effects_of(
             tokens=tuple(tokens[place] for place in positions),
             roles=tuple(roles[place] for place in positions),
             whole=False,
-        )
+        ).since(estimate.scalars["first_difference"])
     exact = effect(result, direction, shown)
     positions = tuple(result.scalars["positions"])
     guess = np.full_like(exact, np.nan)
     if estimate is not None:
         guess = estimated(estimate, component, direction, shown)[..., list(positions)]
     spread = f"{shown}_spread"
-    return Effects(
+    found = Effects(
         exact=exact,
         estimate=guess,
         spread=result[spread] if spread in result.arrays else None,
@@ -117,6 +133,7 @@ def effects_of(
         roles=tuple(result.scalars["roles"][place] for place in positions),
         whole=whole,
     )
+    return found if estimate is None else found.since(estimate.scalars["first_difference"])
 
 
 def effect(result: Result, direction: str, shown: str) -> Values:

@@ -15,8 +15,9 @@ from app.figures.subspace_points import AXES
 MARKS = (("circle", "diamond"), ("circle-open", "diamond-open"), ("square", "cross"), ("square-open", "x"))
 KINDS = {"query": "queries", "key": "keys"}
 REST = "other"
-CAMERA = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.1}}
-FAR = {"eye": {"x": 1.9, "y": 1.9, "z": 1.1}, "center": CAMERA["center"]}
+# A little beside the middle, so that the upright axis keeps its name where the chart is narrower than high.
+CAMERA = {"eye": {"x": 1.6, "y": 1.55, "z": 0.95}, "center": {"x": 0.05, "y": -0.05, "z": -0.1}}
+FAR = {"eye": {"x": 2.15, "y": 2.1, "z": 1.2}, "center": CAMERA["center"]}
 GRID = LINE = "#8C8C8C"
 SHOWN_COMPONENTS = 10
 

@@ -102,7 +102,8 @@ client, selection = open_page(
     "The answer is computed at the last token. Each head there attends to all tokens so far. "
     "Pick a kind of token and see which heads attend to it.",
 )
-show_question(selection)
+if selection.chosen.scope == "question":
+    show_question(selection)
 row = st.container(horizontal=True, vertical_alignment="bottom")
 over_bank = choose_scope(client, selection, row)
 request = selection.ask_bank("attention") if over_bank else selection.ask("attention")

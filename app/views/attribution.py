@@ -120,7 +120,8 @@ client, selection = open_page(
     "straight to the output. **Net effect** (our definition): what a node adds to one letter less the mean of what it "
     "adds to the others.",
 )
-show_question(selection)
+if selection.chosen.scope == "question":
+    show_question(selection)
 row = st.container(horizontal=True, vertical_alignment="bottom")
 over_bank = choose_scope(client, selection, row)
 letter = "" if over_bank else choose_letter(selection, row)

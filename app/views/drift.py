@@ -13,7 +13,7 @@ from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.node_table import node_table, open_node
 from app.components.notice import quiet, sentence
-from app.components.provenance import show_provenance
+from app.components.provenance import provenance_text
 from app.figures.drift import against
 from app.figures.net import Node
 from app.navigation import MODEL_PAGE
@@ -81,9 +81,9 @@ def readings_of(client: Client, selection: Selection, model: ModelSpec, place: s
 
 
 def show_both(one: Result, other: Result) -> None:
-    rows = [
-        {
-            "": place,
+    """A column for each, so that both are in view on a narrow screen."""
+    columns = {
+        place: {
             "model": result.model["name"],
             "dtype": result.model["dtype"],
             "quantization": result.model["quantization"],
@@ -92,8 +92,8 @@ def show_both(one: Result, other: Result) -> None:
             "weights, GB": f"{result.scalars['weight_bytes'] / 1e9:.2f}",
         }
         for place, result in (("first", one), ("second", other))
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Both models: accuracy, loss and memory")
+    }
+    st.dataframe(pd.DataFrame(columns), alt="Both models: accuracy, loss and memory")
 
 
 def with_interval(figure: Mapping[str, Any], form: str) -> str:
@@ -142,6 +142,18 @@ def show_heads(found: Drift) -> None:
             "A mark for each head and question: the right letter's net logit when the head's clean output is put into "
             f"the run with two options swapped, less the median of that question's heads. Correlation "
             f"{found.patched_correlation:.3f}; the largest difference is {found.patched_largest:.2g} logits."
+        )
+
+
+def show_steps(*results: Result) -> None:
+    """How coarse logits in bfloat16 are, which a head that moves them less is drawn with."""
+    held = [result for result in results if result.model["dtype"] == "bfloat16"]
+    if held:
+        largest = max(float(np.nanmax(np.abs(result["label_logits"]))) for result in held)
+        step = 2.0 ** (np.floor(np.log2(largest)) - 7)
+        st.caption(
+            f"bfloat16 has 8 significant bits: the largest label logit, {largest:.1f}, comes in steps of {step:.3g}. "
+            "Patching values that differ by about as much may differ by rounding alone; they stand in stripes."
         )
 
 
@@ -198,10 +210,11 @@ if first and second:
     )
     show_both(first, second)
     show_heads(found)
+    show_steps(first, second)
     show_places(found)
     quiet(
         "Our thresholds: small is every answer and the ten strongest heads the same; large is fewer than 90 % of the "
         "answers or seven of the ten heads.",
         "thresholds",
     )
-    show_provenance(second)
+    quiet(f"First: {provenance_text(first)}\nSecond: {provenance_text(second)}", "provenance")

@@ -74,7 +74,7 @@ def show_strongest(frame: pd.DataFrame, unit: str) -> None:
 
 def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
     first = dict.fromkeys([*writer_and_helper(frame), *strongest_nodes(frame, TOP)])
-    named = with_room(frame, list(first))[:NAMED]
+    named = dict(list(with_room(frame, list(first)).items())[:NAMED])
 
     def picked() -> None:
         for point in st.session_state["effects"]["selection"]["points"]:
@@ -98,7 +98,7 @@ def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float
         if f"{effect}_low" in chosen:
             ends = zip(chosen[f"{effect}_low"], chosen[f"{effect}_high"], strict=True)
             columns[f"{effect}, 95 %"] = [
-                "none" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}" for low, high in ends
+                "none" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}" for low, high in ends
             ]
     return columns
 
@@ -117,10 +117,11 @@ def show_effects(result: Result, norm: str) -> None:
     show_strongest(frame, unit)
     show_runs(result, unit)
     show_scatter(frame, unit, f"{METRICS[result.scalars['metric']]}: total and direct effect of each node")
+    crosses = "The lines through named nodes are 95 % intervals. " if "total_low" in frame else ""
     st.caption(
         "On the dashed line a node acts only by what it writes itself. Nearer the vertical axis it acts through "
         "others; nearer the horizontal one, later nodes make up for what it wrote. "
-        f"{which_side_helps(result.scalars['metric'])} Click a head to open it."
+        f"{which_side_helps(result.scalars['metric'])} {crosses}Click a head to open it."
     )
     show_table(frame, unit)
 
@@ -132,7 +133,8 @@ client, selection = open_page(
     "all that comes later stays as it was. **Indirect effect**: if all but that write changes. "
     "**Interaction**: what of the total is in neither.",
 )
-show_question(selection)
+if selection.chosen.scope == "question":
+    show_question(selection)
 request = controls(client, selection)
 if request is None:
     quiet("Write the corrupted prompt to begin.", "empty")

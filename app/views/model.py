@@ -45,6 +45,8 @@ def choose_model(client: Client, selection: Selection) -> None:
         help="Or type a hub id (Qwen/Qwen2.5-0.5B), a local folder, or a GGUF file.",
         **bound("model", chosen.model),
     )
+    if chosen.model in cards:
+        quiet(f"{cards[chosen.model].license} · {cards[chosen.model].role}", "card")
     columns = st.columns(3)
     columns[0].selectbox("dtype", DTYPES, **bound("dtype", chosen.dtype))
     columns[1].selectbox(
@@ -90,21 +92,22 @@ def what_would_fit(others: Sequence[str]) -> str:
 
 
 def card_text(card: ModelCard) -> str:
-    state = "ready" if card.ready else f"to be fetched, {card.bytes / 1e9:.1f} GB"
-    return f"{card.title} · {card.license} · {card.role} · {state}"
+    """Short enough for a narrow screen, where a choice does not wrap."""
+    return f"{card.title} · {'ready' if card.ready else f'{card.bytes / 1e9:.1f} GB to fetch'}"
 
 
 def show_self_check(result: Result) -> None:
     rows = [
         {
-            "": mark(value, limit),
+            "": mark(value, limit).replace(" ", "\u00a0"),
             "figure": FIGURES.get(name, name.replace("_", " ")),
-            "value": f"{value:.2g}",
+            "value": f"{value:.2g}".replace("-", "\u2212"),
             "limit": f"{limit:g}",
         }
         for name, (value, limit) in result.checks.items()
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Self-check figures with their limits")
+    # Not st.dataframe, whose cells do not wrap: on a narrow screen values and limits were out of view.
+    st.table(pd.DataFrame(rows), hide_index=True, alt="Self-check figures with their limits")
     sizes = result.scalars
     quiet(
         f"{sizes['family']}{' (not listed, known by its structure)' if sizes['by_structure'] else ''} · "

@@ -77,30 +77,38 @@ def show_strongest(paths: Paths) -> None:
 
 
 def show_heads(result: Result, paths: Paths) -> None:
-    """A heatmap for each input, beside each other where there is room, all on one scale."""
+    """A heatmap for each input, beside each other where there is room, all on one scale.
+
+    From the head's own layer on, or up to it: of a late head that feeds, all but the last few layers would be hatched.
+    """
     way = "after" if paths.sends else "before"
-    if np.isnan(result["heads"]).all():
+    possible = np.flatnonzero(np.isfinite(result["heads"]).any(axis=(0, 2)))
+    if not possible.size:
         quiet(f"No head comes {way} {paths.name}.", "no heads")
         return
-    largest = float(np.nanmax(np.abs(result["heads"]))) or 1.0
     node = Node.named(paths.name, 0.0)
-    marked = [] if node.layer is None or node.head is None else [(node.layer, node.head)]
+    own = [] if node.layer is None or node.head is None else [(node.layer, node.head)]
+    layers = [*possible, *(layer for layer, _ in own)]
+    first, last = int(min(layers)), int(max(layers))
+    largest = float(np.nanmax(np.abs(result["heads"]))) or 1.0
     inputs = result.ticks["input"]
     for place, column in enumerate(st.columns(len(inputs), gap="medium")):
-        at, values = inputs[place], result["heads"][place]
+        at, values = inputs[place], result["heads"][place, first : last + 1]
         receiver = paths.name if at == "mlp" else f"{paths.name}'s {at}"
         title = f"{paths.name} into {INTO_HEADS[at]}" if paths.sends else f"Heads into {receiver}"
-        grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked)
+        marked = [(layer - first, head) for layer, head in own]
+        grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked, first=first)
         with column:
             show_heatmap(
                 replace(grid, values=values, range=(-largest, largest), missing=f"not {way} {paths.name}"),
                 f"paths {at}",
-                on_pick=lambda layer, head: change(node="head", head=HeadRef(layer, head)),
+                on_pick=lambda row, head: change(node="head", head=HeadRef(first + row, head)),
             )
             if not paths.sends:
                 st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2g} {paths.unit}.")
+    hatched = f" {paths.name} is framed; hatched heads do not come {way} it." if own else ""
     st.caption(
-        f"Each cell is a head; hatched ones do not come {way} {paths.name}. Click one to go on from there."
+        f"Each cell is a head, of the layers that come {way} {paths.name}.{hatched} Click one to go on from there."
     )
 
 

@@ -48,3 +48,16 @@ def test_from_an_effect_to_its_head_and_upstream(app: str, context: BrowserConte
     settle(page)
     assert params(page)["head"] == "L15H6"
     assert params(page)["bank"] == "copy-colors"
+
+
+def test_a_map_that_begins_with_a_late_layer_leads_to_its_heads(app: str, context: BrowserContext) -> None:
+    page = visit(context, f"{app}/paths?bank=copy-colors&mode=sender&head=L21H3")
+    keys = page.locator(".heatmap .plot").nth(1)
+    keys.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator(".heatmap .spoken").nth(1)).to_contain_text("L23H4: ")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="L23H4", exact=True)).to_be_visible()
+    settle(page)
+    assert params(page)["head"] == "L23H4"

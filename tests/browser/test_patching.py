@@ -19,7 +19,7 @@ def test_a_sweep_fills_the_picture_stops_and_goes_on(app: str, context: BrowserC
     # Labels that nobody used before, so that no saved result is in the way.
     labels = " ".join(random.sample(string.ascii_uppercase, 4))
     page = visit(context, f"{app}/patching?bank=copy-colors&where=all&labels={quote(labels)}")
-    expect(page.get_by_text("Small squares are estimates")).to_be_visible()
+    expect(page.get_by_text("Small marks are estimates")).to_be_visible()
     assert exact_cells(page) == 0
     pictures = page.locator(".heatmap")
     expect(pictures).to_have_count(2)
@@ -67,8 +67,11 @@ def test_the_keyboard_reaches_a_token(app: str, context: BrowserContext) -> None
     page.locator(".heatmap .plot").first.focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
-    expect(page.locator(".heatmap .title").nth(1)).to_contain_text("at token 3,")
-    assert parse_qs(urlparse(page.url).query)["place"] == ["2"]
+    # The first column is the first token at which the prompts differ, counted from 1.
+    told = page.locator(".notice").filter(has_text="first differ").text_content() or ""
+    (first,) = re.findall(r"first differ at token (\d+)", told)
+    expect(page.locator(".heatmap .title").nth(1)).to_contain_text(f"at token {int(first) + 2},")
+    assert parse_qs(urlparse(page.url).query)["place"] == [str(int(first) + 1)]
 
 
 def exact_cells(page: Page) -> int:

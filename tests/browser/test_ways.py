@@ -114,7 +114,9 @@ def test_dark_colours(app: str, browser: Browser) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("path", ["", "attribution", "attention", "patching", "head", "model"])
+@pytest.mark.parametrize(
+    "path", ["", "attribution", "attention", "patching", "effects", "paths", "head", "model"]
+)
 def test_a_narrow_screen(app: str, browser: Browser, path: str) -> None:
     context = browser.new_context(viewport={"width": 480, "height": 900})
     page = visit(context, f"{app}/{path}?bank=copy-colors&limit=10")
@@ -124,6 +126,18 @@ def test_a_narrow_screen(app: str, browser: Browser, path: str) -> None:
         ".map(one => one.getBoundingClientRect().right)"
     )
     assert all(right <= 481 for right in widths)
+    context.close()
+
+
+def test_limits_and_both_models_are_in_view_on_a_narrow_screen(app: str, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 480, "height": 900})
+    page = visit(context, f"{app}/model?bank=copy-colors&limit=10")
+    limit = page.get_by_test_id("stTable").get_by_text("limit").bounding_box()
+    assert limit is not None
+    assert limit["x"] + limit["width"] <= 480
+    page = visit(context, f"{app}/drift?bank=copy-colors&limit=2&against_dtype=bfloat16", seconds=600)
+    both = page.get_by_test_id("stDataFrame").first
+    assert both.locator(".dvn-stack").first.bounding_box()["width"] <= both.bounding_box()["width"]
     context.close()
 
 

@@ -13,6 +13,7 @@ def test_the_first_model_across_and_the_second_up_on_equal_scales() -> None:
     assert list(marks.text) == ["L0H0", "&lt;b&gt;"]
     assert figure.layout.xaxis.range == figure.layout.yaxis.range
     assert figure.layout.xaxis.range[0] < -1 < 1 < figure.layout.xaxis.range[1]
+    assert figure.layout.xaxis.nticks == figure.layout.yaxis.nticks > 0
     assert figure.layout.yaxis.title.text == "second: effect, logits"
     assert figure.layout.title.text == "&lt;i&gt;"
     (line,) = figure.layout.shapes

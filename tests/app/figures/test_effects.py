@@ -54,7 +54,7 @@ def test_who_writes_and_who_acts_through_others() -> None:
 
 
 def test_direct_across_and_total_up_over_the_whole_width() -> None:
-    figure = effects_scatter(effects_frame(result(), "recomputed"), "nats", "<b>", ["MLP 0"])
+    figure = effects_scatter(effects_frame(result(), "recomputed"), "nats", "<b>", {"MLP 0": "top left"})
     heads, mlps, names = figure.data
     assert (heads.name, mlps.name) == ("head", "MLP")
     assert heads.marker.symbol != mlps.marker.symbol
@@ -63,22 +63,26 @@ def test_direct_across_and_total_up_over_the_whole_width() -> None:
     assert list(heads.text) == ["L0H0", "L0H1"]
     assert np.allclose(heads.customdata[1], [1.4, 0.1])
     assert list(names.text) == ["MLP 0"]
+    assert list(names.textposition) == ["top left"]
     assert names.error_x.array is None
     assert figure.layout.yaxis.scaleanchor is None
     assert figure.layout.xaxis.range == figure.layout.yaxis.range
     assert figure.layout.xaxis.range[0] < -3 < 2 < figure.layout.xaxis.range[1]
+    assert figure.layout.xaxis.nticks == figure.layout.yaxis.nticks > 0
     assert figure.layout.yaxis.title.text == "total effect, nats"
     assert figure.layout.title.text == "&lt;b&gt;"
 
 
 def test_the_line_has_total_equal_to_direct() -> None:
-    (line,) = effects_scatter(effects_frame(result(), "recomputed"), "logits", "", []).layout.shapes
+    (line,) = effects_scatter(effects_frame(result(), "recomputed"), "logits", "", {}).layout.shapes
     assert (line.x0, line.x1) == (line.y0, line.y1)
     assert line.x0 < -3 < 2 < line.x1
 
 
 def test_named_nodes_carry_their_intervals() -> None:
-    figure = effects_scatter(effects_frame(result(bank=True), "recomputed"), "logits", "", ["L0H1"])
+    figure = effects_scatter(
+        effects_frame(result(bank=True), "recomputed"), "logits", "", {"L0H1": "top left"}
+    )
     names = figure.data[2]
     low, high = figure.layout.xaxis.range
     assert low < -3.1
@@ -88,20 +92,28 @@ def test_named_nodes_carry_their_intervals() -> None:
         assert np.allclose(error.arrayminus, 0.1, atol=1e-6)
 
 
+def nodes(**places: tuple[float, float]) -> pd.DataFrame:
+    """Nodes at (direct, total) in a picture that goes from 0 to 1 both ways."""
+    ends = {"first": (0.0, 0.0), "last": (1.0, 1.0)}
+    return pd.DataFrame.from_dict({**places, **ends}, orient="index", columns=["direct", "total"])
+
+
+def test_a_name_stands_in_the_first_corner_that_is_free() -> None:
+    assert with_room(nodes(a=(0.5, 0.5)), ["a"]) == {"a": "top left"}
+    assert with_room(nodes(a=(0.5, 0.5), other=(0.45, 0.53)), ["a"]) == {"a": "top right"}
+    # The left edge is too near for either corner on the left.
+    assert with_room(nodes(a=(0.05, 0.5), other=(0.1, 0.53)), ["a"]) == {"a": "bottom right"}
+
+
 def test_names_that_would_overlap_give_way_to_the_first() -> None:
-    frame = pd.DataFrame(
-        {"direct": [0.0, 0.05, 0.05, 1.0], "total": [0.0, 0.01, 0.5, 1.0]}, index=["a", "b", "c", "d"]
-    )
-    assert with_room(frame, ["b", "a", "c", "d"]) == ["b", "c", "d"]
-    assert with_room(frame.drop("a"), ["b", "c", "d"]) == ["b", "c", "d"]
+    frame = nodes(a=(0.5, 0.5), b=(0.505, 0.505), c=(0.5, 0.8))
+    assert with_room(frame, ["a", "b", "c"]) == {"a": "top left", "b": "top right", "c": "top left"}
+    assert with_room(frame, ["b", "a", "c"])["b"] == "top left"
 
 
-def test_no_name_stands_on_the_mark_of_another_node() -> None:
-    frame = pd.DataFrame(
-        {"direct": [0.0, 0.05, 1.0, 0.9], "total": [0.0, 0.06, 1.0, 0.5]}, index=["under", "above", "d", "e"]
-    )
-    assert with_room(frame, ["under", "d", "e"]) == ["d", "e"]
-    assert with_room(frame, ["above", "d", "e"]) == ["above", "d", "e"]
+def test_without_a_free_corner_there_is_no_name() -> None:
+    around = {f"{x}{y}": (0.5 + x, 0.5 + y) for x in (-0.05, 0.05) for y in (-0.02, 0.02)}
+    assert "a" not in with_room(nodes(a=(0.5, 0.5), **around), ["a"])
 
 
 def test_nodes_without_any_effect_are_drawn() -> None:

@@ -12,9 +12,10 @@ AXES = ("layer", "position")
 NAN = float("nan")
 
 
-def rough() -> Result:
+def rough(first: int = 0) -> Result:
     change = np.array([[[0, 0.6, -0.3]]], np.float32)
     scalars = {"clean": 0.8, "corrupted": -0.4, "tokens": ["a", "b", "c"], "roles": ["stem", "stem", "final"]}
+    scalars["first_difference"] = first
     return Result({}, {"z": Array(change, ("layer", "head", "position"), "logits")}, {}, scalars)
 
 
@@ -103,6 +104,29 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
     assert effects.spread is not None
     assert effects.at(1).tokens == ("a",)
     assert effects.at(1).exact.tolist() == [[np.float32(0.1)]]
+
+
+def test_tokens_that_both_prompts_begin_with_are_left_out_where_they_stand_for_themselves() -> None:
+    values = Array(np.float32([[[7, 8, 9]]]), ("layer", "head", "position"), "logits")
+    exact = Result(
+        {},
+        {"values": values, "values_spread": values},
+        {"position": ("a", "b", "c")},
+        {"positions": [0, 1, 2], "corrupted": 0.0, "roles": ["stem", "option", "final"]},
+    )
+    shown = effects_of(exact, rough(first=1), "z", "denoise", "all", "values", whole=True)
+    assert shown is not None
+    assert shown.spread is not None
+    assert shown.exact.tolist() == shown.spread.tolist() == [[[8, 9]]]
+    assert (shown.positions, shown.tokens, shown.roles) == ((1, 2), ("b", "c"), ("option", "final"))
+    before = effects_of(None, rough(first=1), "z", "denoise", "all", "values", whole=False)
+    assert before is not None
+    assert before.positions == (1, 2)
+    assert before.estimate[0, 0] == pytest.approx([0.6, -0.3])
+    # Without an estimate it is not known that each token stands for itself.
+    unaligned = effects_of(exact, None, "z", "denoise", "all", "values", whole=True)
+    assert unaligned is not None
+    assert unaligned.positions == (0, 1, 2)
 
 
 def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effects:

@@ -31,7 +31,7 @@ def made_up(request: Request) -> Result:
         checks={"identity_error": (3e-6, 1e-3)},
         model={
             "name": request.model.name,
-            "dtype": "float32",
+            "dtype": "float32" if request.model.dtype == "auto" else request.model.dtype,
             "quantization": request.model.quantization,
             "fingerprint": "0123456789abcdef",
         },

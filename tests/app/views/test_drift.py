@@ -13,9 +13,9 @@ def test_the_chosen_model_is_compared_with_itself_in_full_precision() -> None:
     assert "drift: " in lead
     assert "of 5 answers" in lead
     both = at.dataframe[0].value
-    assert both["quantization"].to_list() == ["none", "4bit"]
-    assert both["right answers"][0] == "80% (40% to 90%)"
-    assert both["loss, nats"][0] == "0.500"
+    assert both.loc["quantization"].to_list() == ["none", "4bit"]
+    assert both.loc["right answers", "first"] == "80% (40% to 90%)"
+    assert both.loc["loss, nats", "first"] == "0.500"
     assert titles(at) == [
         "Net effect of every head in both models",
         "Patching each head at the final token, in both models",
@@ -34,9 +34,9 @@ def test_the_models_are_asked_one_after_the_other() -> None:
 def test_another_model_and_form_can_be_compared_with() -> None:
     at = opened("drift", against="qwen2.5-coder-0.5b", against_quantization="8bit")
     both = at.dataframe[0].value
-    assert both["model"].to_list() == ["qwen2.5-coder-0.5b", DEFAULT_MODEL]
+    assert both.loc["model"].to_list() == ["qwen2.5-coder-0.5b", DEFAULT_MODEL]
     at.selectbox(key="against").select("").run()
-    assert at.dataframe[0].value["model"].to_list() == [DEFAULT_MODEL, DEFAULT_MODEL]
+    assert at.dataframe[0].value.loc["model"].to_list() == [DEFAULT_MODEL, DEFAULT_MODEL]
     assert "against" not in at.query_params
 
 
@@ -45,6 +45,27 @@ def test_the_strongest_heads_stand_with_both_places() -> None:
     assert places["node"][0] == "L3H2"
     assert places["place"][0] == "1"
     assert any("→" in place for place in places["place"])
+
+
+def test_both_tell_where_they_come_from() -> None:
+    (told,) = (
+        text for text in notices(opened("drift", quantization="4bit"), "quiet") if "fingerprint" in text
+    )
+    first, second = told.splitlines()
+    assert first.startswith("First: ")
+    assert "quantized" not in first
+    assert second.startswith("Second: ")
+    assert "quantized 4bit" in second
+
+
+def test_the_steps_of_bfloat16_are_told() -> None:
+    def steps(**params: str) -> list[str]:
+        return [caption.value for caption in opened("drift", **params).caption if "bits" in caption.value]
+
+    assert not steps(quantization="4bit")
+    (told,) = steps(quantization="4bit", against_dtype="bfloat16")
+    # The largest of the made-up logits is between 2 and 4.
+    assert "in steps of 0.0156." in told
 
 
 def test_the_same_model_twice_is_told() -> None:

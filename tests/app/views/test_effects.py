@@ -36,7 +36,8 @@ def test_a_bank_brings_intervals() -> None:
     at = opened("effects", scope="bank")
     assert "Means over 5 questions, 2 left out that cannot be corrupted so." in " ".join(notices(at, "plain"))
     table = at.dataframe[0].value.set_index("node")
-    assert table.loc["L1H3", "total, 95 %"] == "+2.90 to +3.20"
+    assert table.loc["L1H3", "total, 95 %"] == "+2.900 to +3.200"
+    assert "are 95 % intervals" in " ".join(caption.value for caption in at.caption)
 
 
 def test_of_one_question_of_a_bank_there_is_no_interval() -> None:

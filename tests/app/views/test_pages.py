@@ -165,6 +165,17 @@ def test_an_endless_option_leaves_room_for_the_rest(page: str) -> None:
     assert "…" in " ".join(told)
 
 
+@pytest.mark.parametrize("page", ["attribution", "attention", "effects"])
+def test_the_question_in_hand_is_told_where_it_is_the_one_shown(page: str) -> None:
+    def told(scope: str) -> bool:
+        return any(
+            label.proto.label == "Choose another" for label in opened(page, scope=scope).get("page_link")
+        )
+
+    assert told("question")
+    assert not told("bank")
+
+
 def test_attention_over_a_bank_offers_its_measures() -> None:
     at = opened("attention", scope="bank", role="right_top")
     assert "most attended token is the right label, 5 questions" in " ".join(titles(at))
@@ -172,10 +183,18 @@ def test_attention_over_a_bank_offers_its_measures() -> None:
 
 def test_the_model_page_judges_in_words() -> None:
     at = opened("model")
-    # First, so that it is in view on a narrow screen.
-    assert list(at.dataframe[0].value.iloc[:, 0]) == ["✓ passed"]
+    # In cells that wrap, so that value and limit are in view on a narrow screen.
+    assert list(at.table[0].value.iloc[:, 0]) == ["✓\u00a0passed"]
     assert notices(at, "lead") == ["✓ Go: it answers 90% by letter."]
     assert "no interval: too few questions" in notices(at, "quiet")
+
+
+def test_a_choice_of_model_fits_a_narrow_screen() -> None:
+    at = opened("model")
+    assert max(map(len, at.selectbox(key="model").options)) < 50
+    (card, *_) = FakeClient().models()
+    assert f"{card.license} · {card.role}" in notices(at, "quiet")
+    assert not any(card.license in text for text in notices(opened("model", model="some/other"), "quiet"))
 
 
 def test_how_the_model_is_held_is_said_once() -> None:

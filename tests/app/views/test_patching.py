@@ -36,14 +36,14 @@ def test_the_page_offers_what_the_backend_has() -> None:
 @pytest.mark.parametrize("component", patching_names.COMPONENTS)
 @pytest.mark.parametrize("where", patching_names.POSITIONS)
 def test_every_component_has_its_pictures(component: str, where: str) -> None:
-    at = opened("patching", component=component, where=where, place="3")
+    at = opened("patching", component=component, where=where, place="9")
     assert not at.exception
     assert not notices(at, "error")
     both = where == "all" and component not in patching_names.WITHOUT_HEADS
     assert len(heatmaps(at)) == 1 + both
     assert titles(at)[0].startswith("Estimate against exact value")
     if both:
-        assert "at token 4" in titles(at)[-1]
+        assert "at token 10" in titles(at)[-1]
     assert "All cells are exact." in captions(at)
 
 
@@ -83,9 +83,17 @@ def test_estimates_stand_where_nothing_is_exact_yet() -> None:
     (grid,) = heatmaps(at)
     assert np.isnan(grid["values"]).all()
     assert np.isfinite(grid["estimate"]).all()
-    assert "Small squares are estimates" in captions(at)
+    assert "Small marks are estimates" in captions(at)
     assert f"Exact so far: 0 of {LAYERS * HEADS} cells." in captions(at)
     assert "Clean run: +0.800" in " ".join(notices(at, "plain"))
+
+
+def test_the_tokens_that_are_left_out_are_told() -> None:
+    at = opened("patching", where="all", component="mlp_out")
+    assert "The first 7 tokens are left out" in captions(at)
+    (grid,) = heatmaps(at)
+    assert grid["values"].shape == (LAYERS, 20)
+    assert "tokens are left out" not in captions(opened("patching"))
 
 
 def test_exact_cells_take_the_place_of_estimates() -> None:

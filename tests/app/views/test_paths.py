@@ -1,12 +1,15 @@
 """The Paths page: which node it asks about, and the ways on from there."""
 
+import json
+import struct
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import HEADS, LAYERS
-from tests.app.opened import notices, opened, titles
+from tests.app.opened import drawn, notices, opened, titles
 
 
 def asked(**params: str) -> dict[str, Any]:
@@ -95,6 +98,27 @@ def test_after_the_last_node_there_is_nothing() -> None:
     assert any(f"Nothing reads what MLP {LAYERS - 1} writes" in text for text in notices(at, "quiet"))
     after = opened("paths", mode="sender", head=f"L{LAYERS - 1}H{HEADS - 1}")
     assert titles(after) == [f"L{LAYERS - 1}H{HEADS - 1} into MLPs"]
+
+
+@pytest.mark.parametrize(
+    ("params", "rows", "own"),
+    [
+        ({"head": "L2H1"}, [0, 1, 2], [[2, 1]]),
+        ({"node": "mlp", "mlp": "2"}, [0, 1, 2], []),
+        ({"head": f"L{LAYERS - 2}H1", "mode": "sender"}, [LAYERS - 2, LAYERS - 1], [[0, 1]]),
+        ({"node": "embedding", "mode": "sender"}, [*range(LAYERS)], []),
+    ],
+)
+def test_no_layers_are_drawn_that_are_on_no_path(
+    params: dict[str, str], rows: list[int], own: list[list[int]]
+) -> None:
+    for data in drawn(opened("paths", **params), "heatmap"):
+        (length,) = struct.unpack_from("<I", data)
+        header = json.loads(data[4 : 4 + length])
+        assert header["rows"] == [str(layer) for layer in rows]
+        assert header["marked"] == own
+        values = np.frombuffer(data, "<f4", offset=4 + length).reshape(len(rows), HEADS)
+        assert np.isnan(values).all(axis=1).nonzero()[0].tolist() == [row for row, _ in own]
 
 
 def test_the_strongest_path_heads_the_table() -> None:
