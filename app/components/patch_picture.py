@@ -91,9 +91,11 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
             selection,
             "the head that does most",
             lambda _, column: change(place=effects.positions[column]),
+            place_of(effects),
         )
         st.caption(
-            f"{legend(effects)} Each cell holds its strongest head; click one to see the heads at its token below."
+            f"{legend(effects)} Each cell holds its strongest head; click one to see the heads at its token below. "
+            "The token now shown there has its strongest cell framed."
         )
     here = effects.at(place_of(effects))
     token = f"at token {here.positions[0] + 1}, {here.tokens[0].strip()!r}"
@@ -120,8 +122,10 @@ def _positions(
     selection: Selection,
     what: str,
     on_pick: Callable[[int, int], None] | None = None,
+    looked_at: int | None = None,
 ) -> None:
-    """Layer x position, tokens as ticks."""
+    """Layer x position, tokens as ticks; the strongest layer at the place looked at is framed."""
+    marked = [] if looked_at is None else [(effects.strongest_layer(looked_at), looked_at)]
     heatmap = Heatmap(
         title=f"{_name(selection)}, {what}",
         unit=unit,
@@ -131,6 +135,7 @@ def _positions(
         row_axis="layer",
         column_axis="token",
         roles=effects.roles,
+        marked=marked,
         range=(0.0, 1.0),
         diverging=True,
     )

@@ -40,6 +40,10 @@ class Effects:
         """The size of the largest known effect, for the colours' scale; 1 where none differs from zero."""
         return float(np.nan_to_num(np.abs(self.known)).max(initial=0)) or 1.0
 
+    def strongest_layer(self, place: int) -> int:
+        """At one place of the last axis, where there is no other axis than the layers."""
+        return int(np.nan_to_num(np.abs(self.known[:, place])).argmax())
+
     def at(self, place: int) -> "Effects":
         """Those at one place of the last axis, which stays away."""
         return replace(

@@ -96,6 +96,17 @@ def test_the_tokens_that_are_left_out_are_told() -> None:
     assert "tokens are left out" not in captions(opened("patching"))
 
 
+@pytest.mark.parametrize(("place", "column"), [("9", 2), ("3", 19)])
+def test_the_token_looked_at_has_its_strongest_cell_framed(place: str, column: int) -> None:
+    """A token that is left out is not looked at; the last one is."""
+    above, below = heatmaps(opened("patching", where="all", place=place))
+    ((row, framed),) = above["marked"]
+    assert framed == column
+    assert abs(above["values"][row, column]) == np.abs(above["values"][:, column]).max()
+    assert abs(above["values"][row, column]) == np.abs(below["values"]).max()
+    assert heatmaps(opened("patching"))[0]["marked"] == []
+
+
 def test_exact_cells_take_the_place_of_estimates() -> None:
     client = FakeClient(slow=("patching",))
     opened("patching", client)
