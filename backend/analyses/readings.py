@@ -101,7 +101,7 @@ def _patched_heads(
     final = len(runs.base) - 1
     places = (divmod(index, net.shape[1]) for index in heads.tolist())
     sets = each_alone("z", [Cell(layer, final, head) for layer, head in places])
-    wanted, source = Wanted(pair.token_ids, pair.vocabulary), runs.run_source(instrument)
+    wanted, source = Wanted(pair.token_ids, pair.vocabulary), runs.run_source(instrument, progress)
     swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
     values = torch.full((net.numel(),), float("nan"))
     values[heads] = pair.values(instrument, swept.logits, swept.logsumexp)
