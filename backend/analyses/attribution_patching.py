@@ -74,11 +74,11 @@ class Estimates:
     pattern_error: float
 
 
-def plan(instrument: Instrument, task: Task) -> Plan:
+def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
     for pair in pairs:
         if not pair.other.aligned:
             raise RequestError(
@@ -109,7 +109,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     Arrays: one a component, named like it; with `grad_drop` also `magnitude_` and its name; with `verify`
     `estimated` and `exact`, `[cell]`.
     """
-    chosen = plan(instrument, task)
+    chosen = plan(instrument, task, progress)
     prompt, unit = chosen.pairs[0].clean.prompt, chosen.pairs[0].metric.metric.unit
     estimates = _estimates(instrument, chosen, progress)
     arrays = {

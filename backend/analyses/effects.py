@@ -118,7 +118,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     if task.request.question is None:
         return _over_questions(instrument, task, progress)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
     found = _mean([effects_of(instrument, pair, progress) for pair in pairs])
     unit = pairs[0].metric.metric.unit
     arrays = {}
@@ -145,7 +145,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
         answered(prompt)
         try:
-            pairs = pairs_of(instrument, task, number, prompt)
+            pairs = pairs_of(instrument, task, number, prompt, within)
         except RequestError as error:
             left_out.append(str(error))
             continue

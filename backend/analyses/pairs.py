@@ -95,7 +95,9 @@ class Pair:
         return float(clean), float(corrupted)
 
 
-def pairs_of(instrument: Instrument, task: Task, number: int, prompt: Prompt) -> list[Pair]:
+def pairs_of(
+    instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress = silent
+) -> list[Pair]:
     """The pairs of the task's question `number`, one for each corrupted prompt drawn. Raises RequestError.
 
     A metric that does not say which label it is of is one of the right label.
@@ -104,16 +106,17 @@ def pairs_of(instrument: Instrument, task: Task, number: int, prompt: Prompt) ->
     clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
     metric = params.get("metric", {"kind": "net_logit"})
     if isinstance(metric, Mapping) and "label" not in metric and metric.get("kind") != "kl":
-        metric = {**metric, "label": _label(instrument, prompt)}
+        metric = {**metric, "label": _label(instrument, prompt, progress)}
     others = draws(instrument, clean, params.get("corruption", DEFAULT_CORRUPTION))
     return [Pair(clean, other, chosen_metric(metric, prompt.labels)) for other in others]
 
 
-def _label(instrument: Instrument, prompt: Prompt) -> str:
+def _label(instrument: Instrument, prompt: Prompt, progress: Progress) -> str:
     """The right label; where none is right, the likeliest."""
     if prompt.answer is not None:
         return prompt.labels[prompt.answer]
-    return prompt.labels[int(instrument.trace(prompt.token_ids).logits[list(prompt.answer_ids)].argmax())]
+    logits = instrument.trace(prompt.token_ids, progress).logits
+    return prompt.labels[int(logits[list(prompt.answer_ids)].argmax())]
 
 
 def pair_scalars(pairs: Sequence[Pair], ends: Sequence[tuple[float, float]]) -> dict[str, Any]:

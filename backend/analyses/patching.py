@@ -33,7 +33,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     Over several corrupted prompts they are means, and `values_spread`, `recovered_spread` the standard deviations. NaN
     where a position has no counterpart in a corrupted prompt.
     """
-    chosen = plan(instrument, task)
+    chosen = plan(instrument, task, progress)
     chosen = replace(chosen, budget=chosen.budget.settled(instrument))
     refuse_beyond(
         instrument,
@@ -44,40 +44,25 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     picture = _Picture(instrument, chosen, progress)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
-    swept = [
-        board.sweep(
-            instrument,
-            draw.runs.base,
-            draw.runs.run_source(instrument, progress),
-            draw.sets,
-            chosen.wanted,
-            number,
-            progress,
-            chosen.budget.bytes,
+    engine, errors = "", []
+    for number, draw in enumerate(chosen.draws):
+        base, source = draw.runs.base, draw.runs.run_source(instrument, progress)
+        swept = board.sweep(
+            instrument, base, source, draw.sets, chosen.wanted, number, progress, chosen.budget.bytes
         )
-        for number, draw in enumerate(chosen.draws)
-    ]
-    errors = [
-        recheck(
-            instrument,
-            draw.runs.base,
-            draw.runs.run_source(instrument, progress),
-            draw.sets,
-            chosen.wanted,
-            found,
-            count=max(2, RECHECKED // len(swept)),
-            progress=progress,
+        count = max(2, RECHECKED // len(chosen.draws))
+        errors.append(
+            recheck(instrument, base, source, draw.sets, chosen.wanted, swept, count=count, progress=progress)
         )
-        for draw, found in zip(chosen.draws, swept, strict=True)
-    ]
+        engine = swept.engine
     checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
     found = picture.findings(board)
-    return replace(found, scalars={**found.scalars, "engine": swept[0].engine}, checks=checks)
+    return replace(found, scalars={**found.scalars, "engine": engine}, checks=checks)
 
 
 def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
-    found = plan(instrument, task).estimate(instrument, progress)
+    found = plan(instrument, task, progress).estimate(instrument, progress)
     progress("Measuring this machine")
     return Findings(
         scalars={

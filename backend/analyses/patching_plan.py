@@ -107,7 +107,7 @@ def what_fits(instrument: Instrument, chosen: Plan, progress: Progress) -> str:
     )
 
 
-def plan(instrument: Instrument, task: Task) -> Plan:
+def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
     (prompt,) = task.prompts(instrument)
@@ -115,7 +115,9 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     direction = one_of(params, "direction", DIRECTIONS)
     positions = _positions(params.get("positions", "all"), prompt)
     cells = all_cells(component, instrument.shape, positions)
-    draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
+    draws = [
+        _draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt, progress)
+    ]
     if component == "pattern" and not all(draw.pair.other.aligned for draw in draws):
         raise RequestError(
             "A pattern has a number for each token that a head looks at: it can be patched between prompts of the same "

@@ -173,7 +173,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         )
     mode, place = _end(instrument, task.request.params)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
     found = []
     for pair in pairs:
         paths = Paths(instrument, pair, progress)

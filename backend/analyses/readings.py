@@ -80,7 +80,7 @@ def _patch(
     read: _Read, instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress
 ) -> None:
     try:
-        (pair,) = pairs_of(instrument, task, number, prompt)
+        (pair,) = pairs_of(instrument, task, number, prompt, progress)
     except RequestError:
         read.left_out += 1
         read.patched.append(torch.full_like(read.nets[-1], float("nan")))
