@@ -178,9 +178,8 @@ def _from_base(
     pair, layers, share = chosen.pairs[0], instrument.shape.layers, 1 / len(chosen.pairs)
     sources = [source for base, source in chosen.runs if base == base_ids]
     graph = forward(instrument, base_ids, progress)
-    instrument.trace(
-        pair.clean.prompt.token_ids, progress
-    )  # where it can be cancelled: the metric may read it
+    # The metric may read it, and here it can be cancelled.
+    instrument.trace(pair.clean.prompt.token_ids, progress)
     base, labels = graph.trace, graph.logits[list(pair.token_ids)]
     value = pair.values(instrument, labels[None], graph.logits.logsumexp(-1)[None])[0]
     for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):

@@ -331,8 +331,9 @@ def test_two_passes_forwards_are_all(direction: str, kept: int, monkeypatch: pyt
 
 @pytest.mark.parametrize("analysis", [ATTRIBUTION_PATCHING, PATCHING], ids=lambda analysis: analysis.name)
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
+@pytest.mark.parametrize("answer", [QUESTION.answer, None])
 def test_no_pass_is_made_in_silence(
-    analysis: Analysis, direction: str, monkeypatch: pytest.MonkeyPatch
+    analysis: Analysis, direction: str, answer: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a draw's trace has been dropped for another's, and no label is right."""
     monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", 0)
@@ -345,7 +346,7 @@ def test_no_pass_is_made_in_silence(
         if (message.startswith("Reading") and done == 0) or message.startswith("Re-checking"):
             told.append(message)
 
-    question = replace(QUESTION, answer=None)
+    question = replace(QUESTION, answer=answer)
     params = {"corruption": {"kind": "shuffle_labels", "draws": 3}, "direction": direction}
     request = Request.build(analysis.name, question=question, prompt=hand_wired.SPEC, params=params)
     found = analysis.run(instrument, Task(request, (question,), ((),)), note)
