@@ -74,11 +74,11 @@ class Estimates:
     pattern_error: float
 
 
-def plan(instrument: Instrument, task: Task) -> Plan:
+def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
     for pair in pairs:
         if not pair.other.aligned:
             raise RequestError(
@@ -109,7 +109,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     Arrays: one a component, named like it; with `grad_drop` also `magnitude_` and its name; with `verify`
     `estimated` and `exact`, `[cell]`.
     """
-    chosen = plan(instrument, task)
+    chosen = plan(instrument, task, progress)
     prompt, unit = chosen.pairs[0].clean.prompt, chosen.pairs[0].metric.metric.unit
     estimates = _estimates(instrument, chosen, progress)
     arrays = {
@@ -119,7 +119,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     }
     scalars = {
         **prompt_scalars(prompt),
-        **pair_scalars(instrument, chosen.pairs),
+        **pair_scalars(chosen.pairs, [pair.ends(instrument, progress) for pair in chosen.pairs]),
         "direction": chosen.direction,
         "first_difference": chosen.first,
     }
@@ -128,7 +128,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     if chosen.verify is not None:
         component = chosen.verify.component
         budget = chosen.budget.settled(instrument)
-        refuse_costly(instrument, chosen.runs, chosen.verify, estimates.changes[component], budget)
+        refuse_costly(instrument, chosen.runs, chosen.verify, estimates.changes[component], budget, progress)
         found = nominated(instrument, chosen.runs, chosen.verify, estimates.changes[component])
         exact, error = exact_changes(
             instrument, chosen.pairs, chosen.direction, component, found.cells, budget, progress
@@ -178,6 +178,8 @@ def _from_base(
     pair, layers, share = chosen.pairs[0], instrument.shape.layers, 1 / len(chosen.pairs)
     sources = [source for base, source in chosen.runs if base == base_ids]
     graph = forward(instrument, base_ids, progress)
+    # The metric may read it, and here it can be cancelled.
+    instrument.trace(pair.clean.prompt.token_ids, progress)
     base, labels = graph.trace, graph.logits[list(pair.token_ids)]
     value = pair.values(instrument, labels[None], graph.logits.logsumexp(-1)[None])[0]
     for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
@@ -191,15 +193,16 @@ def _from_base(
             else:
                 sizes = {name: values.abs() for name, values in first_order.items()}
                 _add(magnitudes, sizes, first, share / max(1, layers - 1))
-    return _pattern_error(base)
+    return _pattern_error(base, progress)
 
 
-def _pattern_error(base: Trace) -> float:
+def _pattern_error(base: Trace, progress: Progress) -> float:
     """Over all positions: the corrected estimates stand on patterns computed again from queries and keys."""
-    ours = [
-        patterns(base, layer, base.q_rotated[layer], base.k_rotated[layer]) @ values_for_heads(base, layer)
-        for layer in range(len(base.z))
-    ]
+    ours, layers = [], len(base.z)
+    for layer in range(layers):
+        progress("Checking the patterns", layer, layers)
+        looked = patterns(base, layer, base.q_rotated[layer], base.k_rotated[layer])
+        ours.append(looked @ values_for_heads(base, layer))
     return largest_share(torch.stack(ours), base.z.transpose(1, 2))
 
 

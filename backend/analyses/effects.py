@@ -118,7 +118,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     if task.request.question is None:
         return _over_questions(instrument, task, progress)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
     found = _mean([effects_of(instrument, pair, progress) for pair in pairs])
     unit = pairs[0].metric.metric.unit
     arrays = {}
@@ -130,7 +130,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "norm": NORMS},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(instrument, pairs),
+            **pair_scalars(pairs, [pair.ends(instrument, progress) for pair in pairs]),
         },
         checks=_checks(instrument, [found]),
     )
@@ -145,13 +145,13 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
         answered(prompt)
         try:
-            pairs = pairs_of(instrument, task, number, prompt)
+            pairs = pairs_of(instrument, task, number, prompt, within)
         except RequestError as error:
             left_out.append(str(error))
             continue
         metric = pairs[0].metric.metric
         samples.append(_mean([effects_of(instrument, pair, within) for pair in pairs]))
-        ends.extend(pair.ends(instrument) for pair in pairs)
+        ends.extend(pair.ends(instrument, within) for pair in pairs)
     if metric is None:
         raise RequestError(f"None of the questions can be used. The first: {left_out[0]}")
     arrays = {}

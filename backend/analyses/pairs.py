@@ -36,9 +36,10 @@ class Runs:
     match: tuple[int | None, ...]
     places: tuple[int | None, ...]
 
-    def first_difference(self) -> int:
-        """The first position at which the runs may differ."""
-        return Pairing(self.base, self.source, self.match).first
+    @property
+    def pairing(self) -> Pairing:
+        """Which source position stands for which base position."""
+        return Pairing(self.base, self.source, self.match)
 
     def run_source(self, instrument: Instrument, progress: Progress = silent) -> RunSource:
         """The source run's activations, at base positions."""
@@ -85,16 +86,18 @@ class Pair:
         """The metric of some runs, given their labels' logits `[cell, label]`."""
         return self.metric(Readings(logits, logsumexp, self.reference(instrument)))
 
-    def ends(self, instrument: Instrument) -> tuple[float, float]:
+    def ends(self, instrument: Instrument, progress: Progress) -> tuple[float, float]:
         """The metric of the clean and of the corrupted run, unpatched."""
         runs = (self.clean.prompt.token_ids, self.other.token_ids)
-        both = torch.stack([instrument.trace(ids).logits for ids in runs])
+        both = torch.stack([instrument.trace(ids, progress).logits for ids in runs])
         labels = both[:, list(self.token_ids)]
         clean, corrupted = self.values(instrument, labels, both.logsumexp(-1) if self.vocabulary else None)
         return float(clean), float(corrupted)
 
 
-def pairs_of(instrument: Instrument, task: Task, number: int, prompt: Prompt) -> list[Pair]:
+def pairs_of(
+    instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress = silent
+) -> list[Pair]:
     """The pairs of the task's question `number`, one for each corrupted prompt drawn. Raises RequestError.
 
     A metric that does not say which label it is of is one of the right label.
@@ -103,21 +106,22 @@ def pairs_of(instrument: Instrument, task: Task, number: int, prompt: Prompt) ->
     clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
     metric = params.get("metric", {"kind": "net_logit"})
     if isinstance(metric, Mapping) and "label" not in metric and metric.get("kind") != "kl":
-        metric = {**metric, "label": _label(instrument, prompt)}
+        metric = {**metric, "label": _label(instrument, prompt, progress)}
     others = draws(instrument, clean, params.get("corruption", DEFAULT_CORRUPTION))
     return [Pair(clean, other, chosen_metric(metric, prompt.labels)) for other in others]
 
 
-def _label(instrument: Instrument, prompt: Prompt) -> str:
+def _label(instrument: Instrument, prompt: Prompt, progress: Progress) -> str:
     """The right label; where none is right, the likeliest."""
     if prompt.answer is not None:
         return prompt.labels[prompt.answer]
-    return prompt.labels[int(instrument.trace(prompt.token_ids).logits[list(prompt.answer_ids)].argmax())]
+    logits = instrument.trace(prompt.token_ids, progress).logits
+    return prompt.labels[int(logits[list(prompt.answer_ids)].argmax())]
 
 
-def pair_scalars(instrument: Instrument, pairs: Sequence[Pair]) -> dict[str, Any]:
+def pair_scalars(pairs: Sequence[Pair], ends: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """What every result about pairs says of them: the metric, and both runs' values, means over the draws."""
-    ends, count = [pair.ends(instrument) for pair in pairs], len(pairs)
+    count = len(pairs)
     return {
         "metric": pairs[0].metric.metric.kind,
         "corruption": "; ".join(pair.other.note for pair in pairs),

@@ -33,51 +33,36 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     Over several corrupted prompts they are means, and `values_spread`, `recovered_spread` the standard deviations. NaN
     where a position has no counterpart in a corrupted prompt.
     """
-    chosen = plan(instrument, task)
-    for draw in chosen.draws:  # here, where it can be cancelled: all that follows finds the traces kept
-        for ids in (draw.runs.base, draw.runs.source):
-            instrument.trace(ids, progress)
+    chosen = plan(instrument, task, progress)
     chosen = replace(chosen, budget=chosen.budget.settled(instrument))
     refuse_beyond(
-        instrument, chosen.budget, chosen.estimate(instrument), lambda: what_fits(instrument, chosen)
+        instrument,
+        chosen.budget,
+        chosen.estimate(instrument, progress),
+        lambda: what_fits(instrument, chosen, progress),
     )
-    picture = _Picture(instrument, chosen)
+    picture = _Picture(instrument, chosen, progress)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
-    swept = [
-        board.sweep(
-            instrument,
-            draw.runs.base,
-            draw.source(instrument),
-            draw.sets,
-            chosen.wanted,
-            number,
-            progress,
-            chosen.budget.bytes,
+    engine, errors = "", []
+    for number, draw in enumerate(chosen.draws):
+        base, source = draw.runs.base, draw.runs.run_source(instrument, progress)
+        swept = board.sweep(
+            instrument, base, source, draw.sets, chosen.wanted, number, progress, chosen.budget.bytes
         )
-        for number, draw in enumerate(chosen.draws)
-    ]
-    errors = [
-        recheck(
-            instrument,
-            draw.runs.base,
-            draw.source(instrument),
-            draw.sets,
-            chosen.wanted,
-            found,
-            count=max(2, RECHECKED // len(swept)),
-            progress=progress,
+        count = max(2, RECHECKED // len(chosen.draws))
+        errors.append(
+            recheck(instrument, base, source, draw.sets, chosen.wanted, swept, count=count, progress=progress)
         )
-        for draw, found in zip(chosen.draws, swept, strict=True)
-    ]
+        engine = swept.engine
     checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
     found = picture.findings(board)
-    return replace(found, scalars={**found.scalars, "engine": swept[0].engine}, checks=checks)
+    return replace(found, scalars={**found.scalars, "engine": engine}, checks=checks)
 
 
 def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
-    found = plan(instrument, task).estimate(instrument)
+    found = plan(instrument, task, progress).estimate(instrument, progress)
     progress("Measuring this machine")
     return Findings(
         scalars={
@@ -91,10 +76,10 @@ def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 class _Picture:
     """Turns labels' logits into findings, again and again as more of them are known."""
 
-    def __init__(self, instrument: Instrument, chosen: Plan) -> None:
+    def __init__(self, instrument: Instrument, chosen: Plan, progress: Progress) -> None:
         self._instrument = instrument
         self._chosen = chosen
-        self._ends = [draw.pair.ends(instrument) for draw in chosen.draws]
+        self._ends = [draw.pair.ends(instrument, progress) for draw in chosen.draws]
 
     @cached_property
     def _fixed(self) -> dict[str, Any]:
@@ -103,12 +88,12 @@ class _Picture:
         tokenizer = self._instrument.tokenizer
         return {
             **prompt_scalars(chosen.prompt),
-            **pair_scalars(self._instrument, [draw.pair for draw in draws]),
+            **pair_scalars([draw.pair for draw in draws], self._ends),
             "positions": list(chosen.positions),
             "corrupted_tokens": [tokenizer.decode([token]) for token in draws[0].pair.other.token_ids],
             "component": chosen.component,
             "direction": chosen.direction,
-            "first_difference": min(draw.runs.first_difference() for draw in draws),
+            "first_difference": min(draw.runs.pairing.first for draw in draws),
             "cells": len(chosen.cells) * len(draws),
             "cells_skipped": sum(
                 sum(bool(nodes) for nodes in draw.sets) - len(draw.experiments(self._instrument))

@@ -15,7 +15,6 @@ from backend.engine.sweep import (
     Estimate,
     Experiment,
     Node,
-    RunSource,
     Wanted,
     all_cells,
     estimate,
@@ -23,6 +22,7 @@ from backend.engine.sweep import (
     one_after_other,
 )
 from backend.errors import RequestError, shown
+from backend.progress import Progress
 from backend.questions.prompt import Prompt
 
 PARAMS = (*PAIR_PARAMS, "component", "direction", "positions", "budget")
@@ -36,13 +36,9 @@ class Draw:
     runs: Runs
     sets: list[list[Node]]
 
-    def source(self, instrument: Instrument) -> RunSource:
-        """Where the patched values come from."""
-        return self.runs.run_source(instrument)
-
     def experiments(self, instrument: Instrument) -> list[Experiment]:
         """The cells that can change something."""
-        return experiments(instrument, self.runs.base, self.source(instrument), self.sets)
+        return experiments(instrument, self.runs.base, self.runs.pairing, self.sets)
 
 
 @dataclass(frozen=True)
@@ -69,14 +65,15 @@ class Plan:
         pair = self.draws[0].pair
         return Wanted(pair.token_ids, pair.vocabulary)
 
-    def estimate(self, instrument: Instrument) -> Estimate:
-        """What all draws cost."""
-        return one_after_other(
-            [
-                estimate(instrument, draw.runs.base, draw.source(instrument), draw.sets, self.budget.bytes)
-                for draw in self.draws
-            ]
-        )
+    def estimate(self, instrument: Instrument, progress: Progress) -> Estimate:
+        """What all draws cost. Raises Cancelled before one of them when `progress` does."""
+        found: list[Estimate] = []
+        for draw in self.draws:
+            progress("Counting what it costs", len(found), len(self.draws))
+            found.append(
+                estimate(instrument, draw.runs.base, draw.runs.pairing, draw.sets, self.budget.bytes)
+            )
+        return one_after_other(found)
 
     def at(self, positions: Collection[int]) -> "Plan":
         """The same at some of its positions."""
@@ -90,24 +87,27 @@ class Plan:
         )
 
 
-def what_fits(instrument: Instrument, chosen: Plan) -> str:
+def what_fits(instrument: Instrument, chosen: Plan, progress: Progress) -> str:
     """A sentence for a plan beyond its budget: which of the last positions alone are within it."""
     latest = sorted(chosen.positions, reverse=True)
 
+    def cost(positions: Collection[int]) -> Estimate:
+        return chosen.at(positions).estimate(instrument, progress)
+
     def beyond(count: int) -> bool:
-        return not within(instrument, chosen.budget, chosen.at(latest[:count]).estimate(instrument))
+        return not within(instrument, chosen.budget, cost(latest[:count]))
 
     fits = latest[: bisect_left(range(1, len(latest)), True, key=beyond)]
-    if fits and chosen.at(fits).estimate(instrument).cells:
+    if fits and cost(fits).cells:
         return f"{_in_words(fits)} (counted from 0) alone would fit."
-    each = ((position, chosen.at([position]).estimate(instrument)) for position in latest)
+    each = ((position, cost([position])) for position in latest)
     position, alone = next((position, alone) for position, alone in each if alone.cells)
     return (
         f"Not even position {position} (counted from 0) alone would fit: {cost_in_words(instrument, alone)}."
     )
 
 
-def plan(instrument: Instrument, task: Task) -> Plan:
+def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
     params = task.request.params
     (prompt,) = task.prompts(instrument)
@@ -115,7 +115,9 @@ def plan(instrument: Instrument, task: Task) -> Plan:
     direction = one_of(params, "direction", DIRECTIONS)
     positions = _positions(params.get("positions", "all"), prompt)
     cells = all_cells(component, instrument.shape, positions)
-    draws = [_draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt)]
+    draws = [
+        _draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt, progress)
+    ]
     if component == "pattern" and not all(draw.pair.other.aligned for draw in draws):
         raise RequestError(
             "A pattern has a number for each token that a head looks at: it can be patched between prompts of the same "

@@ -16,7 +16,7 @@ from backend.analyses.pairs import PAIR_PARAMS, Pair, Runs, pair_scalars, pairs_
 from backend.analyses.tolerance import tolerance, worst
 from backend.engine.instrument import Instrument
 from backend.engine.paths import INPUTS, Senders, senders, through_heads, whole_change
-from backend.engine.sweep import Cell, Node, OwnValues, Pairing, Wanted, recheck, sweep_sets
+from backend.engine.sweep import Cell, Node, OwnValues, Wanted, recheck, sweep_sets
 from backend.engine.writes import mlp_writes
 from backend.errors import RequestError, shown
 from backend.progress import Progress
@@ -56,7 +56,7 @@ class Paths:
         self._pair = pair
         self._progress = progress
         self._runs: Runs = pair.runs("noise")
-        self._pairing = Pairing(self._runs.base, self._runs.source, self._runs.match)
+        self._pairing = self._runs.pairing
         self._base = instrument.trace(self._runs.base, progress)
         self._source = instrument.trace(self._runs.source, progress)
 
@@ -149,7 +149,7 @@ class Paths:
         sets = [[node] for node, _ in given]
         wanted = Wanted(pair.token_ids, pair.vocabulary)
         swept = sweep_sets(instrument, self._runs.base, source, sets, wanted, progress=self._progress)
-        clean, _ = pair.ends(instrument)
+        clean, _ = pair.ends(instrument, self._progress)
         effects = clean - pair.values(instrument, swept.logits, swept.logsumexp)
         error = recheck(
             instrument,
@@ -173,7 +173,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         )
     mode, place = _end(instrument, task.request.params)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
     found = []
     for pair in pairs:
         paths = Paths(instrument, pair, progress)
@@ -196,7 +196,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "input": inputs},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(instrument, pairs),
+            **pair_scalars(pairs, [pair.ends(instrument, progress) for pair in pairs]),
             "mode": mode,
             "node": str(place),
         },

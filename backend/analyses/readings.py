@@ -80,7 +80,7 @@ def _patch(
     read: _Read, instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress
 ) -> None:
     try:
-        (pair,) = pairs_of(instrument, task, number, prompt)
+        (pair,) = pairs_of(instrument, task, number, prompt, progress)
     except RequestError:
         read.left_out += 1
         read.patched.append(torch.full_like(read.nets[-1], float("nan")))
@@ -101,7 +101,7 @@ def _patched_heads(
     final = len(runs.base) - 1
     places = (divmod(index, net.shape[1]) for index in heads.tolist())
     sets = each_alone("z", [Cell(layer, final, head) for layer, head in places])
-    wanted, source = Wanted(pair.token_ids, pair.vocabulary), runs.run_source(instrument)
+    wanted, source = Wanted(pair.token_ids, pair.vocabulary), runs.run_source(instrument, progress)
     swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
     values = torch.full((net.numel(),), float("nan"))
     values[heads] = pair.values(instrument, swept.logits, swept.logsumexp)

@@ -26,7 +26,6 @@ from backend.engine.sweep import (
     experiments,
     one_after_other,
     recheck,
-    run_source,
     sweep_sets,
 )
 from backend.engine.sweep.source import Ids
@@ -96,16 +95,33 @@ def nominated(
 
     `runs` are the pairs' base and source, `estimates` of all cells of the component.
     """
+    return _ranked(instrument, runs, verify, estimates).nominated(verify)
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Every cell of a component, their estimates, and the numbers of those that can change something, largest first."""
+
+    cells: list[Cell]
+    values: Float[Tensor, " cell"]
+    numbers: list[int]
+
+    def nominated(self, verify: Verify) -> Nominated:
+        top, others = self.numbers[: verify.top], sorted(self.numbers[verify.top :])
+        drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
+        chosen = top + drawn
+        return Nominated([self.cells[number] for number in chosen], len(top), self.values[chosen])
+
+
+def _ranked(
+    instrument: Instrument, runs: Sequence[tuple[Ids, Ids]], verify: Verify, estimates: Tensor
+) -> _Ranked:
     cells = all_cells(verify.component, instrument.shape, verify.positions)
     values = estimates[..., list(verify.positions)].flatten()
-    base, source = min(runs, key=lambda pair: Pairing(*pair).first)
-    sets = each_alone(verify.component, cells)
-    run = experiments(instrument, base, run_source(instrument, base, source), sets)
-    numbers = [experiment.number for experiment in run]
-    top = sorted(numbers, key=lambda number: -float(values[number].abs()))[: verify.top]
-    others = sorted(set(numbers) - set(top))
-    drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
-    return Nominated([cells[number] for number in top + drawn], len(top), values[top + drawn])
+    pairing = min((Pairing(*pair) for pair in runs), key=lambda pairing: pairing.first)
+    run = experiments(instrument, pairing.base_ids, pairing, each_alone(verify.component, cells))
+    sizes = values.abs().tolist()
+    return _Ranked(cells, values, sorted((each.number for each in run), key=lambda number: -sizes[number]))
 
 
 def refuse_costly(
@@ -114,17 +130,21 @@ def refuse_costly(
     verify: Verify,
     estimates: Tensor,
     budget: Budget,
+    progress: Progress,
 ) -> None:
-    """Raise ResourceError, with how many cells would fit, where sweeping those `nominated` is beyond a budget."""
+    """Raise ResourceError, with how many cells would fit, where sweeping those `nominated` is beyond a budget.
+
+    Raises Cancelled before what it takes with one pair is counted when `progress` does.
+    """
+    ranked = _ranked(instrument, runs, verify, estimates)
 
     def cost(asked: Verify) -> Estimate:
-        sets = each_alone(asked.component, nominated(instrument, runs, asked, estimates).cells)
-        return one_after_other(
-            [
-                estimate(instrument, base, run_source(instrument, base, source), sets, budget.bytes)
-                for base, source in runs
-            ]
-        )
+        sets = each_alone(asked.component, ranked.nominated(asked).cells)
+        each: list[Estimate] = []
+        for pair in runs:
+            progress("Counting what it costs", len(each), len(runs))
+            each.append(estimate(instrument, pair[0], Pairing(*pair), sets, budget.bytes))
+        return one_after_other(each)
 
     def what_fits() -> str:
         fewer = replace(verify, top=min(verify.top, found.cells), random=min(verify.random, found.cells))
@@ -153,8 +173,8 @@ def exact_changes(
     """
     sets, total, errors = each_alone(component, cells), torch.zeros(len(cells)), []
     for pair in pairs:
-        runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument)
-        source, wanted = runs.run_source(instrument), Wanted(pair.token_ids, pair.vocabulary)
+        runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument, progress)
+        source, wanted = runs.run_source(instrument, progress), Wanted(pair.token_ids, pair.vocabulary)
         swept = sweep_sets(
             instrument, runs.base, source, sets, wanted, budget_bytes=budget.bytes, progress=progress
         )

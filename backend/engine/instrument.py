@@ -55,9 +55,12 @@ class Instrument:
         return fresh
 
     def keep(self, token_ids: tuple[int, ...], fresh: Trace) -> None:
-        """Keep a prompt's trace for who asks next; the longest unused are dropped for it."""
+        """Keep a prompt's trace for who asks next; the longest unused are dropped for it, but for one.
+
+        Two stay however long they are: who compares two runs asks for each of them again and again.
+        """
         self._traces[token_ids] = fresh
-        while len(self._traces) > 1 and self.kept_bytes() > KEPT_TRACES_BYTES:
+        while len(self._traces) > 2 and self.kept_bytes() > KEPT_TRACES_BYTES:
             self._traces.popitem(last=False)
 
     def kept_bytes(self) -> int:

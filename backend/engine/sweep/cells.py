@@ -99,7 +99,7 @@ def check_node(node: Node, shape: Shape, tokens: int) -> None:
 def _component_of(name: str, shape: Shape) -> Component:
     if name not in COMPONENTS:
         raise RequestError(f"Unknown component {shown(name)}. Components: {', '.join(COMPONENTS)}.")
-    if name not in components_of(shape):
+    if name == BETWEEN and shape.parallel:
         raise RequestError(
             f"This {shape.model_type} model computes attention and MLP of a layer side by side: there is no {name}. "
             f"Components: {', '.join(components_of(shape))}."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from backend.engine.sweep.cells import COMPONENTS, Node
-from backend.engine.sweep.source import Source
+from backend.engine.sweep.source import Patchable
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Experiment:
         return {layer: tuple(node for node in self.nodes if node[1].layer == layer) for layer in layers}
 
 
-def effective(sets: Sequence[Sequence[Node]], layers: int, tokens: int, source: Source) -> list[Experiment]:
+def effective(
+    sets: Sequence[Sequence[Node]], layers: int, tokens: int, source: Patchable
+) -> list[Experiment]:
     """The experiments that can change the final logits, without the nodes that cannot.
 
     Those are the nodes whose value is the base run's own, and in the last layer those whose value no later row reads.

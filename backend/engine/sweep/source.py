@@ -20,7 +20,19 @@ Match = Sequence[int | None]
 """For each position of the base run the source run's that stands for it; None where there is none."""
 
 
-class Source(ABC):
+class Patchable:
+    """Which nodes can be patched and may change something: all that an estimate asks."""
+
+    def unchanged(self, cell: Cell) -> bool:
+        """Whether the value is known to be the base run's own."""
+        return False
+
+    def check(self, node: Node) -> None:
+        """Raise RequestError where there is no value for a node."""
+        return
+
+
+class Source(Patchable, ABC):
     """Values to put in the place of the base run's."""
 
     @abstractmethod
@@ -32,16 +44,8 @@ class Source(ABC):
         For the pattern over all of the prompt's positions, for others `d_head` or `d_model` numbers.
         """
 
-    def unchanged(self, cell: Cell) -> bool:
-        """Whether the value is known to be the base run's own."""
-        return False
 
-    def check(self, node: Node) -> None:
-        """Raise RequestError where there is no value for a node."""
-        return
-
-
-class Pairing:
+class Pairing(Patchable):
     """Which position of the source prompt stands for which of the base prompt."""
 
     def __init__(self, base_ids: Ids, source_ids: Ids, match: Match | None = None) -> None:
@@ -54,7 +58,7 @@ class Pairing:
         self.base_ids, self.source_ids = base_ids, source_ids
         self.match: Match = range(len(base_ids)) if match is None else tuple(match)
 
-    @property
+    @cached_property
     def aligned(self) -> bool:
         """Whether each position stands for itself."""
         return len(self.base_ids) == len(self.source_ids) and all(
@@ -71,9 +75,17 @@ class Pairing:
         pairs = zip(self.base_ids, self.source_ids, strict=False)
         return next((i for i, (mine, other) in enumerate(pairs) if mine != other), len(self.base_ids))
 
-    def unchanged(self, position: int) -> bool:
-        """Whether the source run's activations there are the base run's own."""
-        return position < self.first and self.match[position] == position
+    def unchanged(self, cell: Cell) -> bool:
+        return cell.position < self.first and self.match[cell.position] == cell.position
+
+    def check(self, node: Node) -> None:
+        component, cell = node
+        self.counterpart(cell.position)
+        if component == "pattern" and not self.aligned:
+            raise RequestError(
+                "Attention patterns can be patched only between prompts whose tokens stand in the same places. "
+                "Choose another component, or a corruption such as swap_options."
+            )
 
     def counterpart(self, position: int) -> int:
         """The source's position. Raises RequestError where none was matched."""
@@ -107,16 +119,10 @@ class RunSource(Source):
         return of_head
 
     def unchanged(self, cell: Cell) -> bool:
-        return self.pairing.unchanged(cell.position)
+        return self.pairing.unchanged(cell)
 
     def check(self, node: Node) -> None:
-        component, cell = node
-        self.pairing.counterpart(cell.position)
-        if component == "pattern" and not self.pairing.aligned:
-            raise RequestError(
-                "Attention patterns can be patched only between prompts whose tokens stand in the same places. "
-                "Choose another component, or a corruption such as swap_options."
-            )
+        self.pairing.check(node)
 
     def _patterns(
         self, layer: int, at: Int[Tensor, " wanted"], heads: Int[Tensor, " wanted"]

@@ -21,7 +21,7 @@ from backend.engine.sweep.plan import (
     rows_at_once,
 )
 from backend.engine.sweep.readout import Wanted, of_run, read
-from backend.engine.sweep.source import Ids, Match, Source, run_source
+from backend.engine.sweep.source import Ids, Match, Patchable, Source, run_source
 from backend.engine.trace import Trace
 from backend.errors import RequestError, shown
 from backend.models.memory import keep_freed
@@ -141,7 +141,7 @@ def recheck(
 
 
 def estimate(
-    instrument: Instrument, base_ids: Ids, source: Source, sets: Sets, budget_bytes: int | None = None
+    instrument: Instrument, base_ids: Ids, source: Patchable, sets: Sets, budget_bytes: int | None = None
 ) -> Estimate:
     """What `sweep_sets` of the same costs, whether or not its budget is enough. Raises RequestError as it would."""
     tokens, cost = len(base_ids), cost_of(instrument)
@@ -170,7 +170,7 @@ def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budg
     return max(states) + max(rows * cost.row_bytes(tokens), longest)
 
 
-def experiments(instrument: Instrument, base_ids: Ids, source: Source, sets: Sets) -> list[Experiment]:
+def experiments(instrument: Instrument, base_ids: Ids, source: Patchable, sets: Sets) -> list[Experiment]:
     """The sets that `sweep_sets` does not skip, numbered by their places. Raises RequestError."""
     for nodes in sets:
         for node in nodes:

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST, Findings, Task, verification
+from backend.analyses import (
+    ATTRIBUTION_PATCHING,
+    PATCHING,
+    PATCHING_COST,
+    Analysis,
+    Findings,
+    Task,
+    verification,
+)
 from backend.analyses.pairs import pairs_of
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
-from backend.engine.instrument import Instrument
+from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Swept, components_of, sweep_sets
 from backend.errors import Cancelled, RequestError, ResourceError
 from backend.progress import silent
@@ -310,7 +318,10 @@ def test_what_a_family_lacks_is_not_verified(family_instrument: Instrument) -> N
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
-def test_two_passes_forwards_are_all(direction: str) -> None:
+@pytest.mark.parametrize("kept", [0, KEPT_TRACES_BYTES])
+def test_two_passes_forwards_are_all(direction: str, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the prompts are."""
+    monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", kept)
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "counted"))
     passes: list[object] = []
     instrument.model.register_forward_hook(lambda *_: passes.append(None))
@@ -318,7 +329,35 @@ def test_two_passes_forwards_are_all(direction: str) -> None:
     assert len(passes) == 2
 
 
-@pytest.mark.parametrize("message", ["Reading", "Going back", "Estimating", "Patching"])
+@pytest.mark.parametrize("analysis", [ATTRIBUTION_PATCHING, PATCHING], ids=lambda analysis: analysis.name)
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+@pytest.mark.parametrize("answer", [QUESTION.answer, None])
+def test_no_pass_is_made_in_silence(
+    analysis: Analysis, direction: str, answer: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a draw's trace has been dropped for another's, and no label is right."""
+    monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", 0)
+    instrument = Instrument(hand_wired.hand_wired())
+    passes: list[object] = []
+    instrument.model.register_forward_hook(lambda *_: passes.append(None))
+    told: list[str] = []
+
+    def note(message: str, done: int = 0, total: int = 0) -> None:
+        if (message.startswith("Reading") and done == 0) or message.startswith("Re-checking"):
+            told.append(message)
+
+    question = replace(QUESTION, answer=answer)
+    params = {"corruption": {"kind": "shuffle_labels", "draws": 3}, "direction": direction}
+    request = Request.build(analysis.name, question=question, prompt=hand_wired.SPEC, params=params)
+    found = analysis.run(instrument, Task(request, (question,), ((),)), note)
+    assert len(found.scalars["draws"]) == 3
+    rechecked = sum(message.startswith("Re-checking") for message in told) // instrument.shape.layers
+    assert len(passes) == len(told) - rechecked * (instrument.shape.layers - 1)
+
+
+@pytest.mark.parametrize(
+    "message", ["Reading", "Going back", "Estimating", "Checking", "Counting", "Patching"]
+)
 def test_it_can_be_cancelled_anywhere(hand_wired_instrument: Instrument, message: str) -> None:
     def cancel(said: str, done: int = 0, total: int = 0) -> None:
         if said.startswith(message):

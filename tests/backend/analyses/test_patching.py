@@ -321,6 +321,38 @@ def test_a_refusal_tells_cells_time_memory_and_budget(hand_wired_instrument: Ins
     assert message.endswith(f"All of it needs {more[limit]}.")
 
 
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+def test_a_refusal_needs_no_pass_and_can_be_cancelled(
+    hand_wired_instrument: Instrument, direction: str
+) -> None:
+    def refuse(model: object, args: object) -> None:
+        raise AssertionError("a pass")
+
+    def run(cancelled_at: int) -> list[tuple[str, int]]:
+        seen: list[tuple[str, int]] = []
+
+        def progress(message: str, done: int = 0, total: int = 0) -> None:
+            seen.append((message, done))
+            if len(seen) == cancelled_at:
+                raise Cancelled("stop")
+
+        with pytest.raises(Cancelled if cancelled_at else ResourceError):
+            PATCHING.run(hand_wired_instrument, asked, progress)
+        return seen
+
+    asked = task(
+        direction=direction, corruption={"kind": "shuffle_labels", "draws": 2}, budget={"seconds": 1e-12}
+    )
+    hook = hand_wired_instrument.model.register_forward_pre_hook(refuse)
+    try:
+        counted = run(0)
+        assert len(counted) > 6
+        assert {*counted} == {("Counting what it costs", 0), ("Counting what it costs", 1)}
+        assert all(len(run(at)) == at for at in range(1, len(counted) + 1))
+    finally:
+        hook.remove()
+
+
 def test_the_memory_that_a_refusal_names_is_enough(hand_wired_instrument: Instrument) -> None:
     message = refusal(hand_wired_instrument, budget={"megabytes": 1e-3})
     assert "Not even position 31 (counted from 0) alone would fit: about 0 s and " in message

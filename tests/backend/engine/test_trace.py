@@ -171,6 +171,20 @@ def test_one_pass_serves_every_view_of_a_prompt(hand_wired_instrument: Instrumen
     assert hand_wired_instrument.trace(prompt.token_ids) is hand_wired_instrument.trace(prompt.token_ids)
 
 
+def test_two_runs_are_kept_however_long_they_are(
+    family_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", 0)
+    one, other, third = (tuple(range(first, first + 5)) for first in (1, 2, 3))
+    both = family_instrument.trace(one), family_instrument.trace(other)
+    assert (family_instrument.trace(one), family_instrument.trace(other)) == both
+    family_instrument.trace(one)
+    family_instrument.trace(third)
+    assert family_instrument.kept_bytes() == 2 * both[0].nbytes
+    assert family_instrument.trace(one) is both[0]
+    assert family_instrument.trace(other) is not both[1]
+
+
 def test_a_trace_takes_what_is_told(family_instrument: Instrument) -> None:
     found = family_instrument.trace(tuple(range(20)))
     ends = sum(part.nbytes for part in (found.resid_final, found.unembedded, found.logits))

@@ -29,7 +29,7 @@ def test_prompts_of_one_length() -> None:
     pairing = Pairing((5, 6, 7, 8), (5, 6, 9, 8))
     assert pairing.aligned
     assert pairing.first == 2
-    assert [pairing.unchanged(position) for position in range(4)] == [True, True, False, False]
+    assert [pairing.unchanged(Cell(0, position)) for position in range(4)] == [True, True, False, False]
     assert Pairing((5, 6), (5, 6)).first == 2
 
 
@@ -37,7 +37,7 @@ def test_prompts_of_different_length() -> None:
     pairing = Pairing((5, 6, 7), (5, 6, 6, 7), match=(0, 2, 3))
     assert not pairing.aligned
     assert pairing.first == 2
-    assert [pairing.unchanged(position) for position in range(3)] == [True, False, False]
+    assert [pairing.unchanged(Cell(0, position)) for position in range(3)] == [True, False, False]
     assert pairing.counterpart(1) == 2
     with pytest.raises(RequestError, match="must have the same number of tokens; they have 3 and 4"):
         Pairing((5, 6, 7), (5, 6, 6, 7))
