@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.components.heatmap import Heatmap, head_grid, show_heatmap
 from app.components.notice import quiet, sentence
+from app.components.tokens import token_name
 from app.figures.patched import Effects, effect_name
 from app.navigation import open_head
 from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
@@ -50,7 +51,7 @@ def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
     sentence(
         "Put in alone, ",
         name,
-        f" at token {effects.positions[place] + 1}, {effects.tokens[place].strip()!r}, does most: it "
+        f" at token {effects.positions[place] + 1}, '{token_name(effects.tokens[place])}', does most: it "
         + (
             f"{verb} {value:.0%} of the difference."
             if chosen.shown == "recovered"
@@ -98,7 +99,7 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
             "The token now shown there has its strongest cell framed."
         )
     here = effects.at(place_of(effects))
-    token = f"at token {here.positions[0] + 1}, {here.tokens[0].strip()!r}"
+    token = f"at token {here.positions[0] + 1}, '{token_name(here.tokens[0])}'"
     grid = head_grid(f"{_name(selection)}, {token}", unit, np.nan_to_num(here.known), diverging=True)
     has_kv_heads = selection.chosen.component in WITH_KV_HEADS
     if has_kv_heads:
@@ -131,7 +132,7 @@ def _positions(
         unit=unit,
         values=effects.exact,
         rows=[str(layer) for layer in range(len(effects.exact))],
-        columns=[token.strip() or repr(token)[1:-1] for token in effects.tokens],
+        columns=[token_name(token) for token in effects.tokens],
         row_axis="layer",
         column_axis="token",
         roles=effects.roles,

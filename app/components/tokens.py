@@ -37,6 +37,15 @@ def pieces(tokens: Sequence[str], text: str) -> list[str]:
     return shown
 
 
+def token_name(token: str) -> str:
+    r"""A token in a line of text: without the spaces around it, the end of a line as a program has it.
+
+    >>> print(token_name(" red"), token_name("\n"))
+    red \n
+    """
+    return token.strip() or repr(token)[1:-1]
+
+
 def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
     """Draw a result's prompt (its `tokens`, `roles` and `text`) with each token on its role's colour."""
     roles = prompt["roles"]

@@ -16,7 +16,7 @@ from app.components.heatmap import Heatmap, show_heatmap
 from app.components.job import result_of
 from app.components.notice import quiet
 from app.components.provenance import show_provenance
-from app.components.tokens import tokens_by_value
+from app.components.tokens import token_name, tokens_by_value
 from app.figures.labels import written_bars
 from app.figures.net import net_effect
 from app.selection import Selection
@@ -68,7 +68,7 @@ def show_looking(result: Result, head: HeadRef, selection: Selection) -> None:
 
 
 def show_pattern(result: Result, head: HeadRef) -> None:
-    tokens = [f"{token.strip() or repr(token)[1:-1]}" for token in result.scalars["tokens"]][-MOST_TOKENS:]
+    tokens = [token_name(token) for token in result.scalars["tokens"]][-MOST_TOKENS:]
     pattern = result["pattern"][-MOST_TOKENS:, -MOST_TOKENS:]
     above = np.triu(np.ones(pattern.shape, bool), 1)
     heatmap = Heatmap(

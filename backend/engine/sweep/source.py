@@ -46,7 +46,11 @@ class Source(Patchable, ABC):
 
 
 class Pairing(Patchable):
-    """Which position of the source prompt stands for which of the base prompt."""
+    """Which position of the source prompt stands for which of the base prompt.
+
+    >>> Pairing((5, 6, 7), (5, 9, 7)).first
+    1
+    """
 
     def __init__(self, base_ids: Ids, source_ids: Ids, match: Match | None = None) -> None:
         """Raises RequestError where the prompts' lengths differ and nothing says what matches."""
@@ -67,11 +71,7 @@ class Pairing(Patchable):
 
     @cached_property
     def first(self) -> int:
-        """The first position whose activations may differ; the base prompt's length where all are equal.
-
-        >>> Pairing((5, 6, 7), (5, 9, 7)).first
-        1
-        """
+        """The first position whose activations may differ; the base prompt's length where all are equal."""
         pairs = zip(self.base_ids, self.source_ids, strict=False)
         return next((i for i, (mine, other) in enumerate(pairs) if mine != other), len(self.base_ids))
 
