@@ -63,15 +63,16 @@ def test_a_patched_cell_leads_to_its_head(app: str, context: BrowserContext) -> 
 
 
 def test_the_keyboard_reaches_a_token(app: str, context: BrowserContext) -> None:
+    """It starts at the framed cell, of the token whose heads are shown below."""
     page = visit(context, f"{app}/patching?bank=copy-colors&item=2&where=all")
+    below = page.locator(".heatmap .title").nth(1)
+    (last,) = re.findall(r"at token (\d+),", below.text_content() or "")
     page.locator(".heatmap .plot").first.focus()
-    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "Enter"):
+    for key in ("ArrowDown", "ArrowLeft", "ArrowLeft", "Enter"):
         page.keyboard.press(key)
-    # The first column is the first token at which the prompts differ, counted from 1.
-    told = page.locator(".notice").filter(has_text="first differ").text_content() or ""
-    (first,) = re.findall(r"first differ at token (\d+)", told)
-    expect(page.locator(".heatmap .title").nth(1)).to_contain_text(f"at token {int(first) + 2},")
-    assert parse_qs(urlparse(page.url).query)["place"] == [str(int(first) + 1)]
+    expect(below).to_contain_text(f"at token {int(last) - 2},")
+    # Tokens are counted from 1, in addresses from 0.
+    assert parse_qs(urlparse(page.url).query)["place"] == [str(int(last) - 3)]
 
 
 def exact_cells(page: Page) -> int:
