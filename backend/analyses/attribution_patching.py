@@ -215,7 +215,7 @@ def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, s
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
-    version=2,
+    version=3,
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=run,
