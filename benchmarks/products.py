@@ -81,7 +81,7 @@ def answer(model: str, fast: bool) -> None:
     instrument = Instrument(load(spec))
     layers = list(instrument.family.layers(instrument.model))[:LAYERS]
     linear = [module for layer in layers for module in layer.modules() if isinstance(module, nn.Linear)]
-    with torch.no_grad(), fast_products() if fast else nullcontext():
+    with torch.no_grad(), fast_products(linear) if fast else nullcontext():
         for line in sys.stdin:
             given = {module.in_features: torch.randn(int(line), module.in_features) for module in linear}
             for module in linear[: len(linear) // LAYERS]:

@@ -79,22 +79,25 @@ def machine_of(instrument: Instrument) -> Machine:
 @torch.no_grad()
 def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_counter) -> Machine:
     """The speed curves and the speed of a copy."""
-    device = device_of(instrument.family.layers(instrument.model)[0])
-    plain = _measured_curve(instrument, device, clock)
-    with fast_products() as faster:
-        cones = plain if faster is None else _measured_curve(instrument, device, clock)
+    layers = instrument.family.layers(instrument.model)
+    device, matrices = device_of(layers[0]), [_largest(layer) for layer in layers]
+    plain = _measured_curve(instrument, matrices, clock)
+    with fast_products(matrices) as faster:
+        cones = _measured_curve(instrument, matrices, clock) if faster else plain
     numbers = torch.zeros(COPIED_BYTES // 4, device=device)
     room = torch.empty(COPIED_BYTES // 4)
     copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
     return Machine(plain, cones, copy)
 
 
-def _measured_curve(instrument: Instrument, device: torch.device, clock: Callable[[], float]) -> Curve:
+def _measured_curve(
+    instrument: Instrument, matrices: Sequence[nn.Module], clock: Callable[[], float]
+) -> Curve:
     """From products of few and of many rows with the model's own matrices.
 
     Few rows go through the matrices of many layers, so that each comes from memory, as it does in a pass.
     """
-    matrices = [_largest(layer) for layer in instrument.family.layers(instrument.model)]
+    device = device_of(matrices[0])
     taken, given = _sizes(matrices[0])
     each = []
     for rows in MEASURED_ROWS:

@@ -6,7 +6,7 @@ patched at this layer joins. Nothing before p is computed again: its keys and va
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.engine.instrument import Instrument
-from backend.engine.products import usual_rows
+from backend.engine.products import filler_rows, usual_rows
+from backend.engine.sweep.cells import Node
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.layer_call import call_layer
 from backend.engine.sweep.put import Put, puts
@@ -93,6 +94,7 @@ class ConePass:
         self._experiments: dict[int, list[Experiment]] = {}
         for i in self._order:
             self._experiments.setdefault(experiments[i].position, []).append(experiments[i])
+        self._nodes = _by_place(self._experiments)
         self._under_way = dict.fromkeys(self._experiments, 0)
         self._states: dict[int, Tensor] = {}
 
@@ -153,16 +155,19 @@ class ConePass:
 
     def _through(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> None:
         """One call of `layer`."""
+        filler = self._filler(sum(block.rows for block in blocks))
+        hidden = [self._rows_before(layer, piece) for piece in pieces]
         after = call_layer(
             self._instrument,
             self._base,
             layer,
-            torch.cat([self._rows_before(layer, piece) for piece in pieces]),
-            blocks,
+            torch.cat([*hidden, hidden[0].new_zeros(filler.rows, hidden[0].shape[1])]),
+            [*blocks, filler],
             self._puts(layer, pieces, blocks),
             last_only=layer + 1 == len(self._layers),
         )
-        parts = list(zip(pieces, torch.split(after, [block.rows for block in blocks]), strict=True))
+        by_block = torch.split(after, [block.rows for block in (*blocks, filler)])
+        parts = list(zip(pieces, by_block[:-1], strict=True))
         # Those of one row first: what takes memory may fail, and then the whole batch is taken once more, from states
         # that must still be those before this layer.
         for piece, part in sorted(parts, key=lambda pair: not pair[0].one_row):
@@ -172,6 +177,11 @@ class ConePass:
                 state[:, 1:] = self._base.resid_after(layer)[piece.position + 1 :].to(state)
             else:
                 state.copy_(part.view_as(state))
+
+    def _filler(self, rows: int) -> Block:
+        """Rows to add to a batch for faster products, each a cell of its own at the prompt's start."""
+        more = filler_rows(rows)
+        return Block(0, 1, more if rows + more <= self._limit.rows else 0)
 
     def _state(self, piece: _Piece) -> Float[Tensor, "cell row d_model"]:
         return self._states[piece.position][piece.first : piece.last]
@@ -191,11 +201,24 @@ class ConePass:
     def _puts(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> dict[str, Put]:
         placed, row = [], 0
         for piece, block in zip(pieces, blocks, strict=True):
-            for experiment in self._experiments[piece.position][piece.first : piece.last]:
-                for node in experiment.by_layer.get(layer, ()):
-                    placed.append((row + node[1].position - piece.position, experiment.number, node))
-                row += block.width
+            for index, number, node in self._nodes.get((piece.position, layer), ()):
+                if piece.first <= index < piece.last:
+                    at = (index - piece.first) * block.width + node[1].position - piece.position
+                    placed.append((row + at, number, node))
+            row += block.rows
         return puts(self._source, layer, placed)
+
+
+def _by_place(
+    experiments: Mapping[int, Sequence[Experiment]],
+) -> dict[tuple[int, int], list[tuple[int, int, Node]]]:
+    """By an experiment's position and a node's layer: the experiment's index at its position, its number, the node."""
+    nodes: dict[tuple[int, int], list[tuple[int, int, Node]]] = {}
+    for position, some in experiments.items():
+        for index, experiment in enumerate(some):
+            for node in experiment.nodes:
+                nodes.setdefault((position, node[1].layer), []).append((index, experiment.number, node))
+    return nodes
 
 
 def _take(waiting: list[_Piece], width: Callable[[_Piece], int], rows: int) -> list[_Piece]:

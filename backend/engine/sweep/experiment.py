@@ -37,12 +37,6 @@ class Experiment:
             for component, cell in self.nodes
         )
 
-    @cached_property
-    def by_layer(self) -> dict[int, tuple[Node, ...]]:
-        """The nodes of each layer patched."""
-        layers = sorted({cell.layer for _, cell in self.nodes})
-        return {layer: tuple(node for node in self.nodes if node[1].layer == layer) for layer in layers}
-
 
 def effective(
     sets: Sequence[Sequence[Node]], layers: int, tokens: int, source: Patchable

@@ -16,12 +16,14 @@ from backend.engine.instrument import Instrument
 from backend.engine.products import fast_products
 from backend.engine.sweep.cone_attention import cone_attention
 from backend.engine.sweep.put import Put
-from backend.engine.sweep.rows import Block, last_rows, positions, widths
+from backend.engine.sweep.rows import Block, joined, last_rows, positions, widths
 from backend.engine.trace import Trace
 from backend.models.families import Slot
 
 # What a layer is given once for each position, on axis 1.
 BY_POSITION = ("position_embeddings", "position_ids")
+# Components that some module gives, in the order in which they are put.
+GIVEN = ("q", "k", "v", "attn_out", "resid_mid", "mlp_out")
 
 
 def call_layer(
@@ -42,6 +44,7 @@ def call_layer(
     """
     family = instrument.family
     module = family.layers(instrument.model)[layer]
+    blocks = joined(blocks)
     puts = _residual(puts, hidden, blocks)
     attend = cone_attention(base, layer, blocks, puts.get("pattern"), last_only)
     with ExitStack() as stack:
@@ -55,10 +58,11 @@ def call_layer(
             rows = last_rows(blocks).to(hidden.device)
             for part in (family.output(family.attention(module)), family.mlp(module)):
                 _only(stack, part, rows, len(hidden))
-        for name, slot in _slots(instrument, module).items():
+        for name in GIVEN:
             if name in puts:
+                slot = _slot(instrument, module, name)
                 stack.callback(slot.module.register_forward_hook(_putting(slot, puts[name])).remove)
-        stack.enter_context(fast_products())
+        stack.enter_context(fast_products(module.modules()))
         output = module(hidden[None], **arguments_at(base, layer, positions(blocks)))
     result: Tensor = output[0] if isinstance(output, tuple) else output
     return result[0]
@@ -78,18 +82,15 @@ def _gather(value: Tensor | tuple[Tensor, ...], at: Tensor) -> Any:
     return value[:, at.to(value.device)]
 
 
-def _slots(instrument: Instrument, layer: nn.Module) -> dict[str, Slot]:
-    """Where modules give each component (for `resid_mid` see `_residual`)."""
+def _slot(instrument: Instrument, layer: nn.Module, component: str) -> Slot:
+    """Where a module gives one of GIVEN (for `resid_mid` see `_residual`)."""
     family, shape = instrument.family, instrument.shape
-    attention = family.attention(layer)
-    return {
-        "q": family.query(attention, shape),
-        "k": family.key(attention, shape),
-        "v": family.value(attention, shape),
-        "attn_out": family.attn_out(layer, shape),
-        "resid_mid": family.attn_out(layer, shape),
-        "mlp_out": family.mlp_out(layer, shape),
-    }
+    if component in ("attn_out", "resid_mid"):
+        return family.attn_out(layer, shape)
+    if component == "mlp_out":
+        return family.mlp_out(layer, shape)
+    part = {"q": family.query, "k": family.key, "v": family.value}[component]
+    return part(family.attention(layer), shape)
 
 
 def _residual(puts: Mapping[str, Put], hidden: Tensor, blocks: Sequence[Block]) -> Mapping[str, Put]:

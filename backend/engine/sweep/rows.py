@@ -6,6 +6,7 @@ batch `[1, row, d_model]`, so that a matrix product sees them all at once and no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from jaxtyping import Int
@@ -24,6 +25,16 @@ class Block:
     def rows(self) -> int:
         """How many rows of the batch it takes."""
         return self.width * self.cells
+
+
+def joined(blocks: Sequence[Block]) -> list[Block]:
+    """The same rows in as few blocks as can be, none empty.
+
+    >>> joined([Block(start=3, width=2, cells=5), Block(start=3, width=2, cells=1), Block(start=0, width=1, cells=0)])
+    [Block(start=3, width=2, cells=6)]
+    """
+    alike = groupby(filter(lambda block: block.cells, blocks), key=lambda block: (block.start, block.width))
+    return [Block(*place, sum(block.cells for block in some)) for place, some in alike]
 
 
 def positions(blocks: Sequence[Block]) -> Int[Tensor, " row"]:

@@ -56,11 +56,24 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
         return call_layer(*args, **kwargs)
 
     monkeypatch.setattr(cone, "call_layer", short_of_memory)
+    monkeypatch.setattr(cone, "filler_rows", lambda rows: 0)
     torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
     assert sum(size > room for size in sizes) < 8
     room = 2
     with pytest.raises(ResourceError, match="rows of one cell"):
         sweep(*arguments)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_filler_rows_change_nothing(
+    family_instrument: Instrument, component: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need(family_instrument, component)
+    cells = ragged(family_instrument, component, seed=3, share=0.2)
+    arguments = (family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
+    expected = sweep(*arguments).logits
+    monkeypatch.setattr(cone, "filler_rows", lambda rows: 3)
+    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("failing", [1, 12, 17])
