@@ -1,8 +1,8 @@
 """Matrix products in float32 by oneDNN, on processors where torch by itself takes slower ones.
 
 Torch has MKL for these products, and MKL is slower on AMD's processors than on Intel's: there oneDNN, which torch has
-as well, is faster from a dozen rows up (`scripts/bench products`). The model's modules stay as they are: who calls one
-says for how long. A trace does without, so that its logits are the plain model's to the last bit.
+as well, is faster from a dozen rows up (`scripts/bench products`). A model's modules take it only while
+they are called for cones. A trace does without, so that its logits are the plain model's to the last bit.
 """
 
 import platform
@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def fast_products(modules: Iterable[nn.Module]) -> Iterator[bool]:
 
     Gives whether there are any. One whose `forward` somebody has replaced is left alone.
     """
-    taken = [module for module in modules if type(module) is nn.Linear and _suits(module)]
+    taken = [module for module in modules if _suits(module)]
     for module in taken:
         vars(module)["forward"] = partial(by_one_dnn, matrix=module.weight, bias=module.bias)
     try:
@@ -44,9 +46,9 @@ def usual_rows(rows: int) -> int:
     return -(-rows // step) * step
 
 
-def filler_rows(rows: int) -> int:
-    """How many rows of zeros to add to a batch before several products, so that none of them has to."""
-    return usual_rows(rows) - rows if _helps() else 0
+def filler_rows(rows: int, modules: Iterable[nn.Module]) -> int:
+    """How many rows of zeros to add to a batch before it goes through modules, so that no fast product has to."""
+    return usual_rows(rows) - rows if any(map(_suits, modules)) else 0
 
 
 @cache
@@ -62,6 +64,8 @@ def by_one_dnn(rows: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tens
     """`torch.nn.functional.linear` by oneDNN, with rows of zeros up to one of the usual numbers."""
     count = rows.numel() // rows.shape[-1]
     more = usual_rows(count) - count
+    if not count:
+        return linear(rows, matrix, bias)
     if not more:
         return _product(rows, matrix, bias)
     flat = rows.reshape(count, -1)
@@ -74,9 +78,10 @@ def _product(rows: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     return product
 
 
-def _suits(module: nn.Linear) -> bool:
+def _suits(module: nn.Module) -> TypeGuard[nn.Linear]:
     return (
-        _helps()
+        type(module) is nn.Linear
+        and _helps()
         and "forward" not in vars(module)
         and not torch.is_grad_enabled()
         and all(each is None or _plain(each) for each in (module.weight, module.bias))

@@ -155,7 +155,7 @@ class ConePass:
 
     def _through(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> None:
         """One call of `layer`."""
-        filler = self._filler(sum(block.rows for block in blocks))
+        filler = self._filler(layer, sum(block.rows for block in blocks))
         hidden = [self._rows_before(layer, piece) for piece in pieces]
         after = call_layer(
             self._instrument,
@@ -178,9 +178,9 @@ class ConePass:
             else:
                 state.copy_(part.view_as(state))
 
-    def _filler(self, rows: int) -> Block:
+    def _filler(self, layer: int, rows: int) -> Block:
         """Rows to add to a batch for faster products, each a cell of its own at the prompt's start."""
-        more = filler_rows(rows)
+        more = filler_rows(rows, self._layers[layer].modules())
         return Block(0, 1, more if rows + more <= self._limit.rows else 0)
 
     def _state(self, piece: _Piece) -> Float[Tensor, "cell row d_model"]:

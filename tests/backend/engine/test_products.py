@@ -75,6 +75,23 @@ def test_a_layer_is_plain_again_after_an_error(calls: list[torch.Size]) -> None:
 
 
 @needs_one_dnn
+def test_a_batch_is_filled_only_where_a_layer_takes_the_faster_product(calls: list[torch.Size]) -> None:
+    layer, half = nn.Linear(8, 4), nn.Linear(8, 4, dtype=torch.bfloat16)
+    assert filler_rows(17, [layer]) == 0
+    with torch.no_grad():
+        assert filler_rows(17, [half, layer]) == 15
+        assert filler_rows(17, [half, _Doubled(8, 4)]) == 0
+
+
+@needs_one_dnn
+def test_no_rows(calls: list[torch.Size]) -> None:
+    layer = nn.Linear(8, 4)
+    with torch.no_grad(), fast_products([layer]):
+        assert layer(torch.randn(0, 8)).shape == (0, 4)
+        assert layer(torch.randn(1, 0, 8)).shape == (1, 0, 4)
+
+
+@needs_one_dnn
 def test_left_alone_with_gradients_and_in_other_dtypes(calls: list[torch.Size]) -> None:
     layer, half = nn.Linear(8, 4), nn.Linear(8, 4, dtype=torch.bfloat16)
     with fast_products([layer]):
@@ -90,8 +107,8 @@ def test_left_alone_where_it_does_not_help(calls: list[torch.Size], monkeypatch:
     layer = nn.Linear(8, 4)
     with torch.no_grad(), fast_products([layer]):
         layer(torch.randn(3, 8))
+        assert filler_rows(700, [layer]) == 0
     assert not calls
-    assert filler_rows(700) == 0
 
 
 @given(st.integers(1, 10_000))

@@ -56,7 +56,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
         return call_layer(*args, **kwargs)
 
     monkeypatch.setattr(cone, "call_layer", short_of_memory)
-    monkeypatch.setattr(cone, "filler_rows", lambda rows: 0)
+    monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 0)
     torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
     assert sum(size > room for size in sizes) < 8
     room = 2
@@ -72,7 +72,7 @@ def test_filler_rows_change_nothing(
     cells = ragged(family_instrument, component, seed=3, share=0.2)
     arguments = (family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
     expected = sweep(*arguments).logits
-    monkeypatch.setattr(cone, "filler_rows", lambda rows: 3)
+    monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
     torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
 
 
