@@ -66,14 +66,15 @@ class Plan:
         return Wanted(pair.token_ids, pair.vocabulary)
 
     def estimate(self, instrument: Instrument, progress: Progress) -> Estimate:
-        """What all draws cost. Raises Cancelled before one of them when `progress` does."""
-        found: list[Estimate] = []
-        for draw in self.draws:
-            progress("Counting what it costs", len(found), len(self.draws))
-            found.append(
-                estimate(instrument, draw.runs.base, draw.runs.pairing, draw.sets, self.budget.bytes)
-            )
-        return one_after_other(found)
+        """What all draws cost. Raises Cancelled when `progress` does."""
+        return one_after_other(
+            [
+                estimate(
+                    instrument, draw.runs.base, draw.runs.pairing, draw.sets, self.budget.bytes, progress
+                )
+                for draw in self.draws
+            ]
+        )
 
     def at(self, positions: Collection[int]) -> "Plan":
         """The same at some of its positions."""

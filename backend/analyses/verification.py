@@ -134,17 +134,15 @@ def refuse_costly(
 ) -> None:
     """Raise ResourceError, with how many cells would fit, where sweeping those `nominated` is beyond a budget.
 
-    Raises Cancelled before what it takes with one pair is counted when `progress` does.
+    Raises Cancelled when `progress` does.
     """
     ranked = _ranked(instrument, runs, verify, estimates)
 
     def cost(asked: Verify) -> Estimate:
         sets = each_alone(asked.component, ranked.nominated(asked).cells)
-        each: list[Estimate] = []
-        for pair in runs:
-            progress("Counting what it costs", len(each), len(runs))
-            each.append(estimate(instrument, pair[0], Pairing(*pair), sets, budget.bytes))
-        return one_after_other(each)
+        return one_after_other(
+            [estimate(instrument, pair[0], Pairing(*pair), sets, budget.bytes, progress) for pair in runs]
+        )
 
     def what_fits() -> str:
         fewer = replace(verify, top=min(verify.top, found.cells), random=min(verify.random, found.cells))

@@ -98,7 +98,7 @@ def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], sha
     shape = cost.shape
     times = share * (COMPONENTS[component].head_count(shape) or 1)
     cells = [
-        Experiment(0, ((component, Cell(layer, position, None)),))
+        Experiment.of(0, ((component, Cell(layer, position, None)),))
         for layer in range(shape.layers)
         for position in positions
     ]

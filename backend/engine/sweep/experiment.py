@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from backend.engine.sweep.cells import COMPONENTS, Node
 from backend.engine.sweep.source import Patchable
@@ -12,30 +11,29 @@ from backend.engine.sweep.source import Patchable
 class Experiment:
     """At least one node. Its rows are those from `position` on, from `layer` up.
 
-    `number` is its place among the experiments that were asked for.
+    Attributes:
+        number: its place among the experiments that were asked for.
+        layer: the lowest layer patched.
+        position: the first position patched.
+        one_row: whether its first layer changes at `position` only: later rows join in the layer above.
     """
 
     number: int
     nodes: tuple[Node, ...]
+    layer: int
+    position: int
+    one_row: bool
 
-    @cached_property
-    def layer(self) -> int:
-        """The lowest layer patched."""
-        return min(cell.layer for _, cell in self.nodes)
-
-    @cached_property
-    def position(self) -> int:
-        """The first position patched."""
-        return min(cell.position for _, cell in self.nodes)
-
-    @cached_property
-    def one_row(self) -> bool:
-        """Whether its first layer changes at `position` only: later rows join in the layer above."""
-        return all(
-            (cell.layer, cell.position) == (self.layer, self.position)
-            and not COMPONENTS[component].later_rows
-            for component, cell in self.nodes
-        )
+    @classmethod
+    def of(cls, number: int, nodes: tuple[Node, ...]) -> "Experiment":
+        """The experiment that patches these nodes."""
+        layer = min([cell.layer for _, cell in nodes])
+        position = min([cell.position for _, cell in nodes])
+        later_rows = [
+            COMPONENTS[component].later_rows or (cell.layer, cell.position) != (layer, position)
+            for component, cell in nodes
+        ]
+        return cls(number, nodes, layer, position, not any(later_rows))
 
 
 def effective(
@@ -53,4 +51,4 @@ def effective(
         return COMPONENTS[component].later_rows or cell.layer < layers - 1 or cell.position == tokens - 1
 
     numbered = ((number, tuple(filter(changes, nodes))) for number, nodes in enumerate(sets))
-    return [Experiment(number, nodes) for number, nodes in numbered if nodes]
+    return [Experiment.of(number, nodes) for number, nodes in numbered if nodes]

@@ -141,18 +141,28 @@ def recheck(
 
 
 def estimate(
-    instrument: Instrument, base_ids: Ids, source: Patchable, sets: Sets, budget_bytes: int | None = None
+    instrument: Instrument,
+    base_ids: Ids,
+    source: Patchable,
+    sets: Sets,
+    budget_bytes: int | None = None,
+    progress: Progress = silent,
 ) -> Estimate:
-    """What `sweep_sets` of the same costs, whether or not its budget is enough. Raises RequestError as it would."""
+    """What `sweep_sets` of the same costs, whether or not its budget is enough.
+
+    Raises:
+        RequestError: as it would.
+        Cancelled: `progress` raised it; it is asked before each of three parts.
+    """
+    counting = "Counting what it costs"
     tokens, cost = len(base_ids), cost_of(instrument)
+    progress(counting)
     run = experiments(instrument, base_ids, source, sets)
+    progress(counting)
+    flops = sum(cost.flops(tokens, experiment) for experiment in run)
+    progress(counting)
     budget = budget_for(instrument) if budget_bytes is None else budget_bytes
-    return Estimate(
-        flops=sum(cost.flops(tokens, experiment) for experiment in run),
-        peak_bytes=_peak_bytes(instrument, tokens, run, budget),
-        budget_bytes=budget,
-        cells=len(run),
-    )
+    return Estimate(flops, _peak_bytes(instrument, tokens, run, budget), budget, len(run))
 
 
 def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budget: int) -> int:

@@ -90,11 +90,11 @@ def test_a_refusal_needs_no_pass_and_can_be_cancelled(
     def refuse(model: object, args: object) -> None:
         raise AssertionError("a pass")
 
-    def run(cancelled_at: int) -> list[tuple[str, int]]:
-        seen: list[tuple[str, int]] = []
+    def run(cancelled_at: int) -> list[str]:
+        seen: list[str] = []
 
         def progress(message: str, done: int = 0, total: int = 0) -> None:
-            seen.append((message, done))
+            seen.append(message)
             if len(seen) == cancelled_at:
                 raise Cancelled("stop")
 
@@ -109,7 +109,7 @@ def test_a_refusal_needs_no_pass_and_can_be_cancelled(
     try:
         counted = run(0)
         assert len(counted) > 6
-        assert {*counted} == {("Counting what it costs", 0), ("Counting what it costs", 1)}
+        assert {*counted} == {"Counting what it costs"}
         assert all(len(run(at)) == at for at in range(1, len(counted) + 1))
     finally:
         hook.remove()

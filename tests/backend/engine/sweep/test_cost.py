@@ -33,7 +33,7 @@ def instrument() -> Instrument:
 
 
 def one(component: str, layer: int, position: int, head: int | None = None) -> Experiment:
-    return Experiment(0, ((component, Cell(layer, position, head)),))
+    return Experiment.of(0, ((component, Cell(layer, position, head)),))
 
 
 def estimate(
