@@ -3,9 +3,10 @@
 Beside TransformerLens (in .venv-bench, made on the first run) on the same weights, dtype and threads: the whole grid
 by our cones, a sample of its cells by TransformerLens and its mean for the rest; the largest difference between the
 logits of both; the floating-point bound of the cones at the matrix speed measured all the while; and the peak memory.
-A grid's first sweep compiles kernels; what is compared with TransformerLens is that one, with the two runs that it
-needs, although TransformerLens' first cell is left out. The bound is compared with it and with the median of more, for
-the short grids. Then the cost of a cell by the prompt's length, and bfloat16 with its drift.
+A grid's first sweep compiles the kernels that no grid before it did; what is compared with TransformerLens is that one,
+with the two runs that it needs, although TransformerLens' first cell is left out. The bound is compared with it and,
+for the short grids, with the median of more. Then the cost of a cell by the prompt's length, and bfloat16 with its
+drift.
 """
 
 import argparse

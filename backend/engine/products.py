@@ -19,7 +19,7 @@ from torch.nn.functional import linear
 
 @contextmanager
 def fast_products(modules: Iterable[nn.Module]) -> Iterator[bool]:
-    """While inside, the linear layers among `modules` take the faster product, without gradients.
+    """While inside, the linear layers among `modules` take the faster product; none where gradients are wanted.
 
     Gives whether there are any. One whose `forward` somebody has replaced is left alone.
     """
@@ -30,7 +30,7 @@ def fast_products(modules: Iterable[nn.Module]) -> Iterator[bool]:
         yield bool(taken)
     finally:
         for module in taken:
-            del vars(module)["forward"]
+            vars(module).pop("forward", None)
 
 
 def usual_rows(rows: int) -> int:
@@ -47,7 +47,7 @@ def usual_rows(rows: int) -> int:
 
 
 def filler_rows(rows: int, modules: Iterable[nn.Module]) -> int:
-    """How many rows of zeros to add to a batch before it goes through modules, so that no fast product has to."""
+    """How many rows of zeros to add to a batch before it goes through modules, so that not each fast product has to."""
     return usual_rows(rows) - rows if any(map(_suits, modules)) else 0
 
 
@@ -63,9 +63,9 @@ def _helps() -> bool:
 def by_one_dnn(rows: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
     """`torch.nn.functional.linear` by oneDNN, with rows of zeros up to one of the usual numbers."""
     count = rows.numel() // rows.shape[-1]
-    more = usual_rows(count) - count
     if not count:
         return linear(rows, matrix, bias)
+    more = usual_rows(count) - count
     if not more:
         return _product(rows, matrix, bias)
     flat = rows.reshape(count, -1)

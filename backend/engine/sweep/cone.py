@@ -155,7 +155,7 @@ class ConePass:
 
     def _through(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> None:
         """One call of `layer`."""
-        filler = self._filler(layer, sum(block.rows for block in blocks))
+        filler = self._filler(layer, blocks)
         hidden = [self._rows_before(layer, piece) for piece in pieces]
         after = call_layer(
             self._instrument,
@@ -178,10 +178,17 @@ class ConePass:
             else:
                 state.copy_(part.view_as(state))
 
-    def _filler(self, layer: int, rows: int) -> Block:
-        """Rows to add to a batch for faster products, each a cell of its own at the prompt's start."""
+    def _filler(self, layer: int, blocks: Sequence[Block]) -> Block:
+        """Rows to add to a batch for faster products, each a cell of its own at the prompt's start.
+
+        None to a single cell, which has to fit as it is, and none in the last layer, most of whose matrices take only
+        the last row of each cell.
+        """
+        rows = sum(block.rows for block in blocks)
         more = filler_rows(rows, self._layers[layer].modules())
-        return Block(0, 1, more if rows + more <= self._limit.rows else 0)
+        alone = sum(block.cells for block in blocks) == 1
+        fits = not alone and layer + 1 < len(self._layers) and rows + more <= self._limit.rows
+        return Block(0, 1, more if fits else 0)
 
     def _state(self, piece: _Piece) -> Float[Tensor, "cell row d_model"]:
         return self._states[piece.position][piece.first : piece.last]

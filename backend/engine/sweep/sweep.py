@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from backend.engine.instrument import Instrument
+from backend.engine.products import usual_rows
 from backend.engine.sweep.cells import Cell, Node, check_node
 from backend.engine.sweep.cone import ConePass, RowLimit
 from backend.engine.sweep.cost import Estimate, cost_of, runs_whole
@@ -175,7 +176,7 @@ def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budg
         sum(cost.state_bytes(tokens, experiment) for experiment in part)
         for part in passes(instrument, tokens, run, budget)
     ]
-    rows = min(batch_rows(instrument, tokens, budget), rows_at_once(tokens, run))
+    rows = min(batch_rows(instrument, tokens, budget), usual_rows(rows_at_once(tokens, run)))
     longest = cost.call_bytes(tokens, tokens - min(experiment.position for experiment in run))
     return max(states) + max(rows * cost.row_bytes(tokens), longest)
 

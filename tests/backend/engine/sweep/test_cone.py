@@ -56,9 +56,12 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
         return call_layer(*args, **kwargs)
 
     monkeypatch.setattr(cone, "call_layer", short_of_memory)
-    monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 0)
+    monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
     torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
     assert sum(size > room for size in sizes) < 8
+    # The longest cell has 9 rows, and fits as long as none are added.
+    room = 9
+    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
     room = 2
     with pytest.raises(ResourceError, match="rows of one cell"):
         sweep(*arguments)
@@ -71,9 +74,34 @@ def test_filler_rows_change_nothing(
     need(family_instrument, component)
     cells = ragged(family_instrument, component, seed=3, share=0.2)
     arguments = (family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
+    monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 0)
     expected = sweep(*arguments).logits
     monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
     torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("most", [8, 30, 1000])
+def test_a_batch_is_filled_up_where_there_is_room(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model("llama"), tiny.tokenizer(), "llama"))
+    last = instrument.shape.layers - 1
+    base, source = instrument.trace(CORRUPTED), run_source(instrument, CORRUPTED, CLEAN)
+    sets = each_alone("z", all_cells("z", instrument.shape, range(len(CLEAN))))
+    run = experiments(instrument, CORRUPTED, source, sets)
+    filled = []
+
+    def seen(*args, **kwargs):
+        _, _, layer, hidden, (*blocks, filler), _ = args
+        cells, rows = sum(block.cells for block in blocks), sum(block.rows for block in blocks)
+        assert len(hidden) == rows + filler.rows
+        room = cells > 1 and layer < last and rows + 3 <= most
+        assert filler.rows == (3 if room else 0)
+        filled.append(room)
+        return call_layer(*args, **kwargs)
+
+    monkeypatch.setattr(cone, "call_layer", seen)
+    monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
+    ConePass(instrument, base, source, run, RowLimit(most), lambda rows: None).run()
+    assert {*filled} == {True, False}
 
 
 @pytest.mark.parametrize("failing", [1, 12, 17])
