@@ -180,6 +180,7 @@ def _add_line(
 
 def _finish_lines(figure: go.Figure, title: str, y: str) -> None:
     finish(figure, title=title, x="", y=y, height=480)
+    figure.update_layout(scattermode="group", scattergap=0.6)  # side by side: no interval covers another
     legend_below(figure, -0.3)
 
 

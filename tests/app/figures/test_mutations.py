@@ -23,6 +23,7 @@ def test_a_line_for_each_condition(result: Result) -> None:
     assert np.allclose(ablated.error_y.arrayminus, 0.05)
     assert len({trace.marker.symbol for trace in figure.data}) == 3
     assert len({trace.line.dash for trace in figure.data}) == 3
+    assert figure.layout.scattermode == "group"  # no interval covers another
 
 
 def test_accuracy_without_intervals(result: Result) -> None:
