@@ -5,8 +5,8 @@ by our cones, a sample of its cells by TransformerLens and its mean for the rest
 logits of both; the floating-point bound of the cones at the matrix speed measured all the while; and the peak memory.
 A grid's first sweep compiles the kernels that no grid before it did; what is compared with TransformerLens is that one,
 with the two runs that it needs, although TransformerLens' first cell is left out. The bound is compared with it and,
-for the short grids, with the median of more. Then the cost of a cell by the prompt's length, and bfloat16 with its
-drift.
+for the short grids, with the median of more. Then the cost of a cell by the prompt's length, the peak memory by
+the budget, and bfloat16 with its drift.
 """
 
 import argparse
@@ -100,6 +100,7 @@ def main() -> None:
         side_by_side(instrument, case, arguments.sample)
     with_our_setting(instrument, arguments.sample)
     by_length(instrument)
+    by_budget(instrument)
     bfloat16(instrument, arguments.model)
 
 
@@ -181,6 +182,22 @@ def by_length(instrument: Instrument) -> None:
         run = len(cells) - swept.skipped
         flops = cost(instrument, corrupted, clean, "z", cells).flops
         print(f"{tokens:6d}  {run:9d}  {1000 * seconds / run:9.2f}  {flops / run / 1e9:12.2f}", flush=True)
+
+
+def by_budget(instrument: Instrument) -> None:
+    """What a sweep of all heads at a few positions takes of budgets from the least on."""
+    print("budget MB  expected MB  peak MB   (all heads at 4 positions, the two runs apart)")
+    case = CASES[0]
+    clean, corrupted = pair(instrument, case.tokens, case.first)
+    cells = all_cells(case.component, instrument.shape, range(case.first, case.tokens, 4))
+    source = run_source(instrument, corrupted, clean)
+    instrument.trace(corrupted)
+    for budget in (24_000_000, 64_000_000, 128_000_000, BUDGET):
+        expected = estimate(instrument, corrupted, source, each_alone(case.component, cells), budget)
+        memory = PeakMemory()
+        sweep(instrument, corrupted, clean, case.component, cells, answers(instrument), budget_bytes=budget)
+        row = (budget, expected.peak_bytes, memory.peak())
+        print("{:9.0f}  {:11.0f}  {:7.0f}".format(*(part / 1e6 for part in row)), flush=True)
 
 
 def bfloat16(exact: Instrument, model: str) -> None:
