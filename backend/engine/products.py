@@ -1,8 +1,8 @@
 """Matrix products in float32 by oneDNN, on processors where torch by itself takes slower ones.
 
 Torch has MKL for these products, and MKL is slower on AMD's processors than on Intel's: there oneDNN, which torch has
-as well, is faster from a dozen rows up (`scripts/bench products`). A model's modules take it only while
-they are called for cones. A trace does without, so that its logits are the plain model's to the last bit.
+as well, is faster from a dozen rows up (`scripts/bench products`). A model's modules take it only while they are
+called for cones. A trace does without, so that its logits are the plain model's to the last bit.
 """
 
 import platform

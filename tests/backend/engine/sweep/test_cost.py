@@ -99,6 +99,16 @@ def test_an_estimate_is_of_what_is_run(instrument: Instrument) -> None:
     assert estimate(instrument, BASE, cells).flops == 0
 
 
+def test_an_estimate_looks_for_a_cancel_before_each_part(instrument: Instrument) -> None:
+    seen: list[tuple[object, ...]] = []
+    source, sets = (
+        run_source(instrument, BASE, SOURCE),
+        each_alone("z", all_cells("z", instrument.shape, [11])),
+    )
+    estimate_sets(instrument, BASE, source, sets, progress=lambda *told: seen.append(told))
+    assert seen == [("Counting what it costs",)] * 3
+
+
 def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> None:
     cells, row = all_cells("z", instrument.shape, range(12)), cost_of(instrument).row_bytes(12)
     # 3, 2 and 1 rows of each of 4 heads in 2 layers, and 1 of 4 heads in the last; a row's state is 48 numbers.
