@@ -89,8 +89,8 @@ class Estimate:
 
     Attributes:
         flops: floating-point operations of the cones, the least that recomputing them takes.
-        peak_bytes: the most memory it takes at a time, without the two traces and the compiled kernels and freed blocks
-            that the process keeps (some 40 MB); where the budget is too little for it, the least that is enough.
+        peak_bytes: the most memory it takes at a time, without the two traces; where the budget is too little for it,
+            the least that is enough.
         budget_bytes: the memory that it may take.
         cells: how many cells have to be run.
     """

@@ -39,6 +39,10 @@ LEAST_ROWS = 64
 expected time would tell. Sweeps of the small model took 1.3 to 1.5 times as long with 64 rows as with 344, 2.1 to 3.3
 times with 16, 8 to 11 times with 4; and 64 rows of a prompt of 43 tokens are 22 MB of budget."""
 
+KEPT_BYTES = 64_000_000
+"""Set aside of a budget on the processor, since the process keeps it: kernels that oneDNN compiles, half a megabyte for
+each matrix and number of rows, and blocks that are freed. Measured where budgets are small, it is 20 to 50 MB."""
+
 
 def limits_of(device: str) -> Limits:
     """Limits for a kind of device: cpu, cuda, mps or offload."""
@@ -50,12 +54,15 @@ def budget_for(instrument: Instrument) -> int:
     return min(map(available_memory, instrument.layers_on)) // 4
 
 
+def kept_bytes(instrument: Instrument) -> int:
+    """What of a budget is set aside."""
+    return KEPT_BYTES if instrument.resolved.device == "cpu" else 0
+
+
 def batch_rows(instrument: Instrument, tokens: int, budget: int) -> int:
-    """How many rows one call takes: half of the budget, no more than is good for speed."""
-    return max(
-        1,
-        min(limits_of(instrument.resolved.device).rows, budget // 2 // cost_of(instrument).row_bytes(tokens)),
-    )
+    """How many rows one call takes: half of the memory there is, no more than is good for speed."""
+    fit = _half(instrument, budget) // cost_of(instrument).row_bytes(tokens)
+    return max(1, min(limits_of(instrument.resolved.device).rows, fit))
 
 
 def rows_at_once(tokens: int, experiments: Sequence[Experiment]) -> int:
@@ -66,13 +73,15 @@ def rows_at_once(tokens: int, experiments: Sequence[Experiment]) -> int:
 def least_budget(instrument: Instrument, tokens: int, experiments: Sequence[Experiment]) -> int:
     """The least memory that experiments can be run in, in bytes.
 
-    Half of it has room for the longest one in a layer, which takes more than its state, and for `LEAST_ROWS`.
+    Half of what is not set aside has room for the longest one in a layer, which takes more than its state, and for
+    `LEAST_ROWS`.
     """
     if not experiments:
         return 0
     cost, first = cost_of(instrument), min(experiment.position for experiment in experiments)
     rows = min(LEAST_ROWS, rows_at_once(tokens, experiments))
-    return 2 * max(cost.call_bytes(tokens, tokens - first), rows * cost.row_bytes(tokens))
+    half = max(cost.call_bytes(tokens, tokens - first), rows * cost.row_bytes(tokens))
+    return kept_bytes(instrument) + 2 * half
 
 
 def refuse_cramped(
@@ -92,9 +101,9 @@ def passes(
 ) -> list[list[Experiment]]:
     """Experiments split into passes, late positions first: they are cheap, and the most telling.
 
-    The states of a pass take half of the budget, which must not be less than `least_budget`.
+    The states of a pass take half of what is not set aside of the budget, which must be `least_budget` or more.
     """
-    cost, room = cost_of(instrument), budget // 2
+    cost, room = cost_of(instrument), _half(instrument, budget)
     limits = limits_of(instrument.resolved.device)
     split: list[list[Experiment]] = []
     used_flops, used_bytes = 0.0, 0
@@ -110,3 +119,7 @@ def passes(
         split[-1].append(experiment)
         used_flops, used_bytes = used_flops + need_flops, used_bytes + need_bytes
     return split
+
+
+def _half(instrument: Instrument, budget: int) -> int:
+    return max(0, budget - kept_bytes(instrument)) // 2

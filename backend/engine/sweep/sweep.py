@@ -16,6 +16,7 @@ from backend.engine.sweep.kept import Kept, OnDone, Swept
 from backend.engine.sweep.plan import (
     batch_rows,
     budget_for,
+    kept_bytes,
     least_budget,
     passes,
     refuse_cramped,
@@ -178,7 +179,7 @@ def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budg
     ]
     rows = min(batch_rows(instrument, tokens, budget), usual_rows(rows_at_once(tokens, run)))
     longest = cost.call_bytes(tokens, tokens - min(experiment.position for experiment in run))
-    return max(states) + max(rows * cost.row_bytes(tokens), longest)
+    return kept_bytes(instrument) + max(states) + max(rows * cost.row_bytes(tokens), longest)
 
 
 def experiments(instrument: Instrument, base_ids: Ids, source: Patchable, sets: Sets) -> list[Experiment]:

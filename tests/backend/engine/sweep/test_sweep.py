@@ -182,7 +182,7 @@ def test_the_least_memory_and_small_parts_give_the_same_numbers(
     assert len(finished) > 3
     assert sorted(number for numbers in finished for number in numbers) == list(range(len(cells)))
     with pytest.raises(
-        ResourceError, match=r"Patching needs at least 0\.\d MB of memory here and may take 0"
+        ResourceError, match=r"Patching needs at least 64\.\d MB of memory here and may take 64\.\d MB"
     ):
         sweep(*arguments, budget_bytes=least - 1)
 
