@@ -39,7 +39,7 @@ LEAST_ROWS = 64
 expected time would tell. Sweeps of the small model took 1.3 to 1.5 times as long with 64 rows as with 344, 2.1 to 3.3
 times with 16, 8 to 11 times with 4; and 64 rows of a prompt of 43 tokens are 22 MB of budget."""
 
-KEPT_BYTES = 64_000_000
+SET_ASIDE_BYTES = 64_000_000
 """Set aside of a budget on the processor, since the process keeps it: kernels that oneDNN compiles, half a megabyte for
 each matrix and number of rows, and blocks that are freed. Measured where budgets are small, it is 20 to 50 MB."""
 
@@ -54,9 +54,9 @@ def budget_for(instrument: Instrument) -> int:
     return min(map(available_memory, instrument.layers_on)) // 4
 
 
-def kept_bytes(instrument: Instrument) -> int:
-    """What of a budget is set aside."""
-    return KEPT_BYTES if instrument.resolved.device == "cpu" else 0
+def set_aside(instrument: Instrument) -> int:
+    """What of a budget is set aside, in bytes."""
+    return SET_ASIDE_BYTES if instrument.resolved.device == "cpu" else 0
 
 
 def batch_rows(instrument: Instrument, tokens: int, budget: int) -> int:
@@ -81,7 +81,7 @@ def least_budget(instrument: Instrument, tokens: int, experiments: Sequence[Expe
     cost, first = cost_of(instrument), min(experiment.position for experiment in experiments)
     rows = min(LEAST_ROWS, rows_at_once(tokens, experiments))
     half = max(cost.call_bytes(tokens, tokens - first), rows * cost.row_bytes(tokens))
-    return kept_bytes(instrument) + 2 * half
+    return set_aside(instrument) + 2 * half
 
 
 def refuse_cramped(
@@ -122,4 +122,4 @@ def passes(
 
 
 def _half(instrument: Instrument, budget: int) -> int:
-    return max(0, budget - kept_bytes(instrument)) // 2
+    return max(0, budget - set_aside(instrument)) // 2

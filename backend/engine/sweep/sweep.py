@@ -16,11 +16,11 @@ from backend.engine.sweep.kept import Kept, OnDone, Swept
 from backend.engine.sweep.plan import (
     batch_rows,
     budget_for,
-    kept_bytes,
     least_budget,
     passes,
     refuse_cramped,
     rows_at_once,
+    set_aside,
 )
 from backend.engine.sweep.readout import Wanted, of_run, read
 from backend.engine.sweep.source import Ids, Match, Patchable, Source, run_source
@@ -179,7 +179,7 @@ def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budg
     ]
     rows = min(batch_rows(instrument, tokens, budget), usual_rows(rows_at_once(tokens, run)))
     longest = cost.call_bytes(tokens, tokens - min(experiment.position for experiment in run))
-    return kept_bytes(instrument) + max(states) + max(rows * cost.row_bytes(tokens), longest)
+    return set_aside(instrument) + max(states) + max(rows * cost.row_bytes(tokens), longest)
 
 
 def experiments(instrument: Instrument, base_ids: Ids, source: Patchable, sets: Sets) -> list[Experiment]:

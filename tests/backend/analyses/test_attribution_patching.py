@@ -22,7 +22,7 @@ from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Swept, components_of, sweep_sets
-from backend.engine.sweep.plan import KEPT_BYTES
+from backend.engine.sweep.plan import SET_ASIDE_BYTES
 from backend.errors import Cancelled, RequestError, ResourceError
 from backend.progress import silent
 from backend.questions.prompt import PromptSpec
@@ -174,7 +174,7 @@ def test_only_cells_that_can_change_something_are_verified(hand_wired_instrument
 @pytest.mark.parametrize(
     ("verify", "budget"),
     [
-        ({"component": "resid_pre", "top": 9, "random": 12}, {"megabytes": KEPT_BYTES / 1e6 + 0.2}),
+        ({"component": "resid_pre", "top": 9, "random": 12}, {"megabytes": SET_ASIDE_BYTES / 1e6 + 0.2}),
         ({"component": "v", "top": 20, "random": 0}, {"seconds": None}),
         ({"component": "v", "top": 0, "random": 10**400}, {"seconds": None}),
     ],

@@ -9,7 +9,7 @@ from backend.analyses import PATCHING, PATCHING_COST, Task
 from backend.analyses.budget import spoken
 from backend.analyses.corruptions import Clean, Corrupted, corrupted
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.plan import KEPT_BYTES
+from backend.engine.sweep.plan import SET_ASIDE_BYTES
 from backend.errors import Cancelled, RequestError, ResourceError
 from backend.models.memory import megabytes
 from backend.progress import silent
@@ -43,7 +43,7 @@ def half_of(instrument: Instrument, limit: str, **params: object) -> dict[str, f
     cost = PATCHING_COST.run(instrument, task(**params, budget=budget), silent).scalars
     if limit == "seconds":
         return {"seconds": cost["expected_seconds"] / 2, "megabytes": 1e6}
-    return {"seconds": 1e9, "megabytes": (KEPT_BYTES + cost["expected_bytes"]) / 2e6}
+    return {"seconds": 1e9, "megabytes": (SET_ASIDE_BYTES + cost["expected_bytes"]) / 2e6}
 
 
 @pytest.mark.parametrize("limit", ["seconds", "megabytes"])

@@ -12,9 +12,9 @@ from backend.engine.sweep import estimate as estimate_sets
 from backend.engine.sweep.cost import Estimate, cost_of
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.plan import (
-    KEPT_BYTES,
     LEAST_ROWS,
     PROCESSOR,
+    SET_ASIDE_BYTES,
     batch_rows,
     budget_for,
     least_budget,
@@ -114,13 +114,13 @@ def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> Non
     cells, row = all_cells("z", instrument.shape, range(12)), cost_of(instrument).row_bytes(12)
     # 3, 2 and 1 rows of each of 4 heads in 2 layers, and 1 of 4 heads in the last; a row's state is 48 numbers.
     few = estimate(instrument, SOURCE, cells, 100)
-    assert (few.peak_bytes, few.budget_bytes) == (KEPT_BYTES + 2 * 52 * row, 100)
+    assert (few.peak_bytes, few.budget_bytes) == (SET_ASIDE_BYTES + 2 * 52 * row, 100)
     for budget, rows in ((few.peak_bytes, 52), (10**9, usual_rows(52))):
         found = estimate(instrument, SOURCE, cells, budget)
-        assert found.peak_bytes == KEPT_BYTES + rows * row + 52 * 48 * 4
+        assert found.peak_bytes == SET_ASIDE_BYTES + rows * row + 52 * 48 * 4
     many = tuple(range(20, 32))
     least = estimate(instrument, many, cells, 100).peak_bytes
-    assert least == KEPT_BYTES + 2 * LEAST_ROWS * row
+    assert least == SET_ASIDE_BYTES + 2 * LEAST_ROWS * row
     assert estimate(instrument, many, cells, least).peak_bytes <= least
     assert least < estimate(instrument, many, cells, least + 10**6).peak_bytes <= least + 10**6
     with pytest.raises(ResourceError, match=r"Patching needs at least .* and may take"):
@@ -135,7 +135,7 @@ def test_a_budget_has_room_for_rows_enough_to_be_fast(instrument: Instrument) ->
     with pytest.raises(ResourceError):
         refuse_cramped(instrument, 12, many, least - 1)
     # A sweep that has fewer rows needs no more room than for those.
-    assert least_budget(instrument, 12, many[:2]) == KEPT_BYTES + 2 * 6 * cost.row_bytes(12)
+    assert least_budget(instrument, 12, many[:2]) == SET_ASIDE_BYTES + 2 * 6 * cost.row_bytes(12)
     assert least_budget(instrument, 12, []) == 0
 
 
@@ -145,27 +145,27 @@ def test_what_the_process_keeps_is_set_aside_on_the_processor_only(
     many = [one("z", 0, 9, 0)] * 30
     least = least_budget(instrument, 12, many)
     monkeypatch.setattr(instrument, "resolved", dataclasses.replace(instrument.resolved, device="cuda"))
-    assert least_budget(instrument, 12, many) == least - KEPT_BYTES
+    assert least_budget(instrument, 12, many) == least - SET_ASIDE_BYTES
 
 
 def test_a_budget_has_room_for_the_longest_cell(instrument: Instrument) -> None:
     # Of 200 tokens, more than the rows wanted; its keys are counted once.
     cost = cost_of(instrument)
-    assert least_budget(instrument, 200, [one("z", 0, 0, 0)]) == KEPT_BYTES + 2 * max(
+    assert least_budget(instrument, 200, [one("z", 0, 0, 0)]) == SET_ASIDE_BYTES + 2 * max(
         cost.call_bytes(200, 200), LEAST_ROWS * cost.row_bytes(200)
     )
     assert cost.call_bytes(200, 200) == 4 * (2.5 * 200 * cost.widths + 2 * 24 * 200)
     long = tuple(range(200))
     sets = each_alone("resid_pre", [Cell(0, 0)])
     found = estimate_sets(instrument, long, run_source(instrument, long, (7, *long[1:])), sets, 10**9)
-    assert found.peak_bytes == KEPT_BYTES + cost.state_bytes(200, one("resid_pre", 0, 0)) + max(
+    assert found.peak_bytes == SET_ASIDE_BYTES + cost.state_bytes(200, one("resid_pre", 0, 0)) + max(
         cost.call_bytes(200, 200), usual_rows(200) * cost.row_bytes(200)
     )
 
 
 def test_late_positions_come_first(instrument: Instrument) -> None:
     run = [one("resid_pre", 0, position) for position in range(12)]
-    split = passes(instrument, 12, run, budget=KEPT_BYTES + 2 * 48 * 4 * 12)
+    split = passes(instrument, 12, run, budget=SET_ASIDE_BYTES + 2 * 48 * 4 * 12)
     assert [experiment.position for part in split for experiment in part] == list(reversed(range(12)))
     assert len(split) > 4
     assert all(sum(cost_of(instrument).state_bytes(12, e) for e in part) <= 48 * 4 * 12 for part in split)
@@ -173,7 +173,8 @@ def test_late_positions_come_first(instrument: Instrument) -> None:
 
 def test_batches_follow_the_budget(instrument: Instrument) -> None:
     rows = [
-        batch_rows(instrument, 12, budget) for budget in (1, KEPT_BYTES + 10**5, KEPT_BYTES + 10**6, 10**12)
+        batch_rows(instrument, 12, budget)
+        for budget in (1, SET_ASIDE_BYTES + 10**5, SET_ASIDE_BYTES + 10**6, 10**12)
     ]
     assert rows == sorted(rows)
     assert rows[0] == 1
