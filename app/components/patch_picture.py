@@ -47,19 +47,29 @@ def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
     value = float(effects.exact[layer, head, place])
     is_kv_head = chosen.component in WITH_KV_HEADS
     name = f"kv head {head} of layer {layer}" if is_kv_head else str(HeadRef(int(layer), int(head)))
-    verb = "brings back" if chosen.direction == "denoise" else "takes away"
     sentence(
         "Put in alone, ",
         name,
         f" at token {effects.positions[place] + 1}, '{token_name(effects.tokens[place])}', does most: it "
         + (
-            f"{verb} {value:.0%} of the difference."
+            share_in_words(value, chosen.direction)
             if chosen.shown == "recovered"
             else f"changes the metric by {value:+.2g} {unit}."
         ),
         key="strongest cell",
         lead=True,
     )
+
+
+def share_in_words(share: float, direction: str) -> str:
+    """What a patch does to the difference between both runs.
+
+    >>> share_in_words(0.62, "denoise"), share_in_words(0.3, "noise"), share_in_words(-0.44, "denoise")
+    ('brings back 62% of the difference.', 'takes away 30% of the difference.', 'widens the difference by 44%.')
+    """
+    if share < 0:
+        return f"widens the difference by {-share:.0%}."
+    return f"{'brings back' if direction == 'denoise' else 'takes away'} {share:.0%} of the difference."
 
 
 def place_of(effects: Effects) -> int:
