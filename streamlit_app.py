@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.components.notice import error_box
 from app.navigation import PAGES, show_links
-from backend.errors import LetterheadsError
+from backend.contract.errors import LetterheadsError
 
 st.set_page_config(page_title="Letterheads", page_icon="static/icon.svg", layout="wide")
 st.html(Path(__file__).parent / "app" / "page.css")

@@ -4,8 +4,8 @@ from typing import cast
 
 import streamlit as st
 
+from backend.contract.client import Client
 from backend.service import connect
-from backend.service.client import Client
 
 
 # connect() makes one client a process; here two browsers that come at the same moment wait for the same one.

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.questions.mutations import MUTATIONS
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
 
 
 def mutated_prompt(name: str, asked: PromptSpec, questions: Sequence[Question], options: int) -> PromptSpec:

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.state import current, write
-from backend.results.request import HeadRef
+from backend.contract.head import HeadRef
 
 HEAD_PAGE = "app/views/head.py"
 MODEL_PAGE = "app/views/model.py"

@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Iterable
 
 from app.subspace_names import ALSO, MAX_ALSO
-from backend.errors import RequestError, shown
-from backend.questions.question import Question
-from backend.results.request import HeadRef
+from backend.contract.errors import RequestError, shown
+from backend.contract.head import HeadRef
+from backend.contract.question import Question
 
 MAX_STRENGTH = 100
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.state import Chosen
-from backend.errors import LetterheadsError, QuestionError, RequestError, shown
-from backend.questions.prompt import DEFAULT_LABELS, PromptSpec
-from backend.questions.question import MAX_OPTIONS, Question
-from backend.results.request import ModelSpec, QuestionSet, Request
-from backend.service.client import BankCard, Client
+from backend.contract.cards import BankCard
+from backend.contract.client import Client
+from backend.contract.errors import LetterheadsError, QuestionError, RequestError, shown
+from backend.contract.model import ModelSpec
+from backend.contract.prompt import DEFAULT_LABELS, PromptSpec
+from backend.contract.question import MAX_OPTIONS, Question
+from backend.contract.request import QuestionSet, Request
 
 SERIES = {
     "A": DEFAULT_LABELS,

@@ -21,10 +21,11 @@ from app.patching_names import (
 )
 from app.readers import free, head, mutations, named, one_of, question, strength, truth, whole
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
-from backend.errors import LetterheadsError, shown
-from backend.questions.prompt import MAX_SHOTS, TEMPLATES
-from backend.questions.question import Question
-from backend.results.request import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATIONS, HeadRef
+from backend.contract.errors import LetterheadsError, shown
+from backend.contract.head import HeadRef
+from backend.contract.model import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATIONS
+from backend.contract.prompt import MAX_SHOTS, TEMPLATES
+from backend.contract.question import Question
 
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.errors import LetterheadsError, RequestError
+from backend.contract.errors import LetterheadsError, RequestError
+from backend.contract.request import Request
 from backend.results.drift import drift
 from backend.results.files import read, write
-from backend.results.request import Request
 from backend.service import connect
 
 POLL_SECONDS = 0.5

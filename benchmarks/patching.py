@@ -25,6 +25,7 @@ from types import MappingProxyType
 
 import torch
 
+from backend.contract.model import ModelSpec
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     Cell,
@@ -44,7 +45,6 @@ from backend.engine.sweep import (
 from backend.models import fetch, load
 from backend.models.catalogue import SMALL_MODEL
 from backend.models.memory import trim_heap
-from backend.results.request import ModelSpec
 
 ROOT = Path(__file__).parents[1]
 MKL_SETTING = "MKL_CBWR"

@@ -71,10 +71,10 @@ def answer(model: str, fast: bool) -> None:
     import torch
     from torch import nn
 
+    from backend.contract.model import ModelSpec
     from backend.engine.instrument import Instrument
     from backend.engine.products import fast_products
     from backend.models import fetch, load
-    from backend.results.request import ModelSpec
 
     spec = ModelSpec(model, dtype="float32")
     fetch(spec)

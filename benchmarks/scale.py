@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 import torch
 
 from backend.analyses import ANALYSES, Task
-from backend.analyses.formulas import PRICED
-from backend.analyses.machine import Curve, Machine, measure
-from backend.analyses.work import Asked, Work, traced
+from backend.analyses.cost.formulas import PRICED
+from backend.analyses.cost.machine import Curve, Machine, measure
+from backend.analyses.cost.work import Asked, Work, traced
+from backend.contract.model import ModelSpec
+from backend.contract.progress import silent
+from backend.contract.question import Question
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
 from backend.models import LoadedModel, fetch, load, release
 from backend.models.families import Shape
 from backend.models.room import WORKING_BYTES
-from backend.progress import silent
-from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
 
 MODELS = ("smollm2-135m", "gemma3-270m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")
 QUESTION = Question("Think. Think. Think. What color is a raven?", ("red", "black", "white", "green"), 1)

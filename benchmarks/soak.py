@@ -12,11 +12,12 @@ from pathlib import Path
 
 import psutil
 
+from backend.contract.model import ModelSpec
+from backend.contract.question import Question
+from backend.contract.request import Request
 from backend.models import fetch
 from backend.models.catalogue import SMALL_MODEL
 from backend.models.memory import trim_heap
-from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker

@@ -13,15 +13,16 @@ from collections.abc import Callable
 
 import torch
 
-from backend.analyses.attention import all_final_rows, value_norms
-from backend.analyses.attribution import attribute
+from backend.analyses.attention.attention import all_final_rows, value_norms
+from backend.analyses.attribution.attribution import attribute
+from backend.contract.model import ModelSpec
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.engine.instrument import Instrument
 from backend.engine.trace import trace
 from backend.models import fetch, load
 from backend.models.catalogue import SMALL_MODEL
-from backend.questions.prompt import Prompt, PromptSpec
-from backend.questions.question import Question
-from backend.results.request import ModelSpec
+from backend.questions.prompt import Prompt
 
 TOKENS = 60
 ROUNDS = 9

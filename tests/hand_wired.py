@@ -16,10 +16,10 @@ import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from backend.contract.head import HeadRef
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.models.load import LoadedModel
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
-from backend.results.request import HeadRef
 from tests.tiny import loaded
 
 GATHERER = HeadRef(0, 1)

@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.selection import Selection
 from app.state import MAX_LIMIT, bound, change
-from backend.service.client import Client
+from backend.contract.client import Client
 
 
 def choose_bank(client: Client, selection: Selection, width: int | Literal["stretch"] = "stretch") -> None:

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from app.components.job import answer_of, duration
-from backend.results.request import Request
-from backend.results.result import Result
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.request import Request
+from backend.contract.result import Result
 
 
 def with_duration(client: Client, request: Request, text: str) -> str:

@@ -7,8 +7,8 @@ from app.components.notice import cut, quiet, sentence, warning_box
 from app.navigation import QUESTION_PAGE
 from app.selection import SERIES, Selection, select, series
 from app.state import bound, current, write
-from backend.questions.prompt import MAX_SHOTS, TEMPLATES
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.prompt import MAX_SHOTS, TEMPLATES
 
 TEMPLATE_NAMES = {
     "paper": "paper: as in Lieberum et al.",

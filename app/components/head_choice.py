@@ -9,8 +9,8 @@ from app.figures.net import net_effect, strongest_head
 from app.navigation import HEAD_PAGE, PATHS_PAGE, SUBSPACE_PAGE
 from app.selection import Selection
 from app.state import READINGS, bound, change, current, write
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 
 def choose_reading(selection: Selection) -> None:

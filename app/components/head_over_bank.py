@@ -6,8 +6,8 @@ from app.components.bank_choice import choose_questions
 from app.components.head_choice import choose_head, head_in_hand
 from app.components.job import result_of
 from app.selection import Selection
-from backend.results.request import HeadRef
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.head import HeadRef
 
 
 def head_over_bank(client: Client, selection: Selection) -> HeadRef | None:

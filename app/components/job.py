@@ -8,10 +8,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.notice import error_box, quiet
-from backend.errors import Cancelled, LetterheadsError
-from backend.results.request import Request
-from backend.results.result import Result
-from backend.service.client import Client, JobStatus
+from backend.contract.cards import JobStatus
+from backend.contract.client import Client
+from backend.contract.errors import Cancelled, LetterheadsError
+from backend.contract.request import Request
+from backend.contract.result import Result
 
 # A short job is waited for, so that its result appears without the flicker of a progress bar.
 PATIENCE = 0.4

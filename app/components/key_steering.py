@@ -8,8 +8,8 @@ from app.components.notice import quiet, sentence
 from app.figures.steering import among_labels, before_and_after, flip_curves
 from app.selection import Selection
 from app.state import bound
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 
 def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:

@@ -7,8 +7,8 @@ from app.components.notice import sentence
 from app.figures.mutations import change_table, interval_of, looks, mutation_lines, titles_of
 from app.selection import Selection
 from app.state import MEASURES, bound
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 MEASURE_NAMES = {"loss": "Loss", "accuracy": "Accuracy"}
 

@@ -10,8 +10,8 @@ from app.figures.net import Node
 from app.patching_names import MODES, NODES
 from app.selection import Selection
 from app.state import bound, change
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 
 def choose_way(selection: Selection) -> None:

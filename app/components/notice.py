@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from backend.errors import LetterheadsError
+from backend.contract.errors import LetterheadsError
 
 _HERE = Path(__file__).parent
 _MOUNT = st.components.v2.component(

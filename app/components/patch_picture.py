@@ -14,7 +14,7 @@ from app.navigation import open_head
 from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
 from app.selection import Selection
 from app.state import change, current
-from backend.results.request import HeadRef
+from backend.contract.head import HeadRef
 
 HOW_TO_READ = {
     "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "

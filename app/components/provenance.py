@@ -1,7 +1,7 @@
 """The line under a result: its check figures, and which model it comes from."""
 
 from app.components.notice import quiet
-from backend.results.result import Result
+from backend.contract.result import Result
 
 
 def show_provenance(result: Result, *, checks: bool = True) -> None:

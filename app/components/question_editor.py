@@ -8,8 +8,8 @@ import streamlit as st
 from app.components.notice import error_box
 from app.selection import Selection
 from app.state import change
-from backend.errors import LetterheadsError
-from backend.questions.question import MAX_OPTIONS, MIN_OPTIONS, Question
+from backend.contract.errors import LetterheadsError
+from backend.contract.question import MAX_OPTIONS, MIN_OPTIONS, Question
 
 
 @dataclass

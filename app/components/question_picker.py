@@ -9,9 +9,9 @@ from app.components.bank_choice import change_bank, choose_bank
 from app.components.notice import error_box, quiet
 from app.selection import Selection
 from app.state import bound, change, current
-from backend.errors import LetterheadsError
-from backend.questions.question import Question
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.errors import LetterheadsError
+from backend.contract.question import Question
 
 ANY = ""
 

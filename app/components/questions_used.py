@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.components.notice import quiet
-from backend.results.result import Result
+from backend.contract.result import Result
 
 
 def over(told: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.components.bank_choice import choose_questions
 from app.selection import Selection
 from app.state import SCOPES, bound
-from backend.service.client import Client
+from backend.contract.client import Client
 
 NAMES = {"question": "This question", "bank": "Mean over a bank"}
 

@@ -14,8 +14,8 @@ from app.figures.subspace_points import directions, followed, points_frame, prod
 from app.navigation import open_question
 from app.selection import Selection
 from app.subspace_names import KEY_PLACES
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 MEANING = {
     "label": "Queries are coloured by the right letter, keys by their own label.",

@@ -1,7 +1,7 @@
 """What every result about two runs says of them."""
 
 from app.components.notice import sentence
-from backend.results.result import Result
+from backend.contract.result import Result
 
 # Of these less is better, so what helps the clean answer is below zero.
 LESS_IS_BETTER = ("loss", "kl")

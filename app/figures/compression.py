@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, OTHER, error_bars, finish, legend_below
-from backend.results.result import Result
+from backend.contract.result import Result
 
 
 def compression_curve(result: Result, title: str) -> go.Figure:

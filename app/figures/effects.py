@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, OTHER, error_bars, finish, legend_above, plain
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 EFFECTS = ("total", "direct", "indirect", "interaction")
 # Marks are named where there is room: a name takes these shares of the picture's width and height. It stands in a

@@ -17,7 +17,7 @@ from app.figures.style import (
     plain,
     stem_lines,
 )
-from backend.results.result import Result
+from backend.contract.result import Result
 
 GUIDE = {"color": OTHER, "width": 1, "dash": "dash"}
 SYMBOLS = ("circle", "diamond", "square", "x", "cross", "triangle-up", "triangle-down")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.results.request import HeadRef
+from backend.contract.head import HeadRef
 
 
 @dataclass(frozen=True)

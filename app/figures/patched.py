@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.results.result import Result
+from backend.contract.result import Result
 
 Values = NDArray[np.float32]
 

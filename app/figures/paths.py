@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from app.figures.net import Node
 from app.figures.style import COLOURS, OTHER, finish, legend_above
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 
 def paths_frame(result: Result) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, OTHER, Numbers, error_bars, finish, legend_below, plain
-from backend.results.result import Result
+from backend.contract.result import Result
 
 
 def flip_curves(result: Result, title: str, strength: float) -> go.Figure:

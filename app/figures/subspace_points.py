@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.figures.style import plain, stem_lines
-from backend.results.result import Result
+from backend.contract.result import Result
 
 Vectors = NDArray[np.float32]
 

@@ -18,9 +18,9 @@ from app.figures.kinds import kinds_of, mass
 from app.figures.net import strongest_head
 from app.selection import Selection
 from app.state import bound, change
-from backend.errors import shown
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.errors import shown
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 Values = NDArray[np.float32]
 MEASURES = {

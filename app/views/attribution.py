@@ -20,8 +20,8 @@ from app.figures.net import Node, net_effect, ranked, strongest_head
 from app.navigation import open_head
 from app.selection import Selection
 from app.state import bound
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 Values = NDArray[np.float32]
 TOP = 20

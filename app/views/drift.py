@@ -19,10 +19,11 @@ from app.figures.net import Node
 from app.navigation import MODEL_PAGE
 from app.selection import Selection
 from app.state import bound, write
+from backend.contract.client import Client
+from backend.contract.head import HeadRef
+from backend.contract.model import DTYPES, QUANTIZATIONS, ModelSpec
+from backend.contract.result import Result
 from backend.results.drift import Drift, Values, check_shapes, drift
-from backend.results.request import DTYPES, QUANTIZATIONS, HeadRef, ModelSpec
-from backend.results.result import Result
-from backend.service.client import Client
 
 
 def choose_other(client: Client, selection: Selection) -> ModelSpec:

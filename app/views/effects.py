@@ -28,9 +28,9 @@ from app.figures.net import Node
 from app.patching_names import METRICS, NORMS
 from app.selection import Selection
 from app.state import bound
-from backend.results.request import Request
-from backend.results.result import Result
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.request import Request
+from backend.contract.result import Result
 
 TOP = 20
 NAMED = 10

@@ -20,8 +20,8 @@ from app.components.tokens import token_name, tokens_by_value
 from app.figures.labels import written_bars
 from app.figures.net import net_effect
 from app.selection import Selection
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 # A pattern larger than this is shown for its last tokens only: cells would be too small to point at.
 MOST_TOKENS = 300

@@ -14,9 +14,11 @@ from app.components.provenance import mark, show_provenance
 from app.figures.labels import letters_bars
 from app.selection import Selection
 from app.state import bound
-from backend.results.request import DTYPES, QUANTIZATIONS, Request
-from backend.results.result import Result
-from backend.service.client import Client, ModelCard
+from backend.contract.cards import ModelCard
+from backend.contract.client import Client
+from backend.contract.model import DTYPES, QUANTIZATIONS
+from backend.contract.request import Request
+from backend.contract.result import Result
 
 FIGURES = {
     "logits_error": "Recorded logits equal the model's own (largest difference, logits)",

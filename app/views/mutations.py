@@ -15,9 +15,10 @@ from app.components.questions_used import show_used
 from app.figures.mutations import swap_scatter
 from app.selection import Selection
 from app.state import bound
-from backend.results.request import HeadRef, Request
-from backend.results.result import Result
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.head import HeadRef
+from backend.contract.request import Request
+from backend.contract.result import Result
 
 
 def show_example(result: Result, selection: Selection) -> None:

@@ -16,9 +16,9 @@ from app.figures.patched import Effects, effects_of
 from app.patching_names import BETWEEN, COMPONENTS, DIRECTIONS, POSITIONS, SHOWN, WITHOUT_HEADS
 from app.selection import Selection
 from app.state import MAX_DRAWS, bound
-from backend.errors import LetterheadsError
-from backend.results.result import Result
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.errors import LetterheadsError
+from backend.contract.result import Result
 
 
 def offered_components(client: Client, selection: Selection) -> list[str]:

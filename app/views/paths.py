@@ -21,8 +21,8 @@ from app.figures.net import Node
 from app.figures.paths import path_bars, paths_frame, strongest_paths
 from app.selection import Selection
 from app.state import change
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 TOP = 20
 INTO_HEADS = {"query": "heads' queries", "key": "heads' keys", "value": "heads' values"}

@@ -17,7 +17,7 @@ from app.figures.labels import probability_bars
 from app.figures.layers import lens_lines
 from app.selection import Selection
 from app.state import change
-from backend.results.result import Result
+from backend.contract.result import Result
 
 SOURCES = ("From a bank", "Your own")
 

@@ -21,10 +21,10 @@ from app.figures.subspace import variance_bars
 from app.mutated_prompt import mutated_prompt
 from app.selection import Selection
 from app.subspace_names import ALSO
-from backend.errors import QuestionError
-from backend.results.request import HeadRef
-from backend.results.result import Result
-from backend.service.client import Client
+from backend.contract.client import Client
+from backend.contract.errors import QuestionError
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 
 def show_separation(result: Result, head: HeadRef) -> None:

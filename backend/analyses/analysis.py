@@ -7,14 +7,15 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
+from backend.contract.errors import RequestError, shown
+from backend.contract.head import HeadRef
+from backend.contract.progress import Progress
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Array
 from backend.engine.instrument import Instrument
-from backend.errors import RequestError, shown
-from backend.progress import Progress
 from backend.questions.prompt import Prompt
-from backend.questions.question import Question
 from backend.results.checkpoint import Checkpoint
-from backend.results.request import HeadRef, Request
-from backend.results.result import Array
 
 MOST_HEADS = 16
 

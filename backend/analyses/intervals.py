@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from backend.analyses.analysis import array
-from backend.results.result import Array
+from backend.contract.result import Array
 
 Z95 = 1.959964
 ENDS = ("", "_low", "_high")

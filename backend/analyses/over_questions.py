@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from backend.analyses.analysis import Task
+from backend.contract.errors import QuestionError, shown
+from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.errors import QuestionError, shown
-from backend.progress import Progress
 from backend.questions.prompt import Prompt
 
 

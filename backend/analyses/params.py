@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from backend.errors import RequestError, shown
+from backend.contract.errors import RequestError, shown
 
 
 def whole(params: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backend.contract.errors import ModelError, ResourceError
+from backend.contract.progress import Progress, silent
 from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import COMPONENTS, components_of
 from backend.engine.trace import Components, Trace, on_cpu, recorded_pass, trace_bytes
-from backend.errors import ModelError, ResourceError
 from backend.models.families import Slot
 from backend.models.memory import available_memory
-from backend.progress import Progress, silent
 
 WRITES = ("attn_out", "mlp_out")
 PER_TRACE, PER_EAGER_SCORE = 8, 16

@@ -3,14 +3,15 @@
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
+from backend.contract.progress import Progress, silent
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.engine.trace import MAX_POSITIONS, Trace, trace
 from backend.engine.weights import Weights
 from backend.models.families import family_of
 from backend.models.load import LoadedModel
 from backend.models.placement import device_of
-from backend.progress import Progress, silent
-from backend.questions.prompt import Prompt, PromptSpec
-from backend.questions.question import Question
+from backend.questions.prompt import Prompt
 from backend.questions.render import render
 
 KEPT_TRACES_BYTES = 512 * 2**20

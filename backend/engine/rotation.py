@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backend.contract.errors import RequestError, shown
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace
-from backend.errors import RequestError, shown
 from backend.models.families import Slot
 from backend.models.placement import device_of
 

@@ -11,12 +11,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from backend.contract.errors import ModelError
+from backend.contract.progress import Progress, silent
 from backend.engine.attention_hook import listening
 from backend.engine.components import at_components, before_module
-from backend.errors import ModelError
 from backend.models.families import Family, Shape, Slot
 from backend.models.placement import device_of
-from backend.progress import Progress, silent
 
 NOT_KEPT = ("attention_mask", "past_key_values", "use_cache", "cache_position")
 

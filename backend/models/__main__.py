@@ -3,10 +3,10 @@
 import sys
 import time
 
-from backend.errors import LetterheadsError
+from backend.contract.errors import LetterheadsError
+from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from backend.models.catalogue import SMALL_MODEL, catalogue
 from backend.models.fetch import fetch
-from backend.results.request import DEFAULT_MODEL, ModelSpec
 
 SECONDS_BETWEEN_LINES = 5
 

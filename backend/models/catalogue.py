@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from backend.results.request import DEFAULT_MODEL
+from backend.contract.model import DEFAULT_MODEL
 
 SMALL_MODEL = "qwen2.5-coder-0.5b"
 

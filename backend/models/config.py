@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backend.errors import ModelError, shown
+from backend.contract.errors import ModelError, shown
 
 # What the classes of models that go on with a text have in their names.
 CONTINUING = ("CausalLM", "LMHead", "ConditionalGeneration")

@@ -31,11 +31,11 @@ from transformers.modeling_gguf_pytorch_utils import (
 )
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING
 
-from backend.errors import ModelError, shown
+from backend.contract.errors import ModelError, shown
+from backend.contract.progress import Progress
 from backend.models.config import path_shown
 from backend.models.disk import need_room, sync
 from backend.models.quiet import quiet
-from backend.progress import Progress
 
 SHARD_BYTES = 512 << 20
 CHUNK_ELEMENTS = 16 << 20

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from backend.errors import ResourceError
-from backend.progress import Progress, silent
+from backend.contract.errors import ResourceError
+from backend.contract.progress import Progress, silent
 
 CHUNK = 1 << 22
 READ_AHEAD = 1 << 20  # the kernel reads about this much at most for one piece of advice

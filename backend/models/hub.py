@@ -9,12 +9,12 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
-from backend.errors import DownloadError, ModelError, ResourceError, shown
+from backend.contract.errors import DownloadError, ModelError, ResourceError, shown
+from backend.contract.progress import Progress
 from backend.models.child import bytes_under, run_child
 from backend.models.config import check_config
 from backend.models.disk import need_room
 from backend.models.weights import weight_files
-from backend.progress import Progress
 
 TIMEOUT = 4.0
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ModelError, shown
+from backend.contract.errors import ModelError, shown
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress, silent
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
 from backend.models.memory import return_freed
@@ -16,8 +18,6 @@ from backend.models.reading import read, unusable
 from backend.models.resolve import Resolved, resolve
 from backend.models.room import WORKING_BYTES, check_memory, unevenly_free
 from backend.models.weights import weight_files
-from backend.progress import Progress, silent
-from backend.results.request import ModelSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -8,7 +8,7 @@ import logging
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from backend.errors import ModelError, shown
+from backend.contract.errors import ModelError, shown
 
 if TYPE_CHECKING:
     import torch

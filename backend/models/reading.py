@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from backend.errors import ModelError, shown
+from backend.contract.errors import ModelError, shown
 from backend.models.config import path_shown
 from backend.models.memory import is_out_of_memory
 from backend.models.resolve import Resolved

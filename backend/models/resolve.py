@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from backend.errors import ModelError, ResourceError, shown
+from backend.contract.errors import ModelError, ResourceError, shown
+from backend.contract.model import ModelSpec
 from backend.home import home
 from backend.models.catalogue import catalogue
 from backend.models.config import check_config
@@ -13,7 +14,6 @@ from backend.models.fingerprint import content_digest, fingerprint, folder_ident
 from backend.models.hub import find_snapshot
 from backend.models.memory import OFFLOAD, total_memory
 from backend.models.weights import BYTES_OF, Weights, read_weights
-from backend.results.request import ModelSpec
 
 Kind = Literal["catalogue", "hub", "folder", "gguf"]
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from backend.errors import ResourceError, shown
+from backend.contract.errors import ResourceError, shown
+from backend.contract.model import ModelSpec
 from backend.models.memory import OFFLOAD, places_of
 from backend.models.resolve import GIGABYTE, Resolved, resolve
-from backend.results.request import ModelSpec
 
 # Python, torch and the activations of one forward pass.
 WORKING_BYTES = 600_000_000

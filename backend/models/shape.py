@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import lru_cache
 
-from backend.errors import shown
+from backend.contract.errors import shown
 from backend.models.families import Shape, listed_family
 from backend.models.reading import read_config, unusable
 from backend.models.resolve import Resolved

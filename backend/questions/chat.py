@@ -2,7 +2,7 @@
 
 from jinja2 import TemplateError
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
 from backend.questions.templates import Segment, Segments
 from backend.questions.tokenizer import Tokenizer
 

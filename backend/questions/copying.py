@@ -5,7 +5,7 @@ Each fact is asked four times, with its right option at each of the four places,
 
 from collections.abc import Sequence
 
-from backend.questions.question import Question
+from backend.contract.question import Question
 
 PLACES = 4
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import QuestionError, shown
-from backend.questions.question import Question
+from backend.contract.errors import QuestionError, shown
+from backend.contract.question import Question
 
 MAX_QUESTIONS = 5_000
 MAX_BYTES = 5 * 1024 * 1024

@@ -14,9 +14,9 @@ from huggingface_hub import snapshot_download
 # The root of the errors of whichever HTTP library the hub's library uses.
 from huggingface_hub.errors import HTTPError, RepositoryNotFoundError  # type: ignore[attr-defined]
 
-from backend.errors import QuestionError, shown
+from backend.contract.errors import QuestionError, shown
+from backend.contract.question import Question
 from backend.questions.bank import Bank
-from backend.questions.question import Question
 
 PREFIX = "hub:"
 NAME = re.compile(r"hub:(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:/(?P<subset>\w[\w.-]*))?", re.ASCII)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
-from backend.errors import QuestionError, shown
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
+from backend.contract.errors import QuestionError, shown
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 
 Mutated = tuple[Question, PromptSpec]
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from backend.errors import QuestionError, shown
+from backend.contract.errors import QuestionError, shown
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.questions.chat import in_chat
-from backend.questions.prompt import Prompt, PromptSpec
-from backend.questions.question import Question
+from backend.questions.prompt import Prompt
 from backend.questions.templates import REGISTRY, Segments
 from backend.questions.tokenizer import Tokenizer
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backend.errors import QuestionError
-from backend.questions.question import Question
+from backend.contract.errors import QuestionError
+from backend.contract.question import Question
 
 PRELUDE = (
     "A highly knowledgeable and intelligent artificial intelligence model "

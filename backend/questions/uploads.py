@@ -7,11 +7,11 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from backend.errors import QuestionError, StoreError, shown
+from backend.contract.errors import QuestionError, StoreError, shown
+from backend.contract.question import Question
 from backend.home import home
 from backend.questions.bank import Bank
 from backend.questions.files import parse_csv, parse_jsonl
-from backend.questions.question import Question
 from backend.whole_file import write_whole
 
 PREFIX = "upload-"

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backend.errors import RequestError, shown
-from backend.results.request import HeadRef
-from backend.results.result import Result
+from backend.contract.errors import RequestError, shown
+from backend.contract.head import HeadRef
+from backend.contract.result import Result
 
 Values = NDArray[np.float32]
 Size = Literal["small", "noticeable", "large"]

@@ -10,8 +10,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from backend.errors import StoreError
-from backend.results.result import Array, Result
+from backend.contract.errors import StoreError
+from backend.contract.result import Array, Result
 
 JSON_NAME = "result.json"
 ARRAYS_NAME = "arrays.npz"

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.errors import ResourceError, StoreError
+from backend.contract.errors import ResourceError, StoreError
+from backend.contract.result import Result
 from backend.results.checkpoint import Checkpoint
 from backend.results.files import read, write
-from backend.results.result import Result
 
 DEFAULT_LIMIT = 2 * 2**30
 LEFTOVER_SECONDS = 3600

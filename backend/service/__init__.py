@@ -3,8 +3,9 @@
 import logging
 from functools import cache
 
+from backend.contract.cards import BankCard, JobStatus, ModelCard
+from backend.contract.client import Client
 from backend.home import home
-from backend.service.client import BankCard, Client, JobStatus, ModelCard
 
 __all__ = ["BankCard", "Client", "JobStatus", "ModelCard", "connect"]
 

@@ -5,15 +5,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from backend.errors import Cancelled, LetterheadsError, QuestionError, RequestError
+from backend.contract.cards import BankCard, JobStatus, ModelCard
+from backend.contract.errors import Cancelled, LetterheadsError, QuestionError, RequestError
+from backend.contract.model import ModelSpec
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Result
 from backend.models import catalogue, resolve, room_for
 from backend.models.resolve import usable_devices
 from backend.models.shape import known_shape
 from backend.questions import banks, uploads
-from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
-from backend.results.result import Result
-from backend.service.client import BankCard, JobStatus, ModelCard
 from backend.service.worker import Worker
 
 log = logging.getLogger(__name__)

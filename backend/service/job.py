@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass, field, replace
 
 from backend.analyses import Task
-from backend.errors import Cancelled, LetterheadsError
-from backend.results.result import Result
-from backend.service.client import JobStatus, State
+from backend.contract.cards import JobStatus, State
+from backend.contract.errors import Cancelled, LetterheadsError
+from backend.contract.result import Result
 
 # A page looks several times a second, one in a hidden tab of a browser once a second or less. Whoever has not looked
 # for this long (a tab that was closed or loaded anew) does not keep a job from stopping.

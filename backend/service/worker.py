@@ -16,16 +16,17 @@ import transformers
 
 from backend import __version__
 from backend.analyses import Findings, Task, analysis_named
+from backend.analyses.checks.self_check import Checks, refuse_failed, self_check
 from backend.analyses.fetch import fetch
-from backend.analyses.self_check import Checks, refuse_failed, self_check
+from backend.contract.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress
+from backend.contract.request import Request
+from backend.contract.result import Result
 from backend.engine.instrument import Instrument
-from backend.errors import Cancelled, LetterheadsError, RequestError, ResourceError, shown
 from backend.models import LoadedModel, prepare, release, resolve
 from backend.models.memory import OFFLOAD, held_bytes, is_out_of_memory, return_freed, trim_heap
 from backend.models.resolve import GIGABYTE
-from backend.progress import Progress
-from backend.results.request import ModelSpec, Request
-from backend.results.result import Result
 from backend.results.store import Store
 from backend.service.job import Job, Waiter
 from backend.service.keys import job_key, store_key

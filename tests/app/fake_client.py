@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from backend.errors import Cancelled, LetterheadsError, QuestionError, shown
-from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
-from backend.results.result import Result
-from backend.service.client import BankCard, JobStatus, ModelCard
+from backend.contract.cards import BankCard, JobStatus, ModelCard
+from backend.contract.errors import Cancelled, LetterheadsError, QuestionError, shown
+from backend.contract.model import ModelSpec
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Result
 from tests.app.made_up import BANK, HEADS, LAYERS, made_up
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from app.mutated_prompt import mutated_prompt
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.questions.mutations import MUTATIONS
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
 
 THREE, FOUR, FIVE = (Question(f"Which of {count}?", tuple("uvwxy"[:count]), 0) for count in (3, 4, 5))
 BANK = (FIVE, THREE, FOUR)

@@ -2,7 +2,7 @@ import pytest
 
 from app.selection import select
 from app.state import Chosen
-from backend.questions.question import Question
+from backend.contract.question import Question
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import BANK
 

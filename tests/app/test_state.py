@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from app.state import Chosen, read, write
-from backend.questions.question import Question
-from backend.results.request import DEFAULT_MODEL, HeadRef
+from backend.contract.head import HeadRef
+from backend.contract.model import DEFAULT_MODEL
+from backend.contract.question import Question
 
 OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
 

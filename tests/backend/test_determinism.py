@@ -3,10 +3,10 @@
 import pytest
 
 from backend.analyses import Findings, Task, analysis_named
+from backend.contract.progress import silent
+from backend.contract.prompt import PromptSpec
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.progress import silent
-from backend.questions.prompt import PromptSpec
-from backend.results.request import Request
 from tests import hand_wired, tiny
 
 QUESTION = hand_wired.question(1)

@@ -10,10 +10,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend.cli import main
+from backend.contract.head import HeadRef
+from backend.contract.model import DEFAULT_MODEL, ModelSpec
+from backend.contract.request import QuestionSet, Request
+from backend.contract.result import Result
 from backend.models import prepare, resolve
 from backend.results.drift import drift
-from backend.results.request import DEFAULT_MODEL, HeadRef, ModelSpec, QuestionSet, Request
-from backend.results.result import Result
 from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker

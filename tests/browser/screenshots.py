@@ -4,7 +4,7 @@ import sys
 
 from playwright.sync_api import Browser
 
-from backend.results.request import DEFAULT_MODEL
+from backend.contract.model import DEFAULT_MODEL
 from tests.browser.driver import ROOT, chromium, served, settle, visit
 
 FOLDER = ROOT / "static" / "screenshots"

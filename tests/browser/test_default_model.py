@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from backend.results.request import DEFAULT_MODEL
+from backend.contract.model import DEFAULT_MODEL
 from tests.browser.driver import served, settle, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.default_model]

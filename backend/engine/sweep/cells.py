@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from backend.errors import RequestError, shown
+from backend.contract.errors import RequestError, shown
 from backend.models.families import Shape
 
 BETWEEN = "resid_mid"

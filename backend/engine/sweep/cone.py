@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.contract.errors import ResourceError, shown
 from backend.engine.instrument import Instrument
 from backend.engine.products import filler_rows, usual_rows
 from backend.engine.sweep.cells import Node
@@ -22,7 +23,6 @@ from backend.engine.sweep.put import Put, puts
 from backend.engine.sweep.rows import Block
 from backend.engine.sweep.source import Source
 from backend.engine.trace import Trace
-from backend.errors import ResourceError, shown
 from backend.models.memory import is_out_of_memory
 from backend.models.placement import device_of
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backend.contract.errors import RequestError
+from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cost import runs_whole
 from backend.engine.sweep.layer_call import call_layer
@@ -19,10 +21,8 @@ from backend.engine.sweep.plan import batch_rows, budget_for
 from backend.engine.sweep.put import Put
 from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace, on_cpu
-from backend.errors import RequestError
 from backend.models.families import Slot
 from backend.models.placement import device_of
-from backend.progress import Progress, silent
 
 
 @dataclass(frozen=True)

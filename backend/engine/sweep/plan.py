@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.contract.errors import ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.cost import cost_of
 from backend.engine.sweep.experiment import Experiment
-from backend.errors import ResourceError
 from backend.models.memory import available_memory, megabytes
 
 

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from backend.contract.errors import RequestError, shown
+from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import full_pattern
 from backend.engine.sweep.cells import Cell, Node
 from backend.engine.trace import Trace
-from backend.errors import RequestError, shown
-from backend.progress import Progress, silent
 
 Ids = tuple[int, ...]
 Match = Sequence[int | None]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
+from backend.contract.errors import RequestError, shown
+from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
 from backend.engine.products import usual_rows
 from backend.engine.sweep.cells import Cell, Node, check_node
@@ -25,9 +27,7 @@ from backend.engine.sweep.plan import (
 from backend.engine.sweep.readout import Wanted, of_run, read
 from backend.engine.sweep.source import Ids, Match, Patchable, Source, run_source
 from backend.engine.trace import Trace
-from backend.errors import RequestError, shown
 from backend.models.memory import keep_freed
-from backend.progress import Progress, silent
 
 ENGINES = ("cone", "full")
 Sets = Sequence[Sequence[Node]]

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
 from backend.models.families.by_structure import ByStructure
 from backend.models.families.falcon import Falcon
 from backend.models.families.family import Family, Shape

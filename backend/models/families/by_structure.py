@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from backend.errors import ModelError, shown
+from backend.contract.errors import ModelError, shown
 from backend.models.families.family import Family, Shape
 from backend.models.families.norm import Norm
 from backend.models.families.slot import Slot

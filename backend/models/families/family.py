@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
 from backend.models.families.norm import FrozenNorm, Norm
 from backend.models.families.slot import Slot, whole
 from backend.models.placement import weights_there

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from app.components.provenance import check_text, mark, provenance_text
-from backend.results.result import Result
+from backend.contract.result import Result
 
 
 def test_a_check_is_judged_in_words() -> None:

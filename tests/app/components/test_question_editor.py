@@ -2,7 +2,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
-from backend.questions.question import Question
+from backend.contract.question import Question
 from tests.app.opened import notices, opened
 
 

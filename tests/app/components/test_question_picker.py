@@ -1,5 +1,5 @@
 from app.components.question_picker import matching
-from backend.results.request import DEFAULT_MODEL
+from backend.contract.model import DEFAULT_MODEL
 from tests.app.made_up import BANK
 from tests.app.opened import notices, opened
 

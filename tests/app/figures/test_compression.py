@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from app.figures.compression import compression_curve
-from backend.results.request import QuestionSet, Request
-from backend.results.result import Result
+from backend.contract.request import QuestionSet, Request
+from backend.contract.result import Result
 from tests.app.made_up import made_up
 
 

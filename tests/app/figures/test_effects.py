@@ -10,7 +10,7 @@ from app.figures.effects import (
     with_room,
     writer_and_helper,
 )
-from backend.results.result import Array, Result
+from backend.contract.result import Array, Result
 
 HEADS = {"total": [[0.1, 2.0]], "direct": [[0.0, 0.5]], "indirect": [[0.1, 1.4]], "interaction": [[0.0, 0.1]]}
 MLPS = {"total": [-1.0], "direct": [-3.0], "indirect": [2.0], "interaction": [0.0]}

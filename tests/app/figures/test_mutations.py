@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from app.figures.mutations import change_table, looks, mutation_lines, swap_scatter
-from backend.results.request import QuestionSet, Request
-from backend.results.result import Result
+from backend.contract.request import QuestionSet, Request
+from backend.contract.result import Result
 from tests.app.made_up import made_up
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.figures.patched import Effects, effect, effect_name, effects_of, estimated
-from backend.results.result import Array, Result
+from backend.contract.result import Array, Result
 
 AXES = ("layer", "position")
 

@@ -3,7 +3,7 @@ import pytest
 
 from app.figures.net import Node
 from app.figures.paths import path_bars, paths_frame, strongest_paths
-from backend.results.result import Array, Result
+from backend.contract.result import Array, Result
 
 NAN = float("nan")
 INPUTS = ("query", "key", "value")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.figures.steering import among_labels, before_and_after, flip_curves
-from backend.results.request import QuestionSet, Request
+from backend.contract.request import QuestionSet, Request
 from tests.app.made_up import made_up
 
 

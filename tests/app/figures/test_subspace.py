@@ -6,8 +6,8 @@ import pytest
 
 from app.figures.subspace import scene, stand_alone, variance_bars
 from app.figures.subspace_points import directions, points_frame
-from backend.results.request import QuestionSet, Request
-from backend.results.result import Result
+from backend.contract.request import QuestionSet, Request
+from backend.contract.result import Result
 from tests.app.made_up import BANK, made_up
 
 

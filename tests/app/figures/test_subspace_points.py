@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.figures.subspace_points import Followed, Pictured, directions, followed, points_frame, products_right
-from backend.results.result import Array, Result
+from backend.contract.result import Array, Result
 from tests.app.figures.test_subspace import result as result
 
 FIRST = (0, 1, 2)

@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from backend.results.request import Request
-from backend.results.result import Array, Result
+from backend.contract.request import Request
+from backend.contract.result import Array, Result
 from tests.app.made_up.heads import OF_HEADS
 from tests.app.made_up.nodes import OF_NODES
 from tests.app.made_up.parts import BANK, HEADS, LAYERS

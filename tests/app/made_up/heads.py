@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.results.request import Request
+from backend.contract.request import Request
 from tests.app.made_up.parts import BANK, Arrays, Made, with_ends
 
 

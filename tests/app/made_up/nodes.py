@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from backend.analyses.attention import KINDS
-from backend.analyses.effects import NORMS
+from backend.analyses.attention.attention import KINDS
+from backend.analyses.circuit.effects import NORMS
+from backend.contract.errors import RequestError
+from backend.contract.head import HeadRef
+from backend.contract.request import Request
 from backend.engine.sweep import COMPONENTS
-from backend.errors import RequestError
-from backend.results.request import HeadRef, Request
 from tests.app.made_up.parts import (
     HEADS,
     HELPER,

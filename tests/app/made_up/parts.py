@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.questions.question import Question
-from backend.results.request import Request
+from backend.contract.question import Question
+from backend.contract.request import Request
 
 Arrays = dict[str, tuple[Any, tuple[str, ...]]]
 """Values and axes by name."""

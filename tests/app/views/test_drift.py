@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.results.request import DEFAULT_MODEL, ModelSpec
+from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 

@@ -4,7 +4,7 @@ import pytest
 
 from app import patching_names
 from app.figures.effects import EFFECTS
-from backend.analyses.effects import KINDS, NORMS
+from backend.analyses.circuit.effects import KINDS, NORMS
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend.results.request import Request
-from backend.results.result import Result
+from backend.contract.request import Request
+from backend.contract.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from backend.errors import ModelError
-from backend.results.request import DEFAULT_MODEL, ModelSpec
+from backend.contract.errors import ModelError
+from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 

@@ -11,12 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import patching_names
-from backend.analyses.corruptions import KINDS
-from backend.analyses.metrics import METRICS
-from backend.analyses.pairs import DIRECTIONS
+from backend.analyses.patching.corruptions import KINDS
+from backend.analyses.patching.metrics import METRICS
+from backend.analyses.patching.pairs import DIRECTIONS
+from backend.contract.request import Request
+from backend.contract.result import Result
 from backend.engine.sweep import COMPONENTS
-from backend.results.request import Request
-from backend.results.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import HEADS, LAYERS, made_up
 from tests.app.opened import drawn, notices, opened, titles

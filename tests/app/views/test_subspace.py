@@ -7,10 +7,10 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
-from backend.analyses import head_inputs
-from backend.questions.question import Question
-from backend.results.request import Request
-from backend.results.result import Result
+from backend.analyses.subspace import head_inputs
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import BANK
 from tests.app.opened import notices, opened, titles

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from backend.analyses import ANALYSES, Findings, Task
+from backend.contract.errors import RequestError
+from backend.contract.progress import silent
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.errors import RequestError
-from backend.progress import silent
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
-from backend.results.request import Request
 from tests import hand_wired, tiny
-from tests.backend.analyses.test_subspace import questions
+from tests.backend.analyses.subspace.test_subspace import questions
 
 OF_A_HEAD = ("subspace", "compression", "mutations", "swap-test", "key-steering")
 FITTED = ("subspace", "compression", "mutations")

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from backend.analyses import ANALYSES, Task
-from backend.analyses.formulas import PRICED
+from backend.analyses.cost.formulas import PRICED
+from backend.contract.errors import LetterheadsError
+from backend.contract.progress import silent
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.errors import LetterheadsError
-from backend.progress import silent
-from backend.results.request import Request
 from tests import hand_wired
-from tests.backend.analyses.test_subspace import questions
+from tests.backend.analyses.subspace.test_subspace import questions
 
 HUGE = 10**400  # larger than any float
 SPECIAL = (True, None, 0, 2, -1, 2**63, -HUGE, 1.5, 2.0, 5e-324, 1e308, inf, nan)

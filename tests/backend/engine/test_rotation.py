@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from backend.contract.errors import RequestError
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
-from backend.errors import RequestError
 
 LAYER = 1
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from backend.contract.errors import Cancelled
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern
 from backend.engine.trace import trace, trace_bytes
-from backend.errors import Cancelled
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
 from tests import tiny
 from tests.backend.engine.hooks import count_hooks
 

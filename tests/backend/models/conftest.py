@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.contract.progress import silent
 from backend.models.convert import convert
-from backend.progress import silent
 from tests.backend.models.making import write_gguf
 
 

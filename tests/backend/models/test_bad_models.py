@@ -21,9 +21,10 @@ from transformers import (
 )
 
 from backend.cli import main
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
+from backend.contract.model import ModelSpec
+from backend.contract.request import Request
 from backend.models import hub
-from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker

@@ -2,8 +2,8 @@
 
 import re
 
+from backend.contract.model import DEFAULT_MODEL
 from backend.models.catalogue import SMALL_MODEL, catalogue
-from backend.results.request import DEFAULT_MODEL
 
 
 def test_default_comes_first_and_small_is_there() -> None:

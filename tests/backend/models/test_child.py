@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import Cancelled
+from backend.contract.errors import Cancelled
 from backend.models.child import bytes_under, run_child
 
 

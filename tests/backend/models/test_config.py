@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
 from backend.models.config import check_config
 from tests import tiny
 

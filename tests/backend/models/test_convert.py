@@ -10,11 +10,11 @@ from gguf import GGUFReader
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from backend.errors import Cancelled, ModelError
+from backend.contract.errors import Cancelled, ModelError
+from backend.contract.progress import silent
 from backend.models import convert as module
 from backend.models.convert import convert
 from backend.models.quiet import quiet
-from backend.progress import silent
 from tests.backend.models.making import TOKENS, write_gguf
 
 TEXT = "In the line: (A) 12 inns <|im_start|>é"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import Cancelled, ResourceError
+from backend.contract.errors import Cancelled, ResourceError
 from backend.models.disk import full_disk_told, need_room, read_ahead, sha256_of
 
 

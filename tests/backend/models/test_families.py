@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
 from backend.models.families import FAMILIES, Family, Norm, Slot, family_of, known_types
 from tests import tiny
 

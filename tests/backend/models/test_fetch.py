@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import Cancelled, ModelError
+from backend.contract.errors import Cancelled, ModelError
+from backend.contract.model import ModelSpec
+from backend.contract.progress import silent
 from backend.home import home
 from backend.models.fetch import _unpack_catalogue, fetch, fetch_gguf
 from backend.models.resolve import resolve
-from backend.progress import silent
-from backend.results.request import ModelSpec
 from tests.backend.models.making import write_gguf, write_wheels
 
 # Fetches the GGUF named first; told "hang", it stops for ever in the middle of unpacking.
 CHILD = """
 import sys, time, pathlib
 from backend.models.fetch import fetch
-from backend.results.request import ModelSpec
+from backend.contract.model import ModelSpec
 def progress(message, done=0, total=0):
     print(message, flush=True)
     if message.startswith("Unpacking") and "hang" in sys.argv:

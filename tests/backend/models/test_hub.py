@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import DownloadError, ModelError
+from backend.contract.errors import DownloadError, ModelError
+from backend.contract.model import ModelSpec
 from backend.models import hub
 from backend.models.fetch import fetch, fetch_gguf
 from backend.models.hub import fetch_file, find_snapshot
 from backend.models.resolve import resolve
-from backend.results.request import ModelSpec
 from tests.backend.models.hub_server import COMMIT, hub_server
 from tests.backend.models.making import write_wheels
 

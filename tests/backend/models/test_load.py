@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from backend.contract.errors import ModelError, ResourceError
+from backend.contract.model import ModelSpec
 from backend.engine.weights import dense
-from backend.errors import ModelError, ResourceError
 from backend.models.load import LoadedModel, load, prepare, release
 from backend.models.quantization import QUANTIZED_BYTES
-from backend.results.request import ModelSpec
 from tests import tiny
 
 IDS = torch.tensor([[5, 9, 200, 31, 7]])

@@ -9,22 +9,23 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from backend.analyses.attribution import attribute
-from backend.analyses.by_expert import by_expert
-from backend.analyses.prediction import logit_lens
-from backend.analyses.self_check import refuse_failed, self_check
+from backend.analyses.attribution.attribution import attribute
+from backend.analyses.attribution.by_expert import by_expert
+from backend.analyses.checks.self_check import refuse_failed, self_check
+from backend.analyses.prediction.prediction import logit_lens
+from backend.contract.errors import ResourceError
+from backend.contract.model import ModelSpec
+from backend.contract.request import Request
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.paths import through_heads
 from backend.engine.rotation import Rotations
 from backend.engine.sweep import FinalRows, all_cells, components_of, machine_speed, sweep
 from backend.engine.writes import head_changes, mlp_writes
-from backend.errors import ResourceError
 from backend.models import load, placement, room
 from backend.models.families import family_of
 from backend.models.placement import device_of, placed
 from backend.models.quiet import quiet
-from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker

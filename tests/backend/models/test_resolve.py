@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import ModelError, ResourceError
+from backend.contract.errors import ModelError, ResourceError
+from backend.contract.model import DEVICES, ModelSpec
 from backend.models import fingerprint, quantization
 from backend.models.catalogue import catalogue
 from backend.models.resolve import converted_folder, kind_of, resolve, usable_devices
-from backend.results.request import DEVICES, ModelSpec
 
 # The package exports the function of the same name.
 module = importlib.import_module("backend.models.resolve")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import ResourceError
+from backend.contract.errors import ResourceError
+from backend.contract.model import ModelSpec
 from backend.models.resolve import Resolved, resolve
 from backend.models.room import WORKING_BYTES, check_memory, room_for
-from backend.results.request import ModelSpec
 
 module = importlib.import_module("backend.models.room")
 resolving = importlib.import_module(

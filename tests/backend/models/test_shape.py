@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
+from backend.contract.model import ModelSpec
 from backend.models.families import family_of
 from backend.models.resolve import Resolved, resolve
 from backend.models.shape import known_shape
-from backend.results.request import ModelSpec
 from tests import tiny
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backend.errors import ModelError
+from backend.contract.errors import ModelError
 from backend.models.weights import INDEX, SINGLE, read_weights
 
 

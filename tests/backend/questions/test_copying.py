@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.contract.question import Question
 from backend.questions import copying
-from backend.questions.question import Question
 
 MAKERS = [copying.colors, copying.facts]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.question import Question
 from backend.questions.files import MAX_BYTES, MAX_QUESTIONS, parse_csv, parse_jsonl
-from backend.questions.question import Question
 
 RAVEN = Question("What color is a raven?", ("red", "black", "white", "green"), 1)
 LINE = b"What color is a raven?,red,black,white,green,B\n"

@@ -8,9 +8,9 @@ from typing import Any
 import pandas
 import pytest
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.question import Question
 from backend.questions import hub_sets
-from backend.questions.question import Question
 
 ROW = {
     "question": "What color is a raven?",

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from backend.contract.question import Question
 from backend.questions.banks import load_bank
-from backend.questions.question import Question
 
 QUESTIONS = load_bank("knowledge").questions
 SUBJECTS = sorted({question.subject for question in QUESTIONS})

@@ -2,10 +2,10 @@
 
 import pytest
 
-from backend.errors import QuestionError
+from backend.contract.errors import QuestionError
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
 from backend.questions.mutations import MUTATIONS
-from backend.questions.prompt import PromptSpec
-from backend.questions.question import Question
 from backend.questions.templates import REGISTRY
 
 QUESTION = Question("What color is a (ripe) lemon?", ("red", "yellow", "green", "blue"), 1, "colors")

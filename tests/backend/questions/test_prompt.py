@@ -1,7 +1,8 @@
 import pytest
 
-from backend.errors import RequestError
-from backend.questions.prompt import Prompt, PromptSpec
+from backend.contract.errors import RequestError
+from backend.contract.prompt import PromptSpec
+from backend.questions.prompt import Prompt
 
 
 @pytest.mark.parametrize(

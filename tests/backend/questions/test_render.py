@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from backend.errors import QuestionError
-from backend.questions.prompt import Prompt, PromptSpec
-from backend.questions.question import Question
+from backend.contract.errors import QuestionError
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
+from backend.questions.prompt import Prompt
 from backend.questions.render import MAX_CHARACTERS, render
 from tests.backend.questions.conftest import CHATML, build
 

@@ -1,8 +1,8 @@
 import pytest
 
-from backend.errors import QuestionError
-from backend.questions.prompt import TEMPLATES
-from backend.questions.question import Question
+from backend.contract.errors import QuestionError
+from backend.contract.prompt import TEMPLATES
+from backend.contract.question import Question
 from backend.questions.templates import REGISTRY, Segments, paper, plain
 
 RAVEN = Question("What color is a raven?", ("red", "black", "white", "green"), 1, "colors")

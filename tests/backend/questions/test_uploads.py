@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import QuestionError, StoreError
+from backend.contract.errors import QuestionError, StoreError
+from backend.contract.question import Question
 from backend.home import home
 from backend.questions import uploads
-from backend.questions.question import Question
 
 LINE = b"What color is a raven?,red,black,white,green,B\n"
 RAVEN = Question("What color is a raven?", ("red", "black", "white", "green"), 1)

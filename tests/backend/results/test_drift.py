@@ -8,14 +8,15 @@ import torch
 
 from backend.analyses import READINGS, Task
 from backend.cli import main
+from backend.contract.errors import RequestError
+from backend.contract.head import HeadRef
+from backend.contract.progress import silent
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Array, Result
 from backend.engine.instrument import Instrument
-from backend.errors import RequestError
-from backend.progress import silent
-from backend.questions.question import Question
 from backend.results.drift import drift
 from backend.results.files import write
-from backend.results.request import HeadRef, Request
-from backend.results.result import Array, Result
 from tests import tiny
 
 QUESTIONS = tuple(Question(f"What is {n} + 1?", (str(n), str(n + 1), "0"), 1) for n in range(1, 7))

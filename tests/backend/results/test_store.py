@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.errors import ResourceError, StoreError
+from backend.contract.errors import ResourceError, StoreError
+from backend.contract.result import Array, Result
 from backend.results import files
-from backend.results.result import Array, Result
 from backend.results.store import Store
 
 

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable
 
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress
+from backend.contract.request import Request
 from backend.models.load import LoadedModel
-from backend.progress import Progress
-from backend.results.request import ModelSpec, Request
 from tests import hand_wired
 
 MODEL = ModelSpec("qwen2.5-coder-0.5b")

@@ -11,12 +11,13 @@ import pytest
 
 from backend.analyses import ANALYSES, Analysis, Findings, Task
 from backend.analyses.analysis import array
+from backend.contract.errors import Cancelled, LetterheadsError, ModelError, QuestionError, RequestError
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress
+from backend.contract.question import Question
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.errors import Cancelled, LetterheadsError, ModelError, QuestionError, RequestError
 from backend.models.load import LoadedModel
-from backend.progress import Progress
-from backend.questions.question import Question
-from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
 from backend.service import job
 from backend.service.in_process import InProcessClient

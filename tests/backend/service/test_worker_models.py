@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from backend.analyses import ANALYSES, Analysis, Findings, Task
+from backend.contract.errors import Cancelled, ModelError
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.errors import Cancelled, ModelError
 from backend.models.load import LoadedModel
-from backend.progress import Progress
-from backend.results.request import ModelSpec, Request
 from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker

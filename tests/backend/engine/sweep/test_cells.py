@@ -1,8 +1,8 @@
 import pytest
 
+from backend.contract.errors import RequestError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, all_cells, sweep
-from backend.errors import RequestError
 from tests.backend.engine.sweep.prompts import CLEAN, CORRUPTED, TOKENS
 
 

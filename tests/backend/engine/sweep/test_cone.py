@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from backend.contract.errors import ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
@@ -16,7 +17,6 @@ from backend.engine.sweep import (
 from backend.engine.sweep.cone import ConePass, RowLimit
 from backend.engine.sweep.layer_call import call_layer
 from backend.engine.trace import Trace
-from backend.errors import ResourceError
 from tests import tiny
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need, ragged
 

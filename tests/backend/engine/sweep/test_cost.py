@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from backend.contract.errors import ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.products import usual_rows
 from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_source
@@ -22,7 +23,6 @@ from backend.engine.sweep.plan import (
     passes,
     refuse_cramped,
 )
-from backend.errors import ResourceError
 from tests import tiny
 
 BASE = tuple(range(12))

@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 
+from backend.contract.errors import RequestError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
@@ -17,7 +18,6 @@ from backend.engine.sweep import (
     sweep,
     sweep_sets,
 )
-from backend.errors import RequestError
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need
 
 LONGER = (5, 17, 42, 9, 99, 13, 120, 11, 250, 64, 8, 30, 77)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
@@ -25,7 +26,6 @@ from backend.engine.sweep import (
     sweep,
     sweep_sets,
 )
-from backend.errors import Cancelled, RequestError, ResourceError
 from tests import hand_wired, tiny
 from tests.backend.engine.hooks import count_hooks
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, FIRST, TOKENS, need, ragged

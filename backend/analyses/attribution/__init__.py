@@ -1,0 +1,1 @@
+"""Direct logit attribution: what each node writes for each label."""

@@ -1,0 +1,202 @@
+"""Total, direct and indirect effect of every head and MLP at the final position.
+
+Total: the node's output is taken from the corrupted run, m(x) - m(x with n := n(x~)). Direct: only its own write to the
+final residual stream changes. Indirect: everything but that write does. What total - direct - indirect leaves is the
+interaction. Each with the final norm recomputed and frozen at the clean run (Lieberum et al. 2023, section 3).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.intervals import ENDS, mean_interval
+from backend.analyses.over_questions import answered, each_prompt
+from backend.analyses.patching.pairs import PAIR_PARAMS, Pair, pair_scalars, pairs_of
+from backend.analyses.tolerance import tolerance, worst
+from backend.contract.errors import RequestError
+from backend.contract.progress import Progress
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import Cell, Node, Wanted, recheck, sweep_sets, unembedded
+from backend.engine.writes import head_changes
+
+KINDS = ("total", "direct", "indirect", "interaction")
+NORMS = ("recomputed", "frozen")
+LINEAR = ("net_logit", "logit_difference")
+RECHECKED = 3
+
+
+@dataclass(frozen=True)
+class Effects:
+    """One pair's effects, in the metric's unit; positive where the node helps the clean answer.
+
+    Attributes:
+        heads, mlps: the four kinds, in the order of `KINDS`.
+        additivity_error: the largest interaction under a frozen norm, which for a metric linear in the logits is 0.
+        oracle_error: see `recheck`.
+    """
+
+    heads: Float[Tensor, "kind norm layer head"]
+    mlps: Float[Tensor, "kind norm layer"]
+    additivity_error: float
+    oracle_error: float
+
+
+def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effects:
+    """Effects of all nodes of one pair, by one sweep over the final position."""
+    shape, runs = instrument.shape, pair.runs("noise")
+    final = len(runs.base) - 1
+    sets: list[list[Node]] = [
+        [("z", Cell(layer, final, head))] for layer in range(shape.layers) for head in range(shape.heads)
+    ]
+    sets += [[("mlp_out", Cell(layer, final))] for layer in range(shape.layers)]
+    wanted = Wanted(pair.token_ids, pair.vocabulary, final=True)
+    source = runs.run_source(instrument, progress)
+    swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
+    assert swept.final is not None  # asked for
+    oracle_error = recheck(
+        instrument, runs.base, source, sets, wanted, swept, count=RECHECKED, progress=progress
+    )
+    changes = _write_changes(instrument, pair)
+    clean = instrument.trace(runs.base).resid_final[-1]
+    states = {"total": swept.final, "direct": clean + changes, "indirect": swept.final - changes}
+    by_norm = []
+    for read in _readouts(instrument, pair, clean):
+        baseline = read(clean[None])
+        found = {kind: baseline - read(state) for kind, state in states.items()}
+        interaction = found["total"] - found["direct"] - found["indirect"]
+        by_norm.append(torch.stack([*found.values(), interaction]))
+    effects = torch.stack(by_norm, 1)
+    heads = shape.layers * shape.heads
+    capped = instrument.family.logit_cap(instrument.model.config) is not None
+    linear = pair.metric.metric.kind in LINEAR and not capped
+    return Effects(
+        heads=effects[..., :heads].reshape(len(KINDS), len(NORMS), shape.layers, shape.heads),
+        mlps=effects[..., heads:],
+        additivity_error=float(effects[-1, 1].abs().max()) if linear else 0.0,
+        oracle_error=oracle_error,
+    )
+
+
+def _write_changes(instrument: Instrument, pair: Pair) -> Float[Tensor, "node d_model"]:
+    """What each node writes otherwise in the corrupted run, at the final position; heads first, then MLPs."""
+    clean, other = (instrument.trace(ids) for ids in (pair.clean.prompt.token_ids, pair.other.token_ids))
+    heads = [
+        head_changes(instrument, layer, clean.z[layer, -1:], other.z[layer, -1:])[:, 0]
+        for layer in range(instrument.shape.layers)
+    ]
+    return torch.cat([*heads, other.mlp_out[:, -1] - clean.mlp_out[:, -1]])
+
+
+def _readouts(
+    instrument: Instrument, pair: Pair, clean: Float[Tensor, " d_model"]
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """From final residual streams `[cell, d_model]` to the metric: with the norm recomputed, and frozen at `clean`."""
+    norm = instrument.family.final_norm(instrument.model)
+    device = instrument.weights.device
+    frozen = instrument.family.frozen_norm(instrument.model, clean.to(device))
+
+    def value(normed: Tensor) -> Tensor:
+        return pair.values(instrument, *unembedded(instrument, normed, pair.token_ids, pair.vocabulary))
+
+    @torch.no_grad()
+    def recomputed(state: Tensor) -> Tensor:
+        return value(norm(state.to(device, instrument.model.dtype)))
+
+    @torch.no_grad()
+    def at_clean(state: Tensor) -> Tensor:
+        return value(frozen.applied(state.to(device)))
+
+    return recomputed, at_clean
+
+
+def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """Effects for one question, means over its corrupted prompts; over several questions, with intervals."""
+    if task.request.question is None:
+        return _over_questions(instrument, task, progress)
+    (prompt,) = task.prompts(instrument)
+    pairs = pairs_of(instrument, task, 0, prompt, progress)
+    found = _mean([effects_of(instrument, pair, progress) for pair in pairs])
+    unit = pairs[0].metric.metric.unit
+    arrays = {}
+    for number, kind in enumerate(KINDS):
+        arrays[f"heads_{kind}"] = array(found.heads[number], ("norm", "layer", "head"), unit)
+        arrays[f"mlps_{kind}"] = array(found.mlps[number], ("norm", "layer"), unit)
+    return Findings(
+        arrays=arrays,
+        ticks={**layer_head_ticks(instrument), "norm": NORMS},
+        scalars={
+            **prompt_scalars(prompt),
+            **pair_scalars(pairs, [pair.ends(instrument, progress) for pair in pairs]),
+        },
+        checks=_checks(instrument, [found]),
+    )
+
+
+def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """Each question counts once, as the mean over its corrupted prompts; one that cannot be corrupted is left out."""
+    samples: list[Effects] = []
+    ends: list[tuple[float, float]] = []
+    left_out: list[str] = []
+    metric = None
+    for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
+        answered(prompt)
+        try:
+            pairs = pairs_of(instrument, task, number, prompt, within)
+        except RequestError as error:
+            left_out.append(str(error))
+            continue
+        metric = pairs[0].metric.metric
+        samples.append(_mean([effects_of(instrument, pair, within) for pair in pairs]))
+        ends.extend(pair.ends(instrument, within) for pair in pairs)
+    if metric is None:
+        raise RequestError(f"None of the questions can be used. The first: {left_out[0]}")
+    arrays = {}
+    for name, axes in (("heads", ("norm", "layer", "head")), ("mlps", ("norm", "layer"))):
+        parts = mean_interval(torch.stack([getattr(each, name) for each in samples]).numpy())
+        for end, part in zip(ENDS, parts, strict=True):
+            for number, kind in enumerate(KINDS):
+                arrays[f"{name}_{kind}{end}"] = array(part[number], axes, metric.unit)
+    clean, corrupted = torch.tensor(ends).mean(0).tolist()
+    return Findings(
+        arrays=arrays,
+        ticks={**layer_head_ticks(instrument), "norm": NORMS},
+        scalars={
+            "count": len(samples),
+            "left_out": len(left_out),
+            "metric": metric.kind,
+            "clean": clean,
+            "corrupted": corrupted,
+        },
+        checks=_checks(instrument, samples),
+    )
+
+
+def _mean(found: list[Effects]) -> Effects:
+    return Effects(
+        heads=torch.stack([each.heads for each in found]).mean(0),
+        mlps=torch.stack([each.mlps for each in found]).mean(0),
+        additivity_error=worst(each.additivity_error for each in found),
+        oracle_error=worst(each.oracle_error for each in found),
+    )
+
+
+def _checks(instrument: Instrument, found: list[Effects]) -> dict[str, tuple[float, float]]:
+    limits = tolerance(instrument)
+    return {
+        "oracle_error": (worst(each.oracle_error for each in found), limits.logits),
+        "additivity_error": (worst(each.additivity_error for each in found), limits.identity),
+    }
+
+
+EFFECTS = Analysis(
+    name="effects",
+    version=1,
+    summary="total, direct and indirect effect of every head and MLP at the final position, and their interaction",
+    takes=("question", "questions"),
+    run=run,
+    params=PAIR_PARAMS,
+)

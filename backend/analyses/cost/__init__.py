@@ -1,0 +1,1 @@
+"""How long an analysis takes on this machine, and how much memory."""

@@ -1,0 +1,142 @@
+"""How fast this machine is, measured with the model's own matrices.
+
+`rows` rows times a matrix of W weights take 2 W (rows + half) / peak seconds: the speed is peak * rows / (rows + half),
+and `half` says in rows what reading the matrix costs. Cones may have faster products than passes of the whole model.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from backend.analyses.cost.work import Work
+from backend.engine.instrument import Instrument
+from backend.engine.products import fast_products
+from backend.models.placement import device_of
+
+MEASURED_ROWS = (1, 8, 64, 512)
+ROUNDS = 3
+COPIED_BYTES = 64 * 2**20
+CALL_SECONDS = 1e-3
+"""What a call of a layer costs beside its products: Python, hooks, small operations. Seen with one-token passes."""
+
+_MACHINES: WeakKeyDictionary[Instrument, "Machine"] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How fast products are.
+
+    Attributes:
+        peak: floating-point operations a second of products of many rows.
+        half: how many rows reach half of it.
+    """
+
+    peak: float
+    half: float
+
+    def seconds(self, products: float, weights: float) -> float:
+        """How long so many multiply-adds take for which so many weights are read."""
+        return 2 * (products + self.half * weights) / self.peak
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How fast a machine is.
+
+    Attributes:
+        plain: its products in passes of the model.
+        cones: its products in cones.
+        copy: bytes a second from the model's memory into a trace.
+        call: seconds of a layer's call beside its products.
+    """
+
+    plain: Curve
+    cones: Curve
+    copy: float
+    call: float = CALL_SECONDS
+
+    def seconds(self, work: Work) -> float:
+        """How long it takes at least."""
+        products = self.plain.seconds(work.products, work.weights)
+        cones = self.cones.seconds(work.cone_products, work.cone_weights)
+        return products + cones + work.moved / self.copy + self.call * work.calls
+
+
+def machine_of(instrument: Instrument) -> Machine:
+    """`measure`, once for each instrument."""
+    if instrument not in _MACHINES:
+        _MACHINES[instrument] = measure(instrument)
+    return _MACHINES[instrument]
+
+
+@torch.no_grad()
+def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_counter) -> Machine:
+    """The speed curves and the speed of a copy."""
+    layers = instrument.family.layers(instrument.model)
+    device, matrices = device_of(layers[0]), [_largest(layer) for layer in layers]
+    plain = _measured_curve(instrument, matrices, clock)
+    with fast_products(matrices) as faster:
+        cones = _measured_curve(instrument, matrices, clock) if faster else plain
+    numbers = torch.zeros(COPIED_BYTES // 4, device=device)
+    room = torch.empty(COPIED_BYTES // 4)
+    copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
+    return Machine(plain, cones, copy)
+
+
+def _measured_curve(
+    instrument: Instrument, matrices: Sequence[nn.Module], clock: Callable[[], float]
+) -> Curve:
+    """From products of few and of many rows with the model's own matrices.
+
+    Few rows go through the matrices of many layers, so that each comes from memory, as it does in a pass.
+    """
+    device = device_of(matrices[0])
+    taken, given = _sizes(matrices[0])
+    each = []
+    for rows in MEASURED_ROWS:
+        some = matrices[: max(2, MEASURED_ROWS[-1] // rows)]
+        hidden = torch.randn(rows, taken, dtype=instrument.model.dtype, device=device)
+        seconds = _best(partial(_through, some, hidden), clock)
+        each.append(seconds / (2 * len(some) * taken * given))
+    return curve(MEASURED_ROWS, each)
+
+
+def curve(rows: Sequence[float], seconds: Sequence[float]) -> Curve:
+    """The peak and the half of (rows + half) / peak seconds for two operations a weight, each error as a share."""
+    slope, constant = np.polyfit(rows, seconds, 1, w=1 / np.array(seconds))
+    return Curve(float(1 / slope), max(0.0, float(constant / slope)))
+
+
+def _through(modules: Sequence[nn.Module], hidden: torch.Tensor) -> torch.Tensor:
+    last: torch.Tensor = [module(hidden) for module in modules][-1]
+    return last
+
+
+def _best(call: Callable[[], torch.Tensor], clock: Callable[[], float]) -> float:
+    """The least seconds of a few calls; reading a number waits for a graphics card."""
+    seconds = []
+    for _ in range(ROUNDS):
+        begun = clock()
+        float(call().flatten()[0])
+        seconds.append(clock() - begun)
+    return min(seconds)
+
+
+def _largest(layer: nn.Module) -> nn.Module:
+    linear = [module for module in layer.modules() if isinstance(module, nn.Linear | Conv1D)]
+    return max(linear, key=lambda module: _sizes(module)[0] * _sizes(module)[1])
+
+
+def _sizes(module: nn.Module) -> tuple[int, int]:
+    """How many numbers a matrix takes and gives."""
+    if isinstance(module, nn.Linear):
+        return module.in_features, module.out_features
+    assert isinstance(module, Conv1D)
+    return module.nx, module.nf

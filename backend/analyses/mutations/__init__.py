@@ -1,0 +1,1 @@
+"""Other labels, other prompts: what a head follows."""

@@ -1,0 +1,237 @@
+"""What label mutations do to the model and to heads' subspaces: mutation x condition -> loss and accuracy.
+
+Lieberum et al. 2023, section 5, list the mutations; conditions and numbers are ours. A condition exchanges the heads'
+outputs at the final position, as `compression` does: for their mean, another question's, or what low-rank queries and
+keys, low-rank values, or mean queries and keys give. Each half of the questions is run with what was fitted on the
+other half, under the same mutation; the matrix `transfer` fits under one and runs under another.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.analysis import Analysis, Findings, Task
+from backend.analyses.attention.attention_to_right import to_right
+from backend.analyses.mutations.mutation_arrays import Samples, alone_arrays
+from backend.analyses.over_questions import at_question
+from backend.analyses.subspace.compression import RECHECKED
+from backend.analyses.subspace.exchange import patched
+from backend.analyses.subspace.fitting import (
+    Fits,
+    Half,
+    halved,
+    halved_alike,
+    numbers_of,
+    question_of,
+    resampled,
+    span_notes,
+)
+from backend.analyses.subspace.head_inputs import ByHead, Options, collected_heads, enough
+from backend.analyses.subspace.projections import Projection, projected, rotations_of
+from backend.analyses.subspace.questions_told import wrong
+from backend.analyses.tolerance import tolerance, worst
+from backend.contract.errors import QuestionError, RequestError
+from backend.contract.head import HeadRef
+from backend.contract.progress import Progress
+from backend.engine.instrument import Instrument
+from backend.engine.rotation import Rotations
+from backend.questions.mutations import MUTATIONS
+from backend.questions.prompt import Prompt
+
+CONDITIONS = {
+    "whole": "whole model",
+    "ablated_mean": "head at its mean",
+    "ablated_resample": "head from another question",
+    "low_rank_qk": "low-rank queries and keys",
+    "low_rank_v": "low-rank values",
+    "mean_qk": "mean queries and keys",
+}
+
+
+@dataclass(frozen=True)
+class Usable:
+    """A mutation's questions in halves, the first one's prompt, and those left out."""
+
+    halves: list[Half]
+    example: str
+    left_out: list[dict[str, str]]
+
+    @property
+    def questions(self) -> list[ByHead]:
+        """Of both halves."""
+        return [inputs for half in self.halves for inputs in half.run_on]
+
+
+def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """Loss and accuracy of each mutation under each condition.
+
+    Arrays `loss`, `loss_low`, `loss_high`, `accuracy`, `accuracy_low`, `accuracy_high[mutation,condition]`;
+    `transfer[fitted,mutation]`: the loss with low-rank queries and keys fitted under one mutation, run under another;
+    where the head looks: `right_share`, `letter_share`, `right_top[mutation]` with intervals. Of several heads losses
+    are of all exchanged together; each alone has `alone_loss[head,mutation,condition]`,
+    `alone_right_share[head,mutation]` and so on.
+    """
+    options = Options.of(instrument, task.request)
+    rotations = rotations_of(instrument, options.heads)
+    found, left_out = _usable(instrument, task, options, progress)
+    together, alone = _Runner(instrument, options, rotations, task.request.prompt.labels).run(found, progress)
+    several = {"head": tuple(map(str, options.heads))} if alone else {}
+    return Findings(
+        arrays={**together.arrays(), **alone_arrays(alone)},
+        ticks={"mutation": tuple(found), "condition": tuple(CONDITIONS), "fitted": tuple(found), **several},
+        scalars={
+            "head": options.name,
+            "heads": [str(head) for head in options.heads],
+            "rank": options.rank,
+            "kept": together.kept,
+            "mutations": [
+                {
+                    "name": name,
+                    "title": MUTATIONS[name].title,
+                    "example": usable.example,
+                    "kept": len(usable.questions),
+                    "wrong": wrong(map(question_of, usable.questions)),
+                    "left_out": usable.left_out,
+                }
+                for name, usable in found.items()
+            ],
+            "conditions": [{"name": name, "title": title} for name, title in CONDITIONS.items()],
+            "left_out": left_out,
+            "notes": span_notes(next(iter(found.values())).halves, (options.rank,)),
+        },
+        checks={
+            "oracle_error": (
+                worst(table.oracle_error for table in (together, *alone)),
+                tolerance(instrument).logits,
+            )
+        },
+    )
+
+
+def _usable(
+    instrument: Instrument, task: Task, options: Options, progress: Progress
+) -> tuple[dict[str, Usable], list[dict[str, str]]]:
+    """The mutations that can be used and those that cannot, with the reason; one at least can.
+
+    All are run on questions of the first, dealt to the same halves. Where only questions that the model answers right
+    are kept, it has to do so there, as they are asked.
+    """
+    found: dict[str, Usable] = {}
+    left_out: list[dict[str, str]] = []
+    for name in MUTATIONS:
+        first = next(iter(found.values()), None)
+        here = options if first is None else replace(options, keep="all")
+        try:
+            prompts = _mutated(instrument, task, name, options.seed)
+            if prompts[0].text in [usable.example for usable in found.values()]:
+                raise QuestionError("It changes nothing here.")
+            kept, reasons = collected_heads(instrument, task, here, progress, prompts)
+            if first is not None:
+                there = numbers_of(first.questions)
+                kept = [inputs for inputs in kept if question_of(inputs).number in there]
+            enough(kept, reasons, 4, "fitting on one half and running the other")
+            halves = halved(kept, options.seed) if first is None else halved_alike(kept, first.halves)
+            found[name] = Usable(halves, prompts[0].text, reasons)
+        except (QuestionError, RequestError) as error:
+            left_out.append({"name": name, "reason": str(error)})
+    if not found:
+        raise RequestError(f"None of the mutations can be used. The first: {left_out[0]['reason']}")
+    return found, left_out
+
+
+def _mutated(instrument: Instrument, task: Task, name: str, seed: int) -> list[Prompt]:
+    """The task's prompts under a mutation. Raises QuestionError where one cannot be mutated or a label is no token."""
+    prompts = []
+    for question, shots in zip(task.questions, task.shots, strict=True):
+        changed, spec = MUTATIONS[name].change(question, task.request.prompt, seed)
+        prompts.append(instrument.prompt(changed, spec, shots))
+    return prompts
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """What is the same for every question and mutation."""
+
+    instrument: Instrument
+    options: Options
+    rotations: Mapping[int, Rotations]
+    labels: tuple[str, ...]
+
+    def run(self, found: Mapping[str, Usable], progress: Progress) -> tuple[Samples, list[Samples]]:
+        """That of all heads together and, of several, that of each alone."""
+        heads = self.options.heads
+        sets = [heads, *((head,) for head in heads)] if len(heads) > 1 else [heads]
+        tables = [Samples() for _ in sets]
+        total = sum(len(usable.questions) for usable in found.values())
+        done = 0
+        for usable in found.values():
+            for table in tables:
+                table.begin()
+            for number, half in enumerate(usable.halves):
+                fitted = [others.halves[number].fits for others in found.values()]
+                for inputs in half.run_on:
+                    within = at_question(progress, done, total)
+                    for table, some in zip(tables, sets, strict=True):
+                        chosen = {head: inputs[head] for head in some}
+                        self._add(table, chosen, half, fitted, within, int(done < RECHECKED))
+                    done += 1
+        return tables[0], tables[1:]
+
+    def _add(
+        self,
+        table: Samples,
+        inputs: ByHead,
+        half: Half,
+        fitted: Sequence[Fits],
+        progress: Progress,
+        rechecked: int,
+    ) -> None:
+        z = self._outputs(inputs, half, fitted, progress)
+        outcome = patched(self.instrument, question_of(inputs), z, progress, rechecked)
+        conditions = len(CONDITIONS)
+        table.loss[-1].append(outcome.loss[:conditions])
+        table.right[-1].append(outcome.right[:conditions])
+        table.transfer[-1].append(outcome.loss[conditions:])
+        if len(inputs) == 1:
+            (head,) = inputs
+            own = question_of(inputs).prompt
+            trace = self.instrument.trace(own.token_ids, progress)
+            table.attention[-1].append(to_right(trace, head, own, self.labels))
+        table.oracle_error = worst((table.oracle_error, outcome.oracle_error))
+
+    def _outputs(
+        self, inputs: ByHead, half: Half, fitted: Sequence[Fits], progress: Progress
+    ) -> dict[HeadRef, Float[Tensor, "case d_head"]]:
+        """Each head's output under each condition, then with what was fitted under each mutation."""
+        rank, other = self.options.rank, resampled(inputs, half.fit_on, self.options.seed)
+        cases = {
+            "low_rank_qk": Projection(half.fits, rank),
+            "low_rank_v": Projection(half.fits, rank, "_v"),
+            "mean_qk": Projection(half.fits, 0),
+        }
+        every = [*cases.values(), *(Projection(fits, rank) for fits in fitted)]
+        reads = projected(self.instrument, inputs, self.rotations, every, progress)
+        outputs = {}
+        for head, own in inputs.items():
+            z = reads[head].z
+            conditions = {
+                "whole": own.z,
+                "ablated_mean": half.fits[head].z,
+                "ablated_resample": other[head],
+                **dict(zip(cases, z, strict=False)),
+            }
+            outputs[head] = torch.stack([*(conditions[name] for name in CONDITIONS), *z[len(cases) :]])
+        return outputs
+
+
+MUTATIONS_ANALYSIS = Analysis(
+    name="mutations",
+    version=2,
+    summary="loss and accuracy under label mutations, of the whole model and with heads ablated or of low rank",
+    takes=("questions",),
+    run=run,
+    params=("head", "heads", "rank", "at", "keep", "seed"),
+)

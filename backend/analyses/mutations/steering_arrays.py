@@ -1,0 +1,102 @@
+"""What `key-steering` tells, from each question's logits and attention: shares and means with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from backend.analyses.analysis import array
+from backend.analyses.attribution.attribution import net_effect
+from backend.analyses.intervals import Floats, mean_interval, share_interval, with_ends
+from backend.contract.result import Array
+
+KINDS = ("", "_random")
+
+
+@dataclass(frozen=True)
+class Steered:
+    """One question steered; `kind` is the direction and the random one.
+
+    Attributes:
+        right, predicted: indices of labels.
+        direction: what strength 1 adds to a key.
+        key_length: how far the labels' keys are from their mean.
+        model: the labels' logits as they are.
+        at_all: the same with all of the head's attention at one option.
+        attention_model, attention: at the labels' keys.
+    """
+
+    right: int
+    predicted: int
+    direction: Float[Tensor, " d_head"]
+    key_length: float
+    model: Float[Tensor, " label"]
+    at_all: Float[Tensor, "option label"]
+    logits: Float[Tensor, "kind option strength label"]
+    attention_model: Float[Tensor, " label"]
+    attention: Float[Tensor, "kind option strength label"]
+    own_key_error: float
+    oracle_error: float
+
+
+def arrays_of(rows: Sequence[Steered], strengths: tuple[float, ...]) -> dict[str, Array]:
+    """All arrays of the result."""
+    steered, per_label = ("question", "option", "strength", "label"), ("question", "label")
+    model, attention = (torch.stack([getattr(row, name) for row in rows]) for name in ("model", "attention"))
+    logits = torch.stack([row.logits for row in rows])
+    predicted = torch.tensor([row.predicted for row in rows])
+    arrays = {
+        "strength": array(torch.tensor(strengths), ("strength",), "differences of means"),
+        "label_logits": array(logits[:, 0], steered, "logits"),
+        "label_logits_model": array(model, per_label, "logits"),
+        "attention": array(attention[:, 0], steered, "probability"),
+        "attention_model": array(
+            torch.stack([row.attention_model for row in rows]), per_label, "probability"
+        ),
+        "right": array(torch.tensor([row.right for row in rows]), ("question",), "label"),
+        "predicted": array(predicted, ("question",), "label"),
+    }
+    own = torch.nn.functional.one_hot(predicted, logits.shape[2]).bool()
+    for number, kind in enumerate(KINDS):
+        of_kind = logits[:, number]
+        says = of_kind.argmax(-1)
+        flipped = says == torch.arange(says.shape[1])[:, None]
+        rise = _own_net(of_kind) - _own_net(model[:, None, None].expand_as(of_kind))
+        looked = torch.diagonal(attention[:, number], dim1=1, dim2=3).mT
+        left = (says[own] != predicted[:, None]).float()
+        for name, ends, unit in (
+            ("flipped", _shares(_elsewhere(flipped, own)), "share"),
+            ("left", _shares(left), "share"),
+            ("steered_attention", mean_interval(_elsewhere(looked, own).numpy()), "probability"),
+            ("logit_rise", mean_interval(_elsewhere(rise, own).numpy()), "logits"),
+        ):
+            arrays |= with_ends(f"{name}{kind}", ends, ("strength",), unit)
+    at_all = torch.stack([row.at_all for row in rows]).argmax(-1) == torch.arange(own.shape[1])
+    share, low, high = (ends[0] for ends in _shares(_elsewhere(at_all[..., None], own)))
+    return arrays | with_ends("flipped_at_all", (share, low, high), (), "share")
+
+
+def _elsewhere(
+    values: Float[Tensor, "question option strength"] | Bool[Tensor, "question option strength"],
+    own: Bool[Tensor, "question option"],
+) -> Float[Tensor, "question strength"]:
+    """Each question's mean over the options that are not the model's own letter."""
+    away = (~own).float()[..., None]
+    return (values.float() * away).sum(1) / away.sum(1)
+
+
+def _own_net(
+    logits: Float[Tensor, "question option strength label"],
+) -> Float[Tensor, "question option strength"]:
+    """The logit of the steered option's label less the mean of the others'."""
+    return torch.stack([net_effect(logits[:, option], option) for option in range(logits.shape[1])], 1)
+
+
+def _shares(values: Float[Tensor, "question strength"]) -> tuple[Floats, Floats, Floats]:
+    """Wilson's interval as if a question's options agreed: their number makes it no narrower."""
+    count = len(values)
+    ends = np.array([share_interval(float(share) * count, count) for share in values.mean(0)])
+    return ends[:, 0], ends[:, 1], ends[:, 2]

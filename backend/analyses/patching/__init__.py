@@ -1,0 +1,1 @@
+"""Activation patching: exact sweeps, and estimates from gradients."""

@@ -1,0 +1,114 @@
+"""What a patch is measured by: one number from the labels' logits. The registry of metrics.
+
+Zhang & Nanda 2023 (arXiv 2309.16042): prefer logit differences, which are linear in the residual stream, to
+probabilities.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.contract.errors import RequestError, shown
+
+Logits = Float[Tensor, "cell label"]
+Values = Float[Tensor, " cell"]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the runs are read by: the labels' logits, and where asked for their log-sum-exp over the vocabulary.
+
+    `reference` is the clean run's logits of the labels, `[label]`.
+    """
+
+    logits: Logits
+    logsumexp: Values | None
+    reference: Float[Tensor, " label"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One kind of metric. `uses` names the labels that a request must give; `unit` is what it is counted in."""
+
+    kind: str
+    unit: str
+    uses: tuple[str, ...]
+    vocabulary: bool
+    value: Callable[[Readings, Mapping[str, int]], Values]
+
+
+@dataclass(frozen=True)
+class ChosenMetric:
+    """A metric with its labels as indices."""
+
+    metric: Metric
+    labels: Mapping[str, int]
+
+    def __call__(self, readings: Readings) -> Values:
+        """One number a run."""
+        return self.metric.value(readings, self.labels)
+
+
+def _logit_difference(readings: Readings, labels: Mapping[str, int]) -> Values:
+    return readings.logits[:, labels["label"]] - readings.logits[:, labels["other"]]
+
+
+def _net_logit(readings: Readings, labels: Mapping[str, int]) -> Values:
+    own = readings.logits[:, labels["label"]]
+    others = readings.logits.shape[1] - 1
+    return own - (readings.logits.sum(1) - own) / others
+
+
+def _log_probability(readings: Readings, labels: Mapping[str, int]) -> Values:
+    assert readings.logsumexp is not None  # the metric asked for it
+    return readings.logits[:, labels["label"]] - readings.logsumexp
+
+
+def _divergence(readings: Readings, labels: Mapping[str, int]) -> Values:
+    clean = torch.log_softmax(readings.reference, dim=-1)
+    patched = torch.log_softmax(readings.logits, dim=-1)
+    return (clean.exp() * (clean - patched)).sum(-1)
+
+
+METRICS: dict[str, Metric] = {
+    metric.kind: metric
+    for metric in (
+        Metric("logit_difference", "logits", ("label", "other"), False, _logit_difference),
+        Metric("net_logit", "logits", ("label",), False, _net_logit),
+        Metric("log_probability", "nats", ("label",), True, _log_probability),
+        Metric("loss", "nats", ("label",), True, lambda *given: -_log_probability(*given)),
+        Metric("probability", "probability", ("label",), True, lambda *given: _log_probability(*given).exp()),
+        Metric("kl", "nats", (), False, _divergence),
+    )
+}
+
+
+def chosen_metric(data: object, labels: Sequence[str]) -> ChosenMetric:
+    """Read `{"kind": "logit_difference", "label": "B", "other": "D"}`. Raises RequestError naming the field."""
+    if not isinstance(data, Mapping):
+        raise RequestError(f"params.metric must be an object with a kind, not {shown(data)}.")
+    metric = METRICS.get(str(data.get("kind")))
+    if metric is None:
+        raise RequestError(
+            f"There is no metric {shown(data.get('kind'))}. Choose one of {', '.join(METRICS)}."
+        )
+    fields: dict[str, Any] = {name: value for name, value in data.items() if name != "kind"}
+    for name in fields:
+        if name not in metric.uses:
+            raise RequestError(f"The metric {metric.kind} has no field {shown(name)}.")
+    chosen = {name: _label(metric, name, fields.get(name), labels) for name in metric.uses}
+    if len(set(chosen.values())) != len(chosen):
+        raise RequestError(f"label and other are both {shown(fields['label'])}. Choose two different labels.")
+    return ChosenMetric(metric, chosen)
+
+
+def _label(metric: Metric, name: str, value: object, labels: Sequence[str]) -> int:
+    if value not in labels:
+        raise RequestError(
+            f"params.metric.{name} of {metric.kind} must be one of the labels {', '.join(labels)}, not {shown(value)}."
+        )
+    return labels.index(str(value))

@@ -1,0 +1,168 @@
+"""Activation patching: one activation of one run put into the other, cell by cell, exactly.
+
+Denoise puts the clean activation into the corrupted run and shows what suffices; noise does the reverse and shows what
+is necessary (Heimersheim & Nanda 2024, arXiv 2404.15255). The corrupted run is another real prompt: resample ablation
+(Lieberum et al. 2023).
+"""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.patching.budget import expected_seconds, refuse_beyond
+from backend.analyses.patching.pairs import pair_scalars
+from backend.analyses.patching.plan import PARAMS, Plan, plan, what_fits
+from backend.analyses.patching.resumable import Board
+from backend.analyses.tolerance import tolerance, worst
+from backend.contract.progress import Progress
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import COMPONENTS, recheck
+
+RECHECKED = 6
+
+
+def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """One sweep for each corrupted prompt, re-checked on a handful of cells against whole forward passes.
+
+    Arrays: `values` and `recovered`, with the component's axes; recovered is (value - corrupted) / (clean - corrupted).
+    Over several corrupted prompts they are means, and `values_spread`, `recovered_spread` the standard deviations. NaN
+    where a position has no counterpart in a corrupted prompt.
+    """
+    chosen = plan(instrument, task, progress)
+    chosen = replace(chosen, budget=chosen.budget.settled(instrument))
+    refuse_beyond(
+        instrument,
+        chosen.budget,
+        chosen.estimate(instrument, progress),
+        lambda: what_fits(instrument, chosen, progress),
+    )
+    picture = _Picture(instrument, chosen, progress)
+    sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
+    board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
+    engine, errors = "", []
+    for number, draw in enumerate(chosen.draws):
+        base, source = draw.runs.base, draw.runs.run_source(instrument, progress)
+        swept = board.sweep(
+            instrument, base, source, draw.sets, chosen.wanted, number, progress, chosen.budget.bytes
+        )
+        count = max(2, RECHECKED // len(chosen.draws))
+        errors.append(
+            recheck(instrument, base, source, draw.sets, chosen.wanted, swept, count=count, progress=progress)
+        )
+        engine = swept.engine
+    checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
+    found = picture.findings(board)
+    return replace(found, scalars={**found.scalars, "engine": engine}, checks=checks)
+
+
+def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+    """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
+    found = plan(instrument, task, progress).estimate(instrument, progress)
+    progress("Measuring this machine")
+    return Findings(
+        scalars={
+            "expected_seconds": expected_seconds(instrument, found.flops),
+            "expected_bytes": found.peak_bytes,
+            "cells": found.cells,
+        }
+    )
+
+
+class _Picture:
+    """Turns labels' logits into findings, again and again as more of them are known."""
+
+    def __init__(self, instrument: Instrument, chosen: Plan, progress: Progress) -> None:
+        self._instrument = instrument
+        self._chosen = chosen
+        self._ends = [draw.pair.ends(instrument, progress) for draw in chosen.draws]
+
+    @cached_property
+    def _fixed(self) -> dict[str, Any]:
+        """The scalars that do not wait for the sweep."""
+        chosen, draws = self._chosen, self._chosen.draws
+        tokenizer = self._instrument.tokenizer
+        return {
+            **prompt_scalars(chosen.prompt),
+            **pair_scalars([draw.pair for draw in draws], self._ends),
+            "positions": list(chosen.positions),
+            "corrupted_tokens": [tokenizer.decode([token]) for token in draws[0].pair.other.token_ids],
+            "component": chosen.component,
+            "direction": chosen.direction,
+            "first_difference": min(draw.runs.pairing.first for draw in draws),
+            "cells": len(chosen.cells) * len(draws),
+            "cells_skipped": sum(
+                sum(bool(nodes) for nodes in draw.sets) - len(draw.experiments(self._instrument))
+                for draw in draws
+            ),
+            "cells_unmatched": sum(not nodes for draw in draws for nodes in draw.sets),
+        }
+
+    def findings(self, board: Board) -> Findings:
+        """What is known so far."""
+        chosen, component = self._chosen, COMPONENTS[self._chosen.component]
+        values, recovered = self._values(board)
+        ticks = layer_head_ticks(self._instrument)
+        heads = component.head_count(self._instrument.shape)
+        arrays = {"values": self._grid(values.mean(0)), "recovered": self._grid(recovered.mean(0))}
+        if len(values) > 1:
+            arrays |= {
+                "values_spread": self._grid(values.std(0)),
+                "recovered_spread": self._grid(recovered.std(0)),
+            }
+        unit = chosen.draws[0].pair.metric.metric.unit
+        return Findings(
+            arrays={
+                name: array(grid, component.axes, "share" if name.startswith("recovered") else unit)
+                for name, grid in arrays.items()
+            },
+            ticks={
+                "layer": ticks["layer"],
+                **({} if heads is None else {component.axes[1]: tuple(str(head) for head in range(heads))}),
+                "position": tuple(chosen.prompt.tokens[position] for position in chosen.positions),
+            },
+            scalars=self._fixed,
+        )
+
+    def _values(self, board: Board) -> tuple[Float[Tensor, "draw cell"], Float[Tensor, "draw cell"]]:
+        """The metric of every cell, and the share recovered; NaN where both runs score the same."""
+        values, recovered = [], []
+        for number, (draw, (clean, corrupted)) in enumerate(zip(self._chosen.draws, self._ends, strict=True)):
+            logsumexp = board.logsumexp[number] if draw.pair.vocabulary else None
+            value = draw.pair.values(self._instrument, board.logits[number], logsumexp)
+            values.append(value)
+            span = clean - corrupted
+            recovered.append((value - corrupted) / span if span else torch.full_like(value, float("nan")))
+        return torch.stack(values), torch.stack(recovered)
+
+    def _grid(self, flat: Float[Tensor, " cell"]) -> Tensor:
+        heads = COMPONENTS[self._chosen.component].head_count(self._instrument.shape)
+        layers = self._instrument.shape.layers
+        return flat.view(layers, *([] if heads is None else [heads]), len(self._chosen.positions))
+
+
+def _show(task: Task, picture: _Picture, board: Board) -> None:
+    if task.show is not None:
+        task.show(picture.findings(board))
+
+
+PATCHING = Analysis(
+    name="patching",
+    version=2,
+    summary="activation patching of one component over layers, heads and positions, exact and re-checked",
+    takes=("question",),
+    run=run,
+    params=PARAMS,
+)
+PATCHING_COST = Analysis(
+    name="patching-cost",
+    version=3,
+    summary="how long patching with the same parameters takes on this machine, and how much memory",
+    takes=("question",),
+    run=cost,
+    params=PARAMS,
+)

@@ -1,0 +1,205 @@
+"""Estimates held against exact sweeps: which cells are swept, and how far the two agree."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.patching.budget import Budget, cost_in_words, refuse_beyond, within
+from backend.analyses.patching.pairs import Pair
+from backend.analyses.tolerance import worst
+from backend.contract.errors import RequestError, shown
+from backend.contract.progress import Progress
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import (
+    Cell,
+    Estimate,
+    Pairing,
+    Wanted,
+    all_cells,
+    components_of,
+    each_alone,
+    estimate,
+    experiments,
+    one_after_other,
+    recheck,
+    sweep_sets,
+)
+from backend.engine.sweep.source import Ids
+from backend.models.families import Shape
+
+VERIFY: Mapping[str, Any] = {"component": "z", "top": 20, "random": 20, "seed": 0, "positions": "all"}
+LEADERS = 10
+"""How many of the largest are compared: whether the estimates name the cells that matter most."""
+RECHECKED = 6
+"""How many of the swept cells are run again as whole passes, over all pairs; of each pair at least 2."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Which cells are swept too: the `top` of a component by their estimates, and `random` others."""
+
+    component: str
+    top: int
+    random: int
+    seed: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Nominated:
+    """Cells to verify; the first `top` are those with the largest estimates."""
+
+    cells: list[Cell]
+    top: int
+    estimated: Float[Tensor, " cell"]
+
+
+def chosen_verify(data: object, shape: Shape, tokens: int) -> Verify:
+    """Read `{"component": "z", "top": 20, ...}`; what is left out is as in `VERIFY`. Raises RequestError."""
+    if not isinstance(data, Mapping):
+        raise RequestError(f"params.verify must be an object, not {shown(data)}.")
+    for name in data:
+        if name not in VERIFY:
+            raise RequestError(f"params.verify has no field {shown(name)}. Fields: {', '.join(VERIFY)}.")
+    given = {**VERIFY, **data}
+    components = list(components_of(shape))
+    if given["component"] not in components:
+        raise RequestError(
+            f"params.verify.component must be one of {', '.join(components)}, not {shown(given['component'])}."
+        )
+    for name in ("top", "random", "seed"):
+        if type(given[name]) is not int or given[name] < 0:
+            raise RequestError(
+                f"params.verify.{name} must be a whole number, 0 or more, not {shown(given[name])}."
+            )
+    if given["top"] + given["random"] == 0:
+        raise RequestError("params.verify asks for no cells: top and random are both 0.")
+    places = {"all": tuple(range(tokens)), "final": (tokens - 1,)}
+    if given["positions"] not in list(places):
+        raise RequestError(
+            f'params.verify.positions must be "all" or "final", not {shown(given["positions"])}.'
+        )
+    return Verify(**{**given, "positions": places[given["positions"]]})
+
+
+def nominated(
+    instrument: Instrument, runs: Sequence[tuple[Ids, Ids]], verify: Verify, estimates: Tensor
+) -> Nominated:
+    """Only cells that can change something: of the others everybody knows that it is nothing.
+
+    `runs` are the pairs' base and source, `estimates` of all cells of the component.
+    """
+    return _ranked(instrument, runs, verify, estimates).nominated(verify)
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Every cell of a component, their estimates, and the numbers of those that can change something, largest first."""
+
+    cells: list[Cell]
+    values: Float[Tensor, " cell"]
+    numbers: list[int]
+
+    def nominated(self, verify: Verify) -> Nominated:
+        top, others = self.numbers[: verify.top], sorted(self.numbers[verify.top :])
+        drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
+        chosen = top + drawn
+        return Nominated([self.cells[number] for number in chosen], len(top), self.values[chosen])
+
+
+def _ranked(
+    instrument: Instrument, runs: Sequence[tuple[Ids, Ids]], verify: Verify, estimates: Tensor
+) -> _Ranked:
+    cells = all_cells(verify.component, instrument.shape, verify.positions)
+    values = estimates[..., list(verify.positions)].flatten()
+    pairing = min((Pairing(*pair) for pair in runs), key=lambda pairing: pairing.first)
+    run = experiments(instrument, pairing.base_ids, pairing, each_alone(verify.component, cells))
+    sizes = values.abs().tolist()
+    return _Ranked(cells, values, sorted((each.number for each in run), key=lambda number: -sizes[number]))
+
+
+def refuse_costly(
+    instrument: Instrument,
+    runs: Sequence[tuple[Ids, Ids]],
+    verify: Verify,
+    estimates: Tensor,
+    budget: Budget,
+    progress: Progress,
+) -> None:
+    """Raise ResourceError, with how many cells would fit, where sweeping those `nominated` is beyond a budget.
+
+    Raises Cancelled when `progress` does.
+    """
+    ranked = _ranked(instrument, runs, verify, estimates)
+
+    def cost(asked: Verify) -> Estimate:
+        sets = each_alone(asked.component, ranked.nominated(asked).cells)
+        return one_after_other(
+            [estimate(instrument, pair[0], Pairing(*pair), sets, budget.bytes, progress) for pair in runs]
+        )
+
+    def what_fits() -> str:
+        fewer = replace(verify, top=min(verify.top, found.cells), random=min(verify.random, found.cells))
+        while fewer.top + fewer.random > 1:
+            fewer = replace(fewer, top=max(1, fewer.top // 2), random=fewer.random // 2)
+            if within(instrument, budget, cost(fewer)):
+                return f"With top {fewer.top} and random {fewer.random} it would fit."
+        return f"Not even one cell would fit: {cost_in_words(instrument, cost(fewer))}."
+
+    found = cost(verify)
+    refuse_beyond(instrument, budget, found, what_fits)
+
+
+def exact_changes(
+    instrument: Instrument,
+    pairs: Sequence[Pair],
+    direction: str,
+    component: str,
+    cells: list[Cell],
+    budget: Budget,
+    progress: Progress,
+) -> tuple[Float[Tensor, " cell"], float]:
+    """The change of the metric with each cell patched alone, mean over the pairs; and the re-checks' largest error.
+
+    Of the budget only the memory counts here, see `refuse_costly`.
+    """
+    sets, total, errors = each_alone(component, cells), torch.zeros(len(cells)), []
+    for pair in pairs:
+        runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument, progress)
+        source, wanted = runs.run_source(instrument, progress), Wanted(pair.token_ids, pair.vocabulary)
+        swept = sweep_sets(
+            instrument, runs.base, source, sets, wanted, budget_bytes=budget.bytes, progress=progress
+        )
+        count = max(2, RECHECKED // len(pairs))
+        errors.append(
+            recheck(instrument, runs.base, source, sets, wanted, swept, count=count, progress=progress)
+        )
+        unpatched = corrupted if direction == "denoise" else clean
+        total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
+    return total / len(pairs), worst(errors)
+
+
+def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
+    """How well the estimates order the cells, and how many of the largest exact changes are among the largest of them.
+
+    A correlation is None where fewer than 3 cells or equal values give none.
+    """
+    both = pd.DataFrame({"estimated": estimated.numpy(), "exact": exact.numpy()})
+    largest = both.abs().rank(ascending=False, method="first") <= LEADERS
+    return {
+        **{method: _correlation(both, method) for method in ("spearman", "pearson")},
+        "leaders": min(LEADERS, len(both)),
+        "leaders_found": int((largest["estimated"] & largest["exact"]).sum()),
+    }
+
+
+def _correlation(both: pd.DataFrame, method: str) -> float | None:
+    if len(both) < 3 or (both.nunique() < 2).any():
+        return None
+    return float(both.corr(method=method).loc["estimated", "exact"])

@@ -1,0 +1,1 @@
+"""Low-rank subspaces of a head's queries, keys and values."""

@@ -1,0 +1,55 @@
+"""Runs in which heads' outputs at the final position are exchanged, and what the model then answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.analyses.subspace.head_inputs import HeadInputs
+from backend.contract.head import HeadRef
+from backend.contract.progress import Progress
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import Cell, Node, OwnValues, Wanted, recheck, sweep_sets
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the model answers with other outputs of heads in one question.
+
+    Attributes:
+        loss: of the right label, in nats.
+        right: whether it has the highest logit of the labels.
+        logits: of the labels.
+    """
+
+    loss: Float[Tensor, " case"]
+    right: Float[Tensor, " case"]
+    logits: Float[Tensor, "case label"]
+    oracle_error: float
+
+
+def patched(
+    instrument: Instrument,
+    inputs: HeadInputs,
+    z: Mapping[HeadRef, Float[Tensor, "case d_head"]],
+    progress: Progress,
+    rechecked: int = 0,
+) -> Outcome:
+    """The question's run with these heads' final outputs exchanged together, once for each case."""
+    ids = inputs.prompt.token_ids
+    nodes: dict[HeadRef, Node] = {head: ("z", Cell(head.layer, len(ids) - 1, head.head)) for head in z}
+    source = OwnValues(
+        {(number, nodes[head]): value for head, values in z.items() for number, value in enumerate(values)}
+    )
+    cases = len(next(iter(z.values())))
+    sets, wanted = [[*nodes.values()]] * cases, Wanted(inputs.prompt.answer_ids, vocabulary=True)
+    swept = sweep_sets(instrument, ids, source, sets, wanted, progress=progress)
+    assert swept.logsumexp is not None  # asked for
+    error = recheck(instrument, ids, source, sets, wanted, swept, count=rechecked, progress=progress)
+    return Outcome(
+        loss=swept.logsumexp - swept.logits[:, inputs.right],
+        right=(swept.logits.argmax(1) == inputs.right).float(),
+        logits=swept.logits,
+        oracle_error=error,
+    )

@@ -1,0 +1,68 @@
+"""What the frontend may ask of the backend. The page knows this protocol and nothing behind it."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from backend.contract.cards import BankCard, JobStatus, ModelCard
+from backend.contract.model import ModelSpec
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Result
+
+
+class Client(Protocol):
+    """Everything that a page can ask. Each call returns at once, except `wait`."""
+
+    def models(self) -> Sequence[ModelCard]:
+        """The catalogue, in its order."""
+
+    def devices(self) -> Sequence[str]:
+        """The values of `ModelSpec.device` that mean something on this machine."""
+
+    def banks(self) -> Sequence[BankCard]:
+        """The banks: ours, and those uploaded."""
+
+    def questions(self, bank: str) -> Sequence[Question]:
+        """All questions of one bank. Raises QuestionError for an unknown one."""
+
+    def upload(self, name: str, data: bytes) -> BankCard:
+        """Keep an uploaded CSV or JSONL file as a bank. Raises QuestionError with the line at fault."""
+
+    def find(self, request: Request) -> Result | None:
+        """The saved result, without touching the model; None where there is none."""
+
+    def submit(self, request: Request) -> str:
+        """Queue the request (or join those who wait for the job that already runs it). Raises RequestError.
+
+        Returns an id of the caller's own: leaving the job by it does not take it away from the others.
+        """
+
+    def status(self, job: str) -> JobStatus:
+        """How a job stands. Raises RequestError for an unknown id."""
+
+    def wait(self, job: str, seconds: float) -> JobStatus:
+        """The status once the job is finished, or after `seconds`, whichever comes first."""
+
+    def cancel(self, job: str) -> None:
+        """Leave a job. It stops within a second where nobody else waits for it; a finished one stays as it is."""
+
+    def partial(self, job: str) -> Result | None:
+        """What is known of the result so far, NaN where nothing is; None while there is nothing to show.
+
+        It stays when the job is cancelled, and a job that goes on from there begins with it.
+        """
+
+    def result(self, job: str) -> Result:
+        """The result of a job that is done. Raises what the job raised, or RequestError where it is not done."""
+
+    def loaded(self) -> dict[str, Any] | None:
+        """The resident model: its `ModelSpec` fields resolved, fingerprint, shape, self-check; None when none is."""
+
+    def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+        """What `auto` means here for this model: dtype, device, the reason in words, and the memory for it.
+
+        `needed_bytes` (0: not known yet), `free_bytes` (with those that the resident model gives back) and whether it
+        `fits`; where it does not, `others` says in words how else it could be held; `resident` whether it is in memory
+        already. `shape`: `layers`, `heads` and whether attention and MLP are side by side (`parallel`); None where that
+        is not known before it is loaded.
+        """

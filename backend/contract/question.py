@@ -1,0 +1,100 @@
+"""A multiple-choice question: what is asked, its options, and which of them is right."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backend.contract.errors import QuestionError, shown
+
+MIN_OPTIONS = 2
+MAX_OPTIONS = 10
+# Control characters but tab and newline, and halves of surrogate pairs, which are no text.
+UNWELCOME = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question. `answer` is the index of the right option, or None where nobody said which is right.
+
+    Raises QuestionError where a field is not usable; text is kept as it was typed, never cleaned in silence.
+    """
+
+    stem: str
+    options: tuple[str, ...]
+    answer: int | None = None
+    subject: str = "general knowledge"
+
+    def __post_init__(self) -> None:
+        _check_text("subject", self.subject)
+        _check_text("question", self.stem)
+        if not MIN_OPTIONS <= len(self.options) <= MAX_OPTIONS:
+            raise QuestionError(
+                f"A question has {MIN_OPTIONS} to {MAX_OPTIONS} options; this one has {len(self.options)}. "
+                "Add or remove options."
+            )
+        for place, option in enumerate(self.options, start=1):
+            _check_text(f"option {place}", option)
+        seen: dict[str, int] = {}
+        for place, option in enumerate(self.options, start=1):
+            first = seen.setdefault(option.strip(), place)
+            if first != place:
+                raise QuestionError(
+                    f"Options {first} and {place} are the same, {shown(option)}. Make each option different."
+                )
+        if self.answer is not None and not 0 <= self.answer < len(self.options):
+            raise QuestionError(
+                f"The right answer is option {self.answer} counted from 0, but there are {len(self.options)} "
+                f"options. Use 0 to {len(self.options) - 1}."
+            )
+
+    @classmethod
+    def from_json(cls, data: object) -> "Question":
+        """Build from `{"subject"?, "stem", "options", "answer"?}`. Raises QuestionError naming the field."""
+        if not isinstance(data, Mapping):
+            raise QuestionError(f"A question is an object with stem and options, not {shown(data)}.")
+        unknown = sorted(str(key) for key in data if key not in ("subject", "stem", "options", "answer"))
+        if unknown:
+            raise QuestionError(
+                f"A question has no field {shown(unknown[0])}. Use subject, stem, options and answer."
+            )
+        options = data.get("options")
+        if not isinstance(options, list | tuple):
+            raise QuestionError(f"options must be a list of texts, not {shown(options)}.")
+        answer = data.get("answer")
+        if answer is not None and (isinstance(answer, bool) or not isinstance(answer, int)):
+            raise QuestionError(
+                f"answer must be the right option's index from 0, or null, not {shown(answer)}."
+            )
+        return cls(
+            stem=_text("stem", data.get("stem", "")),
+            options=tuple(_text(f"option {place}", option) for place, option in enumerate(options, start=1)),
+            answer=answer,
+            subject=_text("subject", data.get("subject", cls.subject)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The same, as JSON-ready values."""
+        return {
+            "subject": self.subject,
+            "stem": self.stem,
+            "options": list(self.options),
+            "answer": self.answer,
+        }
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise QuestionError(f"The {name} must be a text, not {shown(value)}.")
+    return value
+
+
+def _check_text(name: str, text: str) -> None:
+    if not text.strip():
+        raise QuestionError(f"The {name} is empty. Write some text.")
+    found = UNWELCOME.search(text)
+    if found:
+        raise QuestionError(
+            f"The {name} holds the control character U+{ord(found[0]):04X} at place {found.start() + 1}. "
+            "Remove it."
+        )

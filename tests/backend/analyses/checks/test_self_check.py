@@ -1,0 +1,124 @@
+"""The self-check passes on every family, fails on wrong facts, and decides over a family that is not listed."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from backend.analyses.checks.self_check import refuse_failed, self_check
+from backend.contract.errors import ModelError
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import Cell, sweep
+from backend.models.families import Family, family_of
+from backend.models.families.by_structure import ByStructure
+from backend.models.families.granite import Granite
+from tests import tiny
+
+
+def instrument_of(name: str, monkeypatch: pytest.MonkeyPatch, **config: object) -> Instrument:
+    monkeypatch.setitem(tiny.FAMILY_CONFIGS, name, {**tiny.FAMILY_CONFIGS.get(name, {}), **config})
+    return Instrument(tiny.loaded(tiny.tiny_model(name), tiny.tokenizer(), name))
+
+
+def test_every_family_passes(family_instrument: Instrument) -> None:
+    checks = self_check(family_instrument)
+    refuse_failed("a model", checks)
+    assert len(checks) == 7
+    assert all(value < 2e-5 for value, _ in checks.values())
+
+
+@pytest.mark.parametrize("name", tiny.FAMILY_CONFIGS)
+def test_half_precision_is_within_its_own_limits(name: str) -> None:
+    loaded = tiny.loaded(tiny.tiny_model(name).to(torch.bfloat16), tiny.tokenizer(), name)
+    resolved = dataclasses.replace(loaded.resolved, dtype="bfloat16")
+    checks = self_check(Instrument(dataclasses.replace(loaded, resolved=resolved)))
+    refuse_failed(name, checks)
+    assert checks["heads_error"][0] > 1e-5
+
+
+class NoMultiplier(Granite):
+    def multiplier(self, layer: object) -> float:
+        return 1.0
+
+
+class NoDivisor(Granite):
+    def logit_divisor(self, config: object) -> float:
+        return 1.0
+
+
+class KeysForQueries(Granite):
+    query_at = "o_proj"
+
+
+class WrongValues(Granite):
+    value_at = "k_proj"
+
+
+class MlpTooEarly(Granite):
+    mlp_at = "post_attention_layernorm"
+
+
+@pytest.mark.parametrize(
+    ("facts", "failed"),
+    [
+        (NoMultiplier(), {"identity_error", "residual_error"}),
+        (NoDivisor(), {"readout_error"}),
+        (KeysForQueries(), {"rotary_error"}),
+        (WrongValues(), {"pattern_error"}),
+        (MlpTooEarly(), {"identity_error", "residual_error"}),
+    ],
+)
+def test_wrong_facts_fail(monkeypatch: pytest.MonkeyPatch, facts: Family, failed: set[str]) -> None:
+    monkeypatch.setattr("backend.engine.instrument.family_of", lambda model: facts)
+    checks = self_check(instrument_of("granite", monkeypatch))
+    assert {name for name, (value, limit) in checks.items() if not value <= limit} == failed
+
+
+# Norms before, after or both; LayerNorm; norms of queries for all heads together; one block beside the other; experts.
+@pytest.mark.parametrize("name", ["smollm3", "starcoder2", "olmo3", "cohere", "exaone4", "glm", "phimoe"])
+def test_a_family_that_is_not_listed_is_found_by_structure(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instrument = instrument_of(name, monkeypatch, pad_token_id=0)
+    assert not instrument.family.listed
+    checks = self_check(instrument)
+    refuse_failed(name, checks)
+    assert all(value < 1e-4 for value, _ in checks.values())
+    swept = sweep(instrument, (1, 2, 3, 4), (1, 2, 9, 4), "z", [Cell(0, 2, 0)], (5, 6))
+    assert swept.engine == "full"
+    with torch.no_grad():
+        own = instrument.model(torch.tensor([[1, 2, 3, 4]])).logits[0, -1, [5, 6]]
+    assert (swept.logits[0] - own).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("glm4", "residual_error"),  # further norms after the sublayers, of other names
+        ("bitnet", "pattern_error"),  # a norm before the output projection
+        ("gptj", "'gptj' are not known, and by its structure this one cannot be recorded"),
+        ("bloom", "'bloom' are not known, .* there is no q_proj. Supported: llama, mistral"),
+        ("mamba", "'mamba' are not known, .* there is no norm or final_layernorm"),
+    ],
+)
+def test_what_is_not_as_it_seems_is_refused(name: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match=message):
+        refuse_failed(name, self_check(instrument_of(name, monkeypatch, pad_token_id=0)))
+
+
+def test_parts_are_found_as_they_are_declared(family_instrument: Instrument) -> None:
+    """By structure a family that is listed has the same parts, or none."""
+    listed = family_of(family_instrument.model)
+    try:
+        found = ByStructure(family_instrument.model)
+    except ModelError:
+        return
+    for part in (
+        "layers_at",
+        "final_norm_at",
+        "attention_at",
+        "output_at",
+        "attention_norm_at",
+        "mlp_norm_at",
+    ):
+        assert getattr(found, part) == getattr(listed, part)

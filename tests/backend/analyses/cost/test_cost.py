@@ -1,0 +1,82 @@
+"""What a request is said to take, and refusals."""
+
+import pytest
+
+from backend.analyses import PATCHING_COST, Findings, Task
+from backend.analyses.cost.cost import COST
+from backend.analyses.cost.formulas import PRICED
+from backend.contract.errors import RequestError
+from backend.contract.progress import silent
+from backend.contract.prompt import PromptSpec
+from backend.contract.request import Request
+from backend.engine.instrument import Instrument
+from tests import hand_wired, tiny
+
+PAIR = {"corruption": {"kind": "shuffle_labels"}}
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+
+
+def asked_cost(instrument: Instrument, count: int = 1, **params: object) -> Findings:
+    questions = tuple(hand_wired.question(number % 4) for number in range(count))
+    given = {"questions": questions} if count > 1 else {"question": questions[0]}
+    request = Request.build("cost", prompt=PromptSpec(template="plain"), params=params, **given)
+    return COST.run(instrument, Task(request, questions, ((),) * count), silent)
+
+
+@pytest.mark.parametrize("analysis", [name for name in PRICED if "question" in PRICED[name].analysis.takes])
+def test_a_request_is_told_its_seconds_and_bytes(instrument: Instrument, analysis: str) -> None:
+    found = asked_cost(instrument, analysis=analysis, params=PAIR if analysis == "patching" else {})
+    assert 0 < found.scalars["expected_seconds"] < 60
+    assert found.scalars["expected_bytes"] > 0
+
+
+def test_a_patching_request_costs_what_its_own_estimate_says(instrument: Instrument) -> None:
+    found = asked_cost(instrument, analysis="patching", params=PAIR).scalars
+    request = Request.build(
+        "patching-cost", question=hand_wired.question(0), prompt=PromptSpec(template="plain"), params=PAIR
+    )
+    own = PATCHING_COST.run(instrument, Task(request, (hand_wired.question(0),), ((),)), silent).scalars
+    assert found["expected_seconds"] == pytest.approx(own["expected_seconds"])
+    assert found["expected_bytes"] == pytest.approx(
+        own["expected_bytes"], rel=0.2
+    )  # of the memory that is free at the time
+
+
+def test_many_questions_cost_many_times_one(instrument: Instrument) -> None:
+    one = asked_cost(instrument, analysis="attention").scalars["expected_seconds"]
+    many = asked_cost(instrument, 8, analysis="attention").scalars["expected_seconds"]
+    assert 4 * one < many < 9 * one
+
+
+def test_what_will_be_refused_is_priced_as_usual(instrument: Instrument) -> None:
+    usual, wrong = (
+        asked_cost(instrument, analysis="attribution_patching", params={**PAIR, "verify": verify}).scalars
+        for verify in ({}, {"top": "x", "random": None})
+    )
+    assert wrong["expected_bytes"] == usual["expected_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "params.analysis must be one of prediction, .*, not None"),
+        ({"analysis": "cost"}, "not 'cost'"),
+        ({"analysis": ["x"]}, r"not \['x'\]"),
+        (
+            {"analysis": "attribution_patching", "params": {"verify": {"top": 10**400}}},
+            "params.params asks for more than can be counted",
+        ),
+        ({"analysis": "effects", "params": [1]}, "params.params must be an object"),
+        ({"analysis": "effects", "params": {"x": 1}}, "effects has no parameter 'x'"),
+        ({"analysis": "check-model"}, "takes questions; this request carries question"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(
+    instrument: Instrument, params: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        asked_cost(instrument, **params)

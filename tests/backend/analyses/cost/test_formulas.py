@@ -1,0 +1,96 @@
+"""Every analysis has a formula, and more costs more."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from backend.analyses import ANALYSES, PATCHING_COST, Task
+from backend.analyses.cost.cost import COST
+from backend.analyses.cost.formulas import PRICED
+from backend.analyses.cost.machine import Curve, Machine
+from backend.analyses.cost.work import Asked, Work
+from backend.analyses.subspace.exchange import Outcome, patched
+from backend.analyses.subspace.head_inputs import HeadInputs
+from backend.contract.head import HeadRef
+from backend.contract.progress import silent
+from backend.contract.request import Request
+from backend.engine.instrument import Instrument
+from backend.engine.sweep import Cost, cost_of
+from tests import tiny
+from tests.backend.analyses.subspace.test_subspace import questions
+
+MACHINE = Machine(Curve(1e11, 10), Curve(1e11, 10), 1e10)
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+
+
+def test_every_analysis_has_a_formula() -> None:
+    assert PRICED.keys() == ANALYSES.keys() - {COST.name, PATCHING_COST.name}
+
+
+@pytest.mark.parametrize(
+    ("analysis", "less", "more"),
+    [
+        ("effects", {}, {"corruption": {"kind": "question", "draws": 3}}),
+        ("attribution_patching", {}, {"grad_drop": True}),
+        ("attribution_patching", {}, {"verify": {}}),
+        ("patching", {"positions": "final"}, {"positions": "all"}),
+        ("patching", {"component": "mlp_out"}, {"component": "z"}),
+        ("compression", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("mutations", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("key-steering", {"strengths": [1]}, {"strengths": 3}),
+    ],
+)
+def test_who_asks_for_more_pays_more(
+    instrument: Instrument, analysis: str, less: dict[str, object], more: dict[str, object]
+) -> None:
+    cost, formula = cost_of(instrument), PRICED[analysis].formula
+    small, large = (formula(cost, Asked(20, 4, params=params)) for params in (less, more))
+    assert MACHINE.seconds(large) > MACHINE.seconds(small) > 0
+    assert large.held >= small.held > 0
+
+
+@pytest.mark.parametrize("analysis", PRICED)
+def test_a_longer_prompt_costs_more(instrument: Instrument, analysis: str) -> None:
+    cost, formula = cost_of(instrument), PRICED[analysis].formula
+    small, large = (formula(cost, Asked(tokens, 4)) for tokens in (20, 25))
+    assert MACHINE.seconds(large) > MACHINE.seconds(small) > 0
+    assert large.held >= small.held > 0
+
+
+@pytest.mark.parametrize(
+    ("module", "params"),
+    [
+        ("compression", {}),
+        ("compression", {"ranks": [0, 2]}),
+        ("mutations", {}),
+        ("key_steering", {}),
+        ("key_steering", {"strengths": [1, 2]}),
+    ],
+)
+def test_as_many_rows_are_priced_as_are_run(
+    instrument: Instrument, monkeypatch: pytest.MonkeyPatch, module: str, params: dict[str, object]
+) -> None:
+    run: set[int] = set()
+    priced: list[int] = []
+
+    def counting(model: Instrument, inputs: HeadInputs, z: Mapping[HeadRef, Tensor], *more: Any) -> Outcome:
+        run.update(len(values) for values in z.values())
+        return patched(model, inputs, z, *more)
+
+    def pricing(cost: Cost, asked: Asked, cases: int) -> Work:
+        priced.append(cases)
+        return Work()
+
+    monkeypatch.setattr(f"backend.analyses.{module}.patched", counting)
+    monkeypatch.setattr("backend.analyses.cost.formulas._exchanged", pricing)
+    name, asked = module.replace("_", "-"), questions(8)
+    request = Request.build(name, questions=asked, params={"head": [1, 2], **params})
+    PRICED[name].analysis.run(instrument, Task(request, asked, ((),) * 8), silent)
+    PRICED[name].formula(cost_of(instrument), Asked(20, 4, True, params))
+    assert run == {*priced}
