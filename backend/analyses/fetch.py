@@ -1,6 +1,6 @@
 """From a request to a task: its questions fetched, and the shots that go before each of them."""
 
-from backend.analyses.analysis import Task
+from backend.analyses.task import Task
 from backend.contract.question import Question
 from backend.contract.request import QuestionSet, Request
 from backend.questions.banks import draw, draw_shots

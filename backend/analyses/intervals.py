@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from backend.analyses.analysis import array
+from backend.analyses.findings import array
 from backend.contract.result import Array
 
 Z95 = 1.959964

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from backend.analyses.analysis import Task
+from backend.analyses.task import Task
 from backend.contract.errors import QuestionError, shown
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, chosen_head, layer_head_ticks
+from backend.analyses.findings import array, layer_head_ticks
+from backend.analyses.heads import chosen_head
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction.prediction import answer_scalars
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
@@ -122,13 +124,3 @@ def _kind(role: str, right: int) -> str:
     if name in ("label", "option"):
         return f"right {name}" if int(place) == right else f"wrong {name}"
     return name
-
-
-ATTENTION = Analysis(
-    name="attention",
-    version=1,
-    summary="where the final token of each head looks, plain and value-weighted, by token and by role",
-    takes=("question", "questions"),
-    run=run,
-    params=("head",),
-)

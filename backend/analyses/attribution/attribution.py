@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, chosen_head, layer_head_ticks
 from backend.analyses.attribution.by_expert import by_expert
+from backend.analyses.findings import array, layer_head_ticks
+from backend.analyses.heads import chosen_head
 from backend.analyses.intervals import mean_interval, with_ends
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction.prediction import answer_scalars
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
@@ -153,13 +155,3 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         scalars={"count": len(nets), "before_cap": not instrument.weights.logits_are_unembedded},
         checks={"identity_error": (worst(errors), tolerance(instrument).identity)},
     )
-
-
-ATTRIBUTION = Analysis(
-    name="attribution",
-    version=3,
-    summary="what each head, MLP (and expert) and the embedding wrote for each label; over several questions, the mean",
-    takes=("question", "questions"),
-    run=run,
-    params=("head",),
-)

@@ -16,9 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache
 
-from backend.analyses.analysis import Analysis, Findings, Task, array
+from backend.analyses.findings import array
 from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
+from backend.analyses.task import Findings, Task
 from backend.contract.errors import QuestionError
 from backend.contract.progress import Progress
 from backend.contract.question import Question
@@ -152,12 +153,3 @@ def _verdict(
             f"{by_content[0]:.0%}. What its heads write for letters does not carry the answer."
         )
     return f"No go: it answers {shown}, not above chance, nor by content. Try a larger model or easier questions."
-
-
-CHECK_MODEL = Analysis(
-    name="check-model",
-    version=2,
-    summary="whether the model answers by letter and by content: accuracies, loss, letters predicted, intervals",
-    takes=("questions",),
-    run=run,
-)

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks
 from backend.analyses.attribution.attribution import attribute, net_effect
+from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.patching.pairs import Pair, pairs_of
 from backend.analyses.prediction.prediction import loss
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
@@ -148,13 +149,3 @@ def _patched(params: dict[str, Any]) -> int:
             f"params.patched must be a whole number of questions, 0 or more, not {shown(count)}."
         )
     return count
-
-
-READINGS = Analysis(
-    name="readings",
-    version=1,
-    summary="what two models are compared by: label logits, net attribution of heads, some exact patching",
-    takes=("questions",),
-    run=run,
-    params=("patched",),
-)

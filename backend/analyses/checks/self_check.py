@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention.attention import all_final_rows, pattern_error
 from backend.analyses.attribution.attribution import attribute
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance
 from backend.contract.errors import ModelError, shown
 from backend.contract.progress import Progress, silent
@@ -152,12 +152,3 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         },
         checks=self_check(instrument, progress),
     )
-
-
-SELF_CHECK = Analysis(
-    name="self-check",
-    version=2,
-    summary="whether recorded logits, attributions and patterns equal the model's own",
-    takes=("nothing",),
-    run=run,
-)

@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.intervals import ENDS, mean_interval
 from backend.analyses.over_questions import answered, each_prompt
-from backend.analyses.patching.pairs import PAIR_PARAMS, Pair, pair_scalars, pairs_of
+from backend.analyses.patching.pairs import Pair, pair_scalars, pairs_of
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
@@ -190,13 +191,3 @@ def _checks(instrument: Instrument, found: list[Effects]) -> dict[str, tuple[flo
         "oracle_error": (worst(each.oracle_error for each in found), limits.logits),
         "additivity_error": (worst(each.additivity_error for each in found), limits.identity),
     }
-
-
-EFFECTS = Analysis(
-    name="effects",
-    version=1,
-    summary="total, direct and indirect effect of every head and MLP at the final position, and their interaction",
-    takes=("question", "questions"),
-    run=run,
-    params=PAIR_PARAMS,
-)

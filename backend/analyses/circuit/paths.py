@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
-from backend.analyses.patching.pairs import PAIR_PARAMS, Pair, Runs, pair_scalars, pairs_of
+from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
+from backend.analyses.patching.pairs import Pair, Runs, pair_scalars, pairs_of
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
@@ -240,13 +241,3 @@ def _place(data: Mapping[str, object]) -> Place:
         return Place(layer, None)
     head = HeadRef.from_json(data["head"])
     return Place(head.layer, head.head)
-
-
-PATHS = Analysis(
-    name="paths",
-    version=1,
-    summary="path patching: who feeds a head's query, keys and values or an MLP, or whom a node feeds",
-    takes=("question",),
-    run=run,
-    params=(*PAIR_PARAMS, "receiver", "sender"),
-)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from backend.analyses.analysis import Analysis, Findings, Task
-from backend.analyses.checks.self_check import SELF_CHECK, TEXT
+from backend.analyses.checks.schema import SELF_CHECK
+from backend.analyses.checks.self_check import TEXT
 from backend.analyses.cost.formulas import PRICED
 from backend.analyses.cost.machine import machine_of
 from backend.analyses.cost.work import Asked, Work
-from backend.analyses.patching.patching import PATCHING, PATCHING_COST
+from backend.analyses.patching.schema import PATCHING, PATCHING_COST
+from backend.analyses.task import Findings, Task
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
 from backend.contract.request import Request
@@ -67,13 +68,3 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     except OverflowError as error:
         raise RequestError(f"params.params asks for more than can be counted: {shown(inner)}.") from error
     return Findings(scalars={"expected_seconds": found.seconds, "expected_bytes": found.bytes})
-
-
-COST = Analysis(
-    name="cost",
-    version=3,
-    summary="how long another analysis takes on this machine, and how much memory",
-    takes=("question", "questions", "nothing"),
-    run=run,
-    params=("analysis", "params"),
-)

@@ -4,29 +4,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backend.analyses.analysis import Analysis
-from backend.analyses.attention.attention import ATTENTION
-from backend.analyses.attribution.attribution import ATTRIBUTION
-from backend.analyses.checks.check_model import CHECK_MODEL
-from backend.analyses.checks.readings import READINGS
-from backend.analyses.checks.self_check import SELF_CHECK
-from backend.analyses.circuit.effects import EFFECTS
+from backend.analyses.attention.schema import ATTENTION
+from backend.analyses.attribution.schema import ATTRIBUTION
+from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
 from backend.analyses.circuit.effects import RECHECKED as EFFECTS_RECHECKED
-from backend.analyses.circuit.paths import PATHS
+from backend.analyses.circuit.schema import EFFECTS, PATHS
 from backend.analyses.cost.machine import Machine
 from backend.analyses.cost.work import Asked, Work, cones, one_pass, projected, traced
-from backend.analyses.mutations.key_steering import KEY_STEERING, STRENGTHS
-from backend.analyses.mutations.mutations import CONDITIONS, MUTATIONS_ANALYSIS
-from backend.analyses.mutations.swap_test import SWAP_TEST
-from backend.analyses.patching.attribution_patching import ATTRIBUTION_PATCHING
-from backend.analyses.patching.patching import PATCHING
+from backend.analyses.mutations.key_steering import STRENGTHS
+from backend.analyses.mutations.mutations import CONDITIONS
+from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
 from backend.analyses.patching.patching import RECHECKED as PATCHING_RECHECKED
+from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
 from backend.analyses.patching.verification import VERIFY
-from backend.analyses.prediction.prediction import PREDICTION
-from backend.analyses.subspace.compression import COMPRESSION, usual_ranks
+from backend.analyses.prediction.schema import PREDICTION
+from backend.analyses.subspace.compression import usual_ranks
 from backend.analyses.subspace.compression_arrays import DRAWS
 from backend.analyses.subspace.projections import PARTS
-from backend.analyses.subspace.subspace import SUBSPACE
+from backend.analyses.subspace.schema import COMPRESSION, SUBSPACE
+from backend.contract.analysis import Analysis
 from backend.engine.gradients import PER_TRACE
 from backend.engine.sweep import Cost
 from backend.engine.trace import trace_bytes

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.mutations.steering_arrays import Steered, arrays_of
 from backend.analyses.over_questions import at_question
 from backend.analyses.params import one_of
@@ -21,6 +20,7 @@ from backend.analyses.subspace.compression import RECHECKED
 from backend.analyses.subspace.exchange import patched
 from backend.analyses.subspace.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
@@ -159,13 +159,3 @@ def _strengths(params: dict[str, Any]) -> tuple[float, ...]:
         if type(one) not in (int, float) or not -STRONGEST <= one <= STRONGEST:
             raise RequestError(f"A strength is a number from -{STRONGEST} to {STRONGEST}, not {shown(one)}.")
     return tuple(sorted({float(one) for one in given}))
-
-
-KEY_STEERING = Analysis(
-    name="key-steering",
-    version=1,
-    summary="whether the answer follows when one option's key is moved along a head's right-answer direction",
-    takes=("questions",),
-    run=run,
-    params=("head", "at", "keep", "seed", "strengths", "fitted_on"),
-)

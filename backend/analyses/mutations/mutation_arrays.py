@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.analyses.analysis import array
 from backend.analyses.attention.attention_to_right import FOLLOWED
+from backend.analyses.findings import array
 from backend.analyses.intervals import Floats, interval_of, with_ends
 from backend.contract.result import Array
 

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attention.attention_to_right import to_right
 from backend.analyses.mutations.mutation_arrays import Samples, alone_arrays
 from backend.analyses.over_questions import at_question
@@ -32,6 +31,7 @@ from backend.analyses.subspace.fitting import (
 from backend.analyses.subspace.head_inputs import ByHead, Options, collected_heads, enough
 from backend.analyses.subspace.projections import Projection, projected, rotations_of
 from backend.analyses.subspace.questions_told import wrong
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import QuestionError, RequestError
 from backend.contract.head import HeadRef
@@ -225,13 +225,3 @@ class _Runner:
             }
             outputs[head] = torch.stack([*(conditions[name] for name in CONDITIONS), *z[len(cases) :]])
         return outputs
-
-
-MUTATIONS_ANALYSIS = Analysis(
-    name="mutations",
-    version=2,
-    summary="loss and accuracy under label mutations, of the whole model and with heads ablated or of low rank",
-    takes=("questions",),
-    run=run,
-    params=("head", "heads", "rank", "at", "keep", "seed"),
-)

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from backend.analyses.analysis import array
 from backend.analyses.attribution.attribution import net_effect
+from backend.analyses.findings import array
 from backend.analyses.intervals import Floats, mean_interval, share_interval, with_ends
 from backend.contract.result import Array
 

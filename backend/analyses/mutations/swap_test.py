@@ -13,13 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array
+from backend.analyses.findings import array
 from backend.analyses.intervals import mean_interval
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression import RECHECKED
 from backend.analyses.subspace.exchange import patched
 from backend.analyses.subspace.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
@@ -181,13 +182,3 @@ def sentence(head: HeadRef, index: float, low: float, high: float) -> str:
     return (
         f"{head} {follows}: index {index:.2f} ({low:.2f} to {high:.2f}; 1 is the n-th item, -1 the letter)."
     )
-
-
-SWAP_TEST = Analysis(
-    name="swap-test",
-    version=3,
-    summary="whether one head's query follows the n-th item or the letter, where the two are different places",
-    takes=("questions",),
-    run=run,
-    params=("head", "keep", "seed"),
-)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.params import one_of, true_or_false
 from backend.analyses.patching.budget import Budget, chosen_budget
-from backend.analyses.patching.pairs import DIRECTIONS, PAIR_PARAMS, Pair, pair_scalars, pairs_of
+from backend.analyses.patching.pairs import DIRECTIONS, Pair, pair_scalars, pairs_of
 from backend.analyses.patching.verification import (
     Verify,
     agreement,
@@ -22,6 +22,7 @@ from backend.analyses.patching.verification import (
     nominated,
     refuse_costly,
 )
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
@@ -32,8 +33,6 @@ from backend.engine.pattern import patterns, values_for_heads
 from backend.engine.sweep import COMPONENTS, Pairing
 from backend.engine.sweep.source import Ids
 from backend.engine.trace import Trace
-
-PARAMS = (*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify", "budget")
 
 
 @dataclass(frozen=True)
@@ -211,13 +210,3 @@ def _add(total: dict[str, Tensor], estimate: Mapping[str, Tensor], first: int, s
     for name, values in estimate.items():
         values[..., :first] = 0
         total[name] = total.get(name, torch.zeros_like(values)) + share * values
-
-
-ATTRIBUTION_PATCHING = Analysis(
-    name="attribution_patching",
-    version=3,
-    summary="what patching would change, for every component at once, estimated by gradients and verified in part",
-    takes=("question",),
-    run=run,
-    params=PARAMS,
-)

@@ -8,15 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Task
 from backend.analyses.patching.corruptions import Clean, Corrupted, draws
 from backend.analyses.patching.metrics import ChosenMetric, Readings, chosen_metric
+from backend.analyses.task import Task
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Pairing, RunSource, run_source
 from backend.questions.prompt import Prompt
 
-PAIR_PARAMS = ("corruption", "metric")
 DEFAULT_CORRUPTION = {"kind": "swap_options"}
 DIRECTIONS = ("denoise", "noise")
 

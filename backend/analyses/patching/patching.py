@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.patching.budget import expected_seconds, refuse_beyond
 from backend.analyses.patching.pairs import pair_scalars
-from backend.analyses.patching.plan import PARAMS, Plan, plan, what_fits
+from backend.analyses.patching.plan import Plan, plan, what_fits
 from backend.analyses.patching.resumable import Board
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
@@ -148,21 +149,3 @@ class _Picture:
 def _show(task: Task, picture: _Picture, board: Board) -> None:
     if task.show is not None:
         task.show(picture.findings(board))
-
-
-PATCHING = Analysis(
-    name="patching",
-    version=2,
-    summary="activation patching of one component over layers, heads and positions, exact and re-checked",
-    takes=("question",),
-    run=run,
-    params=PARAMS,
-)
-PATCHING_COST = Analysis(
-    name="patching-cost",
-    version=3,
-    summary="how long patching with the same parameters takes on this machine, and how much memory",
-    takes=("question",),
-    run=cost,
-    params=PARAMS,
-)

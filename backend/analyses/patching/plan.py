@@ -4,10 +4,10 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from backend.analyses.analysis import Task
 from backend.analyses.params import one_of
 from backend.analyses.patching.budget import Budget, chosen_budget, cost_in_words, within
-from backend.analyses.patching.pairs import DIRECTIONS, PAIR_PARAMS, Pair, Runs, pairs_of
+from backend.analyses.patching.pairs import DIRECTIONS, Pair, Runs, pairs_of
+from backend.analyses.task import Task
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
@@ -24,8 +24,6 @@ from backend.engine.sweep import (
     one_after_other,
 )
 from backend.questions.prompt import Prompt
-
-PARAMS = (*PAIR_PARAMS, "component", "direction", "positions", "budget")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array, layer_head_ticks, prompt_scalars
+from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
@@ -87,12 +88,3 @@ def _top_tokens(
         {"token": instrument.tokenizer.decode([token]), "id": token, "logprob": value}
         for token, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]
-
-
-PREDICTION = Analysis(
-    name="prediction",
-    version=1,
-    summary="what the model says: label logits and probabilities, loss, top tokens, logit lens",
-    takes=("question",),
-    run=run,
-)

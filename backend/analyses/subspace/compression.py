@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task
 from backend.analyses.attribution.attribution import net_effect
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression_arrays import DRAWS, Table, alone_arrays, arrays_of, kept_shares
@@ -24,6 +23,7 @@ from backend.analyses.subspace.fitting import Half, halved, question_of, resampl
 from backend.analyses.subspace.head_inputs import ByHead, Options, Read, collected_heads, enough, read_with
 from backend.analyses.subspace.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.subspace.questions_told import wrong
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
@@ -181,13 +181,3 @@ def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
         if not 0 <= rank <= d_head:
             raise RequestError(f"A rank is 0 to {d_head}, a head's dimensions, not {shown(rank)}.")
     return tuple(sorted({*given}))
-
-
-COMPRESSION = Analysis(
-    name="compression",
-    version=2,
-    summary="loss and accuracy with heads' queries and keys projected onto few dimensions, tested by running it",
-    takes=("questions",),
-    run=run,
-    params=("head", "heads", "rank", "at", "keep", "seed", "ranks"),
-)

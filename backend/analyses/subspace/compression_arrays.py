@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.analyses.analysis import array
+from backend.analyses.findings import array
 from backend.analyses.intervals import interval_of, mean_interval, with_ends
 from backend.analyses.subspace.projections import PARTS
 from backend.contract.result import Array

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Task, chosen_heads
+from backend.analyses.heads import chosen_heads
 from backend.analyses.over_questions import answered, at_question
 from backend.analyses.params import one_of, true_or_false, whole
+from backend.analyses.task import Task
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from backend.analyses.analysis import Task
 from backend.analyses.subspace.head_inputs import HeadInputs
+from backend.analyses.task import Task
 from backend.contract.request import QuestionSet
 from backend.questions.banks import load_bank
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.analysis import Analysis, Findings, Task, array
+from backend.analyses.findings import array
 from backend.analyses.intervals import share_interval
 from backend.analyses.params import true_or_false
 from backend.analyses.subspace.head_inputs import Options, collected, enough
@@ -24,6 +24,7 @@ from backend.analyses.subspace.low_rank import (
     variance_along,
 )
 from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import FLOAT32, largest_share, worst
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
@@ -124,13 +125,3 @@ def _separability(
         f"separability{suffix}_high": high,
         f"separability{suffix}_shuffled": control,
     }
-
-
-SUBSPACE = Analysis(
-    name="subspace",
-    version=2,
-    summary="one head's final queries and label keys over many questions, in the few dimensions that hold them",
-    takes=("questions",),
-    run=run,
-    params=("head", "rank", "at", "keep", "seed", "rotated", "stacked"),
-)

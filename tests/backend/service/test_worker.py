@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backend.analyses import ANALYSES, Analysis, Findings, Task
-from backend.analyses.analysis import array
+from backend.analyses.findings import array
 from backend.contract.errors import Cancelled, LetterheadsError, ModelError, QuestionError, RequestError
 from backend.contract.model import ModelSpec
 from backend.contract.progress import Progress

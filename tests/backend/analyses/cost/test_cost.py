@@ -3,8 +3,8 @@
 import pytest
 
 from backend.analyses import PATCHING_COST, Findings, Task
-from backend.analyses.cost.cost import COST
 from backend.analyses.cost.formulas import PRICED
+from backend.analyses.cost.schema import COST
 from backend.contract.errors import RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec

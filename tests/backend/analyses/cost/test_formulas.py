@@ -7,9 +7,9 @@ import pytest
 from torch import Tensor
 
 from backend.analyses import ANALYSES, PATCHING_COST, Task
-from backend.analyses.cost.cost import COST
 from backend.analyses.cost.formulas import PRICED
 from backend.analyses.cost.machine import Curve, Machine
+from backend.analyses.cost.schema import COST
 from backend.analyses.cost.work import Asked, Work
 from backend.analyses.subspace.exchange import Outcome, patched
 from backend.analyses.subspace.head_inputs import HeadInputs

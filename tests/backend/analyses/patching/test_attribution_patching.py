@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST, Analysis, Findings, Task
-from backend.analyses.patching.pairs import pairs_of
 from backend.analyses.patching import verification
+from backend.analyses.patching.pairs import pairs_of
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from backend.analyses import COMPRESSION, MUTATIONS_ANALYSIS, Task
-from backend.analyses.analysis import Analysis
 from backend.analyses.subspace.exchange import patched
 from backend.analyses.subspace.fitting import Fit, question_of
 from backend.analyses.subspace.head_inputs import ByHead, Options, collected_heads, kv_head_of, read_with
 from backend.analyses.subspace.projections import PARTS, Projection, projected, rotations_of
+from backend.contract.analysis import Analysis
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.head import HeadRef
 from backend.contract.progress import silent
