@@ -41,8 +41,8 @@ def test_every_analysis_has_a_formula() -> None:
         ("attribution_patching", {}, {"verify": {}}),
         ("patching", {"positions": "final"}, {"positions": "all"}),
         ("patching", {"component": "mlp_out"}, {"component": "z"}),
-        ("compression", {}, {"heads": [[1, 0], [1, 2]]}),
-        ("mutations", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("subspace.compression", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("mutations.mutations", {}, {"heads": [[1, 0], [1, 2]]}),
         ("key-steering", {"strengths": [1]}, {"strengths": 3}),
     ],
 )
@@ -66,11 +66,11 @@ def test_a_longer_prompt_costs_more(instrument: Instrument, analysis: str) -> No
 @pytest.mark.parametrize(
     ("module", "params"),
     [
-        ("compression", {}),
-        ("compression", {"ranks": [0, 2]}),
-        ("mutations", {}),
-        ("key_steering", {}),
-        ("key_steering", {"strengths": [1, 2]}),
+        ("subspace.compression", {}),
+        ("subspace.compression", {"ranks": [0, 2]}),
+        ("mutations.mutations", {}),
+        ("mutations.key_steering", {}),
+        ("mutations.key_steering", {"strengths": [1, 2]}),
     ],
 )
 def test_as_many_rows_are_priced_as_are_run(
@@ -89,7 +89,7 @@ def test_as_many_rows_are_priced_as_are_run(
 
     monkeypatch.setattr(f"backend.analyses.{module}.patched", counting)
     monkeypatch.setattr("backend.analyses.cost.formulas._exchanged", pricing)
-    name, asked = module.replace("_", "-"), questions(8)
+    name, asked = module.partition(".")[2].replace("_", "-"), questions(8)
     request = Request.build(name, questions=asked, params={"head": [1, 2], **params})
     PRICED[name].analysis.run(instrument, Task(request, asked, ((),) * 8), silent)
     PRICED[name].formula(cost_of(instrument), Asked(20, 4, True, params))
