@@ -41,8 +41,8 @@ def test_every_analysis_has_a_formula() -> None:
         ("attribution_patching", {}, {"verify": {}}),
         ("patching", {"positions": "final"}, {"positions": "all"}),
         ("patching", {"component": "mlp_out"}, {"component": "z"}),
-        ("subspace.compression", {}, {"heads": [[1, 0], [1, 2]]}),
-        ("mutations.mutations", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("compression", {}, {"heads": [[1, 0], [1, 2]]}),
+        ("mutations", {}, {"heads": [[1, 0], [1, 2]]}),
         ("key-steering", {"strengths": [1]}, {"strengths": 3}),
     ],
 )
