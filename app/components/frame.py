@@ -11,10 +11,10 @@ from backend.contract.client import Client
 from backend.contract.prompt import MAX_SHOTS, TEMPLATES
 
 TEMPLATE_NAMES = {
-    "paper": "paper: as in Lieberum et al.",
+    "paper": "paper: our reconstruction",
     "plain": "plain: no first sentence",
     "chat": "chat: the model's own format",
-    "square": "square: as the paper's, with [A] for (A)",
+    "square": "square: with [A] for (A)",
 }
 
 
@@ -35,7 +35,11 @@ def _prompt_controls(selection: Selection) -> None:
     chosen = selection.chosen
     st.subheader("Prompt")
     st.selectbox(
-        "Template", TEMPLATES, format_func=TEMPLATE_NAMES.__getitem__, **bound("template", chosen.template)
+        "Template",
+        TEMPLATES,
+        format_func=TEMPLATE_NAMES.__getitem__,
+        help="paper is our reconstruction of the prompt of Lieberum et al. 2023; its exact wording is not known to us.",
+        **bound("template", chosen.template),
     )
     known = tuple(SERIES)
     st.selectbox(

@@ -1,7 +1,7 @@
 """Mutations of a prompt's labels: the same question asked with other letters, to see what a head holds on to.
 
-The registry of kinds (Lieberum et al. 2023, section 5, name them; which letters and how drawn is ours). Random letters
-and numbers keep a label's place in the list, shuffled letters cut the letter loose from it.
+The registry of kinds, after Lieberum et al. 2023, section 4. Which letters, and how they are drawn, is ours. Random
+letters and numbers keep a label's place in the list. Shuffled letters cut the letter loose from its place.
 """
 
 import random

@@ -42,7 +42,10 @@ def plain(question: Question, labels: Sequence[str], shots: Sequence[Question]) 
 
 
 def paper(question: Question, labels: Sequence[str], shots: Sequence[Question]) -> Segments:
-    """As `plain`, after one line that introduces the subject (Lieberum et al. 2023)."""
+    """As `plain`, after one line that introduces the subject.
+
+    It is our reconstruction of the prompt of Lieberum et al. 2023, whose exact wording is not known to us.
+    """
     prelude = Segment(PRELUDE.format(subject=question.subject) + "\n\n", "prelude")
     return (prelude, *plain(question, labels, shots))
 

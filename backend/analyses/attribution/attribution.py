@@ -1,7 +1,7 @@
 """Direct logit attribution: how much each head, MLP and the embedding wrote for each label, summing exactly.
 
 l_n = W_U (g * n_t * s) with the final norm's scale s frozen at the clean run, less its mean over the vocabulary
-(Lieberum et al. 2023, section 3; Elhage et al. 2021). The parts add up to the model's own centred logits; how
+(Elhage et al. 2021; the first tool of Lieberum et al. 2023). The parts add up to the model's own centred logits; how
 nearly is the identity error. A norm after attention has its scale frozen too. Where a model puts a soft cap or a
 scaling after the unembedding, the logits are those before it.
 """

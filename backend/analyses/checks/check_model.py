@@ -1,6 +1,6 @@
 """Go or no-go: does this model answer by letter at all, and does it know the answers by content?
 
-In the paper only the largest model answered MMLU by letter; a smaller one knew the answers' content all the same.
+Lieberum et al. 2023: only the 70B model answered MMLU by letter; the 7B was at chance by letter, above it by content.
 The tests' definitions are ours: label accuracy is whether the right label has the highest logit among the labels;
 content accuracy whether the right option's own text has the highest mean token log-probability after `Answer:`.
 A model that says the same letter whatever is asked is right as often as that letter is: chance by letter is what the

@@ -2,7 +2,7 @@
 
 Total: the node's output is taken from the corrupted run, m(x) - m(x with n := n(x~)). Direct: only its own write to the
 final residual stream changes. Indirect: everything but that write does. What total - direct - indirect leaves is the
-interaction. Each with the final norm recomputed and frozen at the clean run (Lieberum et al. 2023, section 3).
+interaction. Each with the final norm recomputed and frozen at the clean run (ours).
 """
 
 from collections.abc import Callable

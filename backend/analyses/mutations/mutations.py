@@ -1,6 +1,6 @@
 """What label mutations do to the model and to heads' subspaces: mutation x condition -> loss and accuracy.
 
-Lieberum et al. 2023, section 5, list the mutations; conditions and numbers are ours. A condition exchanges the heads'
+Lieberum et al. 2023, section 4, mutate the labels; conditions and numbers are ours. A condition exchanges the heads'
 outputs at the final position, as `compression` does: for their mean, another question's, or what low-rank queries and
 keys, low-rank values, or mean queries and keys give. Each half of the questions is run with what was fitted on the
 other half, under the same mutation; the matrix `transfer` fits under one and runs under another.

@@ -3,7 +3,8 @@
 A prompt whose labels stand in their usual order gives the query: in it the right label is the n-th and has a letter.
 Another prompt, whose labels are shuffled, takes it: there the n-th label has another letter, and the letter is at
 another place. The index of a question is (attention to the place - attention to the letter) / (their sum): 1 where the
-head follows the n-th item, -1 where it follows the letter. The test is ours, after Lieberum et al. 2023, section 5.
+head follows the n-th item, -1 where it follows the letter. The test is ours. It asks what Lieberum et al. 2023 ask
+in section 4; they find that the n-th item explains a head's queries and keys "at least to some extent".
 """
 
 import random

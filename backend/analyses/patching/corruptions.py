@@ -1,7 +1,6 @@
 """Corrupted prompts to patch against: resample ablation needs another prompt that the model might well have read.
 
-The registry of kinds. Each makes one prompt from the clean one; which is ours to define (Lieberum et al. 2023 resample
-from other questions).
+The registry of kinds. Each makes one prompt from the clean one; which one is ours to define.
 """
 
 import random

@@ -1,10 +1,10 @@
 """How few dimensions of heads' queries and keys do: projected, run, and read off.
 
-q' = mu + P P^T (q - mu), likewise for keys (Lieberum et al. 2023, section 5). From them the head's output at the final
-position is computed, with the layer's own rotation and values, and patched into the run: all above is the model's. Each
-half of the questions is run with the subspaces fitted on the other. Beside it stand random subspaces of the same rank,
-the mean alone (rank 0), the unchanged model, and the head ablated: its output at its mean, or another question's. Keys
-are exchanged for this head's final row only. Several heads are run together, and each alone.
+q' = mu + P P^T (q - mu), likewise for keys (after Lieberum et al. 2023, section 4). From them the head's output at the
+final position is computed, with the layer's own rotation and values, and patched into the run: all above is the
+model's. Each half of the questions is run with the subspaces fitted on the other. Beside it stand random subspaces of
+the same rank, the mean alone (rank 0), the unchanged model, and the head ablated: its output at its mean, or another
+question's. Keys are exchanged for this head's final row only. Several heads are run together, and each alone.
 """
 
 from collections.abc import Mapping
