@@ -144,7 +144,7 @@ def llama(layers: int, heads: int, kv_heads: int, d_model: int, mlp: int, vocabu
     attention = d_model * 128 * (2 * heads + 2 * kv_heads)
     widths = 128 * (heads + 2 * kv_heads) + 2 * d_model + 2 * mlp
     return Cost(
-        shape, row=attention + 3 * d_model * mlp, widths=widths, itemsize=2, whole=False, device="cuda"
+        shape, row=attention + 3 * d_model * mlp, widths=widths, itemsize=2, whole_model=False, device="cuda"
     )
 
 

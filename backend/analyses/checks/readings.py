@@ -97,7 +97,7 @@ def _patched_heads(
     """The metric with each head's clean `z` in the corrupted run, `[layer, head]`, and the re-check's error."""
     runs = pair.runs("denoise")
     heads = torch.arange(net.numel())
-    if cost_of(instrument).whole:
+    if cost_of(instrument).whole_model:
         heads = net.flatten().abs().topk(min(WHOLE_CELLS, net.numel())).indices
     final = len(runs.base) - 1
     places = (divmod(index, net.shape[1]) for index in heads.tolist())

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment
-from backend.engine.sweep.plan import limits_of
+from backend.engine.sweep.batching import limits_of
 from backend.engine.trace import trace_bytes
 
 

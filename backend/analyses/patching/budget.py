@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from backend.contract.errors import RequestError, ResourceError, shown
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Estimate, machine_speed
-from backend.engine.sweep.plan import budget_for
+from backend.engine.sweep.batching import budget_for
 from backend.models.memory import megabytes
 
 OVERHEAD = 1.3

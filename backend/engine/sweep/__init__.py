@@ -12,7 +12,7 @@ from backend.engine.sweep.cost import (
 )
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.final_rows import FinalInputs, FinalRows, check_rows
-from backend.engine.sweep.kept import OnDone, Swept
+from backend.engine.sweep.partial_results import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
 from backend.engine.sweep.sweep import each_alone, estimate, experiments, recheck, sweep, sweep_sets

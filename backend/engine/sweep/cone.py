@@ -19,7 +19,7 @@ from backend.engine.products import filler_rows, usual_rows
 from backend.engine.sweep.cells import Node
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.layer_call import call_layer
-from backend.engine.sweep.put import Put, puts
+from backend.engine.sweep.patches import Patch, PatchedRow, patches_of
 from backend.engine.sweep.rows import Block
 from backend.engine.sweep.source import Source
 from backend.engine.trace import Trace
@@ -112,7 +112,7 @@ class ConePass:
         return final[torch.tensor(self._order, device=final.device).argsort()]
 
     def _place(self, layer: int) -> None:
-        """Put all rows where the layer's weights are."""
+        """Move all rows to the device of the layer's weights."""
         device = device_of(self._layers[layer])
         for position, experiments in self._experiments.items():
             if position not in self._states:
@@ -163,7 +163,7 @@ class ConePass:
             layer,
             torch.cat([*hidden, hidden[0].new_zeros(filler.rows, hidden[0].shape[1])]),
             [*blocks, filler],
-            self._puts(layer, pieces, blocks),
+            self._patches(layer, pieces, blocks),
             last_only=layer + 1 == len(self._layers),
         )
         by_block = torch.split(after, [block.rows for block in (*blocks, filler)])
@@ -205,15 +205,15 @@ class ConePass:
             return state.flatten(0, 1)
         return self._base.resid_pre[layer, piece.position].to(state).expand(len(state), -1)
 
-    def _puts(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> dict[str, Put]:
-        placed, row = [], 0
+    def _patches(self, layer: int, pieces: Sequence[_Piece], blocks: Sequence[Block]) -> dict[str, Patch]:
+        patched, row = [], 0
         for piece, block in zip(pieces, blocks, strict=True):
             for index, number, node in self._nodes.get((piece.position, layer), ()):
                 if piece.first <= index < piece.last:
                     at = (index - piece.first) * block.width + node[1].position - piece.position
-                    placed.append((row + at, number, node))
+                    patched.append(PatchedRow(row + at, number, node))
             row += block.rows
-        return puts(self._source, layer, placed)
+        return patches_of(self._source, layer, patched)
 
 
 def _by_place(

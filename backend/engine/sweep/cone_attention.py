@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backend.engine.attention_hook import Replacement, usual_function
-from backend.engine.sweep.put import Put
+from backend.engine.sweep.patches import Patch
 from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace
 
@@ -24,7 +24,7 @@ _ONE_HEAD_EACH = _OneHeadEach()
 
 
 def cone_attention(
-    base: Trace, layer: int, blocks: Sequence[Block], pattern: Put | None, last_only: bool
+    base: Trace, layer: int, blocks: Sequence[Block], pattern: Patch | None, last_only: bool
 ) -> Replacement:
     """What answers the attention call of a layer whose batch consists of `blocks`.
 
@@ -51,7 +51,7 @@ def cone_attention(
             rows = queries.shape[2]
             written = _grouped(usual, queries, keys, values, _mask(base, layer, block, rows).to(queries))
             if pattern is not None:
-                _put_pattern(pattern, written, values, block, first)
+                _patch_pattern(pattern, written, values, block, first)
             output[0, mine].view(block.cells, block.width, *output.shape[2:])[:, -rows:] = written
             first += block.rows
         return output
@@ -98,8 +98,8 @@ def _grouped(
     return by_head.transpose(1, 2)
 
 
-def _put_pattern(
-    pattern: Put,
+def _patch_pattern(
+    pattern: Patch,
     written: Float[Tensor, "cell width head d_head"],
     values: Float[Tensor, "cell kv_head key d_head"],
     block: Block,

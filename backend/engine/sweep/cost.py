@@ -31,7 +31,7 @@ class Cost:
         row: multiply-adds of one row through one layer's matrices (the first layer's; all are alike).
         widths: numbers that those matrices give for one row, together.
         itemsize: bytes of a number.
-        whole: whether each experiment is a pass of the whole model.
+        whole_model: whether each experiment is a pass of the whole model.
         device: cpu, cuda, mps or offload.
     """
 
@@ -39,7 +39,7 @@ class Cost:
     row: int
     widths: int
     itemsize: int
-    whole: bool
+    whole_model: bool
     device: str
 
     def flops(self, tokens: int, experiment: Experiment) -> float:
@@ -48,7 +48,7 @@ class Cost:
         Layers above the first take all its rows; the last layer only keys and values of all but the last row. Of the
         first layer count the output projection and MLP of the rows that the patch reaches. Of a whole pass: all layers.
         """
-        if self.whole:
+        if self.whole_model:
             scores = self.shape.heads * self.shape.d_head * (tokens + 1)
             return 2.0 * self.shape.layers * tokens * (self.row + scores)
         shape, last = self.shape, self.shape.layers - 1
@@ -123,12 +123,12 @@ def cost_of(instrument: Instrument) -> Cost:
         row=sum(taken * given for taken, given in matrices),
         widths=sum(given for _, given in matrices),
         itemsize=instrument.model.dtype.itemsize,
-        whole=runs_whole(instrument),
+        whole_model=needs_whole_model(instrument),
         device=instrument.resolved.device,
     )
 
 
-def runs_whole(instrument: Instrument) -> bool:
+def needs_whole_model(instrument: Instrument) -> bool:
     """Whether a model's rows cannot be taken through its layers apart from their runs.
 
     LLM.int8 takes outliers from the whole batch, so that a row's numbers depend on its neighbours; and of a model tried

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.cost import runs_whole
+from backend.engine.sweep.batching import batch_rows, budget_for
+from backend.engine.sweep.cost import needs_whole_model
 from backend.engine.sweep.layer_call import call_layer
-from backend.engine.sweep.plan import batch_rows, budget_for
-from backend.engine.sweep.put import Put
+from backend.engine.sweep.patches import Patch
 from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace, on_cpu
 from backend.models.families import Slot
@@ -36,7 +36,7 @@ class FinalInputs:
 
 def check_rows(instrument: Instrument) -> None:
     """Raise RequestError where a row cannot go through a layer apart from its run."""
-    if runs_whole(instrument):
+    if needs_whole_model(instrument):
         raise RequestError(
             f"Heads of several layers cannot be projected together in {instrument.resolved.name} held in "
             f"{instrument.resolved.quantization}: its rows do not go through a layer apart from their run. "
@@ -89,16 +89,16 @@ class FinalRows:
             rows = self._rows[first : first + step].to(device, copy=True)
             blocks = [Block(base.positions - 1, 1, len(rows))]
             part = {head: values[first : first + step] for head, values in z.items()}
-            after.append(call_layer(instrument, base, self.layer, rows, blocks, _puts(part)))
+            after.append(call_layer(instrument, base, self.layer, rows, blocks, _patches(part)))
         return torch.cat(after)
 
 
-def _puts(z: Mapping[int, Float[Tensor, "case d_head"]]) -> dict[str, Put]:
+def _patches(z: Mapping[int, Float[Tensor, "case d_head"]]) -> dict[str, Patch]:
     if not z:
         return {}
     cases = len(next(iter(z.values())))
     heads = torch.tensor([*z]).repeat_interleave(cases)
-    return {"z": Put(torch.arange(cases).repeat(len(z)), heads, torch.cat([*z.values()]))}
+    return {"z": Patch(torch.arange(cases).repeat(len(z)), heads, torch.cat([*z.values()]))}
 
 
 def _reading(slot: Slot, found: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:

@@ -15,7 +15,7 @@ from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.products import fast_products
 from backend.engine.sweep.cone_attention import cone_attention
-from backend.engine.sweep.put import Put
+from backend.engine.sweep.patches import Patch
 from backend.engine.sweep.rows import Block, joined, last_rows, positions, widths
 from backend.engine.trace import Trace
 from backend.models.families import Slot
@@ -32,26 +32,26 @@ def call_layer(
     layer: int,
     hidden: Float[Tensor, "row d_model"],
     blocks: Sequence[Block],
-    puts: Mapping[str, Put],
+    patches: Mapping[str, Patch],
     last_only: bool = False,
 ) -> Float[Tensor, "row d_model"]:
     """The residual stream after `layer`.
 
     Args:
         hidden: the residual stream before it, on the layer's device; it is overwritten where patched.
-        puts: patched values by component.
+        patches: patched values by component.
         last_only: whether only the last row of each cell is needed; attention and MLP leave out the others.
     """
     family = instrument.family
     module = family.layers(instrument.model)[layer]
     blocks = joined(blocks)
-    puts = _residual(puts, hidden, blocks)
-    attend = cone_attention(base, layer, blocks, puts.get("pattern"), last_only)
+    patches = _residual(patches, hidden, blocks)
+    attend = cone_attention(base, layer, blocks, patches.get("pattern"), last_only)
     with ExitStack() as stack:
         stack.enter_context(replacing(instrument.model, family, attend))
-        if "z" in puts:
+        if "z" in patches:
             z = family.z(family.attention(module), instrument.shape)
-            before = z.module.register_forward_pre_hook(lambda _, args: puts["z"].into(z, args[0]))
+            before = z.module.register_forward_pre_hook(lambda _, args: patches["z"].write(z, args[0]))
             stack.callback(before.remove)
         # Hooks run in this order: z is put before rows are left out, the others after all rows are there again.
         if last_only:
@@ -59,9 +59,9 @@ def call_layer(
             for part in (family.output(family.attention(module)), family.mlp(module)):
                 _only(stack, part, rows, len(hidden))
         for name in GIVEN:
-            if name in puts:
+            if name in patches:
                 slot = _slot(instrument, module, name)
-                stack.callback(slot.module.register_forward_hook(_putting(slot, puts[name])).remove)
+                stack.callback(slot.module.register_forward_hook(_patching(slot, patches[name])).remove)
         stack.enter_context(fast_products(module.modules()))
         output = module(hidden[None], **arguments_at(base, layer, positions(blocks)))
     result: Tensor = output[0] if isinstance(output, tuple) else output
@@ -93,24 +93,24 @@ def _slot(instrument: Instrument, layer: nn.Module, component: str) -> Slot:
     return part(family.attention(layer), shape)
 
 
-def _residual(puts: Mapping[str, Put], hidden: Tensor, blocks: Sequence[Block]) -> Mapping[str, Put]:
+def _residual(patches: Mapping[str, Patch], hidden: Tensor, blocks: Sequence[Block]) -> Mapping[str, Patch]:
     """Set patched rows of `hidden`; turn a patch between attention and MLP into one of what attention writes."""
-    if "resid_pre" in puts:
-        before = puts["resid_pre"]
+    if "resid_pre" in patches:
+        before = patches["resid_pre"]
         hidden[before.rows.to(hidden.device)] = before.values.to(hidden)
-    if "resid_mid" not in puts:
-        return puts
-    middle = puts["resid_mid"]
+    if "resid_mid" not in patches:
+        return patches
+    middle = patches["resid_mid"]
     rows, wanted = middle.rows.to(hidden.device), middle.values.to(hidden)
     # Nobody else reads the keys and values of a cell's only row, so the wanted value may come in from below: what
     # attention has to write is then 0, and the model's addition gives it to the last bit.
     alone = widths(blocks)[middle.rows].to(hidden.device) == 1
     hidden[rows[alone]] = wanted[alone]
-    return {**puts, "resid_mid": Put(middle.rows, None, wanted - hidden[rows])}
+    return {**patches, "resid_mid": Patch(middle.rows, None, wanted - hidden[rows])}
 
 
-def _putting(slot: Slot, put: Put) -> Callable[[nn.Module, object, Tensor], None]:
-    return lambda _, args, output: put.into(slot, output)
+def _patching(slot: Slot, patch: Patch) -> Callable[[nn.Module, object, Tensor], None]:
+    return lambda _, args, output: patch.write(slot, output)
 
 
 def _only(stack: ExitStack, module: nn.Module, rows: Tensor, whole: int) -> None:

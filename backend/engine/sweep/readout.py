@@ -1,4 +1,4 @@
-"""From the last row of each cell to the logits that were asked for."""
+"""From the residual stream after the last layer to the logits that a sweep was asked for."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,13 @@ VOCABULARY_CHUNK = 16384
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a sweep is to tell of each cell: the logits of some tokens, and whether more than those."""
+    """What to read out after each experiment, at the final position.
+
+    Attributes:
+        token_ids: the tokens whose logits are read out.
+        vocabulary: whether also the log-sum-exp of the logits of the whole vocabulary.
+        final: whether also the residual stream after the last layer.
+    """
 
     token_ids: tuple[int, ...]
     vocabulary: bool = False
@@ -21,31 +27,47 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Logits of the tokens asked for and, where asked for, the log of the sum of exp over the whole vocabulary and
-    the final residual stream; float32 on the CPU."""
+class Readout:
+    """What `Wanted` asks for, of some experiments; float32 on the CPU. None for what it does not ask for."""
 
-    logits: Float[Tensor, "cell token"]
-    logsumexp: Float[Tensor, " cell"] | None
-    final: Float[Tensor, "cell d_model"] | None
+    logits: Float[Tensor, "experiment token"]
+    logsumexp: Float[Tensor, " experiment"] | None
+    final: Float[Tensor, "experiment d_model"] | None
 
 
-def read(instrument: Instrument, final: Float[Tensor, "cell d_model"], wanted: Wanted) -> Reading:
-    """Final norm and unembedding of the residual stream after the last layer."""
+def readout_of_rows(
+    instrument: Instrument, final: Float[Tensor, "experiment d_model"], wanted: Wanted
+) -> Readout:
+    """The readout from residual streams after the last layer: the final norm, then the unembedding."""
     normed = instrument.family.final_norm(instrument.model)(final)
-    kept = final.float().cpu() if wanted.final else None
-    return Reading(*unembedded(instrument, normed, wanted.token_ids, wanted.vocabulary), kept)
+    asked = final.float().cpu() if wanted.final else None
+    return Readout(*unembedded(instrument, normed, wanted.token_ids, wanted.vocabulary), asked)
+
+
+def readout_of_run(
+    logits: Float[Tensor, " vocabulary"], final: Float[Tensor, " d_model"], wanted: Wanted
+) -> Readout:
+    """The readout from one run: its logits over the whole vocabulary and its final residual stream."""
+    return Readout(
+        logits[list(wanted.token_ids)][None],
+        logits.logsumexp(-1)[None] if wanted.vocabulary else None,
+        final[None] if wanted.final else None,
+    )
 
 
 def unembedded(
     instrument: Instrument,
-    normed: Float[Tensor, "cell d_model"],
+    normed: Float[Tensor, "experiment d_model"],
     token_ids: tuple[int, ...],
     vocabulary: bool,
-) -> tuple[Float[Tensor, "cell token"], Float[Tensor, " cell"] | None]:
-    """Logits of some tokens and, where asked for, the log-sum-exp over all, from what the final norm gives."""
+) -> tuple[Float[Tensor, "experiment token"], Float[Tensor, " experiment"] | None]:
+    """Logits of some tokens and, with `vocabulary`, the log-sum-exp over all; float32 on the CPU.
 
-    def of(ids: Tensor) -> Float[Tensor, "cell token"]:
+    Args:
+        normed: the output of the final norm.
+    """
+
+    def of(ids: Tensor) -> Float[Tensor, "experiment token"]:
         return instrument.weights.unembed(normed, ids).float().cpu()
 
     logits = of(torch.tensor(token_ids))
@@ -55,12 +77,3 @@ def unembedded(
     for ids in torch.split(torch.arange(instrument.shape.vocabulary), VOCABULARY_CHUNK):
         total = torch.logaddexp(total, of(ids).logsumexp(-1))
     return logits, total
-
-
-def of_run(logits: Float[Tensor, " vocabulary"], final: Float[Tensor, " d_model"], wanted: Wanted) -> Reading:
-    """The same from one run's logits over the whole vocabulary and its final residual stream."""
-    return Reading(
-        logits[list(wanted.token_ids)][None],
-        logits.logsumexp(-1)[None] if wanted.vocabulary else None,
-        final[None] if wanted.final else None,
-    )

@@ -9,13 +9,7 @@ from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
 from backend.engine.products import usual_rows
-from backend.engine.sweep.cells import Cell, Node, check_node
-from backend.engine.sweep.cone import ConePass, RowLimit
-from backend.engine.sweep.cost import Estimate, cost_of, runs_whole
-from backend.engine.sweep.experiment import Experiment, effective
-from backend.engine.sweep.full import patched_run
-from backend.engine.sweep.kept import Kept, OnDone, Swept
-from backend.engine.sweep.plan import (
+from backend.engine.sweep.batching import (
     batch_rows,
     budget_for,
     least_budget,
@@ -24,8 +18,14 @@ from backend.engine.sweep.plan import (
     rows_at_once,
     set_aside,
 )
-from backend.engine.sweep.readout import Wanted, of_run, read
+from backend.engine.sweep.cells import Cell, Node, check_node
+from backend.engine.sweep.cone import ConePass, RowLimit
+from backend.engine.sweep.cost import Estimate, cost_of, needs_whole_model
+from backend.engine.sweep.experiment import Experiment, effective
+from backend.engine.sweep.partial_results import OnDone, PartialResults, Swept
+from backend.engine.sweep.readout import Wanted, readout_of_rows, readout_of_run
 from backend.engine.sweep.source import Ids, Match, Patchable, Source, run_source
+from backend.engine.sweep.whole_model import patched_run
 from backend.engine.trace import Trace
 from backend.models.memory import keep_freed
 
@@ -88,7 +88,7 @@ def sweep_sets(
     Args:
         source: where the patched values come from.
         wanted: the tokens whose logits are wanted, and what beside them.
-        engine: "full" is slow and plain. Some models always get it, see `runs_whole`.
+        engine: "full" is slow and plain. Some models always get it, see `needs_whole_model`.
         budget_bytes: memory for the cells under way; by default a quarter of what is free.
         on_done: is given results as soon as they are there; each experiment comes by once.
 
@@ -99,18 +99,18 @@ def sweep_sets(
     """
     if engine not in ENGINES:
         raise RequestError(f"Unknown engine {shown(engine)}. Engines: {', '.join(ENGINES)}.")
-    if runs_whole(instrument):
+    if needs_whole_model(instrument):
         engine = "full"
     run = experiments(instrument, base_ids, source, sets)
     base = instrument.trace(base_ids, progress)
-    kept = Kept(of_run(base.logits, base.resid_final[-1], wanted), len(sets), on_done)
-    kept.skip(run)
+    results = PartialResults(readout_of_run(base.logits, base.resid_final[-1], wanted), len(sets), on_done)
+    results.report_skipped(run)
     if engine == "full":
-        _one_by_one(instrument, base_ids, source, run, wanted, progress, kept)
+        _one_by_one(instrument, base_ids, source, run, wanted, progress, results)
     else:
         budget = budget_for(instrument) if budget_bytes is None else budget_bytes
-        _by_cones(instrument, base, source, run, wanted, budget, progress, kept)
-    return Swept(kept.logits, kept.logsumexp, kept.final, len(sets) - len(run), engine)
+        _by_cones(instrument, base, source, run, wanted, budget, progress, results)
+    return Swept(results.logits, results.logsumexp, results.final, len(sets) - len(run), engine)
 
 
 def recheck(
@@ -135,7 +135,7 @@ def recheck(
     drawn = random.Random(0).sample(run, min(count, len(run)))
     for done, experiment in enumerate(drawn):
         within = _standing_at(progress, "Re-checking some cells against whole passes", done, len(drawn))
-        own = of_run(*patched_run(instrument, base_ids, source, experiment, within), wanted)
+        own = readout_of_run(*patched_run(instrument, base_ids, source, experiment, within), wanted)
         for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
             if mine is not None and theirs is not None:
                 errors.append((mine[0] - theirs[experiment.number]).abs().max())
@@ -169,7 +169,7 @@ def estimate(
 
 def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budget: int) -> int:
     cost, least = cost_of(instrument), least_budget(instrument, tokens, run)
-    if cost.whole:
+    if cost.whole_model:
         return cost.call_bytes(tokens, tokens) if run else 0
     if budget < least or not run:
         return least
@@ -204,7 +204,7 @@ def _by_cones(
     wanted: Wanted,
     budget: int,
     progress: Progress,
-    kept: Kept,
+    results: PartialResults,
 ) -> None:
     refuse_cramped(instrument, base.positions, run, budget)
     keep_freed()
@@ -219,7 +219,7 @@ def _by_cones(
 
     for part in passes(instrument, base.positions, run, budget):
         final = ConePass(instrument, base, source, part, limit, advanced).run()
-        kept.put([experiment.number for experiment in part], read(instrument, final, wanted))
+        results.add([experiment.number for experiment in part], readout_of_rows(instrument, final, wanted))
 
 
 def _one_by_one(
@@ -229,13 +229,13 @@ def _one_by_one(
     run: list[Experiment],
     wanted: Wanted,
     progress: Progress,
-    kept: Kept,
+    results: PartialResults,
 ) -> None:
     progress("Patching", 0, len(run))
     for done, experiment in enumerate(run):
         within = _standing_at(progress, "Patching", done, len(run))
         patched = patched_run(instrument, base_ids, source, experiment, within)
-        kept.put([experiment.number], of_run(*patched, wanted))
+        results.add([experiment.number], readout_of_run(*patched, wanted))
         progress("Patching", done + 1, len(run))
 
 

@@ -19,7 +19,7 @@ from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
 from backend.engine.sweep import COMPONENTS, Swept, components_of, sweep_sets
-from backend.engine.sweep.plan import SET_ASIDE_BYTES
+from backend.engine.sweep.batching import SET_ASIDE_BYTES
 from tests import hand_wired, tiny
 
 QUESTION = hand_wired.question(1)

@@ -11,7 +11,7 @@ from backend.analyses.patching.corruptions import Clean, Corrupted, corrupted
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.plan import SET_ASIDE_BYTES
+from backend.engine.sweep.batching import SET_ASIDE_BYTES
 from backend.models.memory import megabytes
 from tests import hand_wired
 from tests.backend.analyses.patching.test_patching import QUESTION, TEXT, task
@@ -146,7 +146,7 @@ def test_a_sweep_is_held_to_the_memory_that_it_was_judged_by(
     hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = iter([10**9, 0, 0, 0])
-    monkeypatch.setattr("backend.engine.sweep.plan.available_memory", lambda _: next(free))
+    monkeypatch.setattr("backend.engine.sweep.batching.available_memory", lambda _: next(free))
     assert PATCHING.run(hand_wired_instrument, task(), silent).arrays
 
 

@@ -14,7 +14,7 @@ from backend.analyses.patching import resumable
 from backend.contract.errors import Cancelled
 from backend.contract.progress import silent
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.plan import Limits
+from backend.engine.sweep.batching import Limits
 from backend.results.checkpoint import Checkpoint
 from tests import hand_wired
 from tests.backend.analyses.patching.test_patching import QUESTION, task
@@ -89,13 +89,13 @@ from pathlib import Path
 from backend.analyses import PATCHING
 from backend.analyses.patching import resumable
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.plan import Limits
-from backend.engine.sweep import plan
+from backend.engine.sweep.batching import Limits
+from backend.engine.sweep import batching
 from backend.results.checkpoint import Checkpoint
 from tests import hand_wired
 from tests.backend.analyses.patching.test_patching import task
 
-resumable.SAVE_SECONDS, plan.PROCESSOR = 0, plan.Limits(rows=1344, flops=1)
+resumable.SAVE_SECONDS, batching.PROCESSOR = 0, batching.Limits(rows=1344, flops=1)
 
 def kill_half_way(message, done=0, total=0):
     if message.startswith("Patching") and done > total / 2:
@@ -129,7 +129,7 @@ def test_unfinished_sweeps_can_be_looked_at(
     hand_wired_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumable, "SHOW_SECONDS", 0)
-    monkeypatch.setattr("backend.engine.sweep.plan.PROCESSOR", Limits(rows=1344, flops=1))
+    monkeypatch.setattr("backend.engine.sweep.batching.PROCESSOR", Limits(rows=1344, flops=1))
     seen: list[Findings] = []
     found = PATCHING.run(hand_wired_instrument, replace(task(component="z"), show=seen.append), silent)
     whole = found.arrays["values"].values

@@ -165,7 +165,7 @@ def test_rows_that_depend_on_their_neighbours_are_refused_before_anything_is_run
 ) -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
     inputs, fits = one_question(instrument)
-    monkeypatch.setattr("backend.engine.sweep.final_rows.runs_whole", lambda _: True)
+    monkeypatch.setattr("backend.engine.sweep.final_rows.needs_whole_model", lambda _: True)
     one_layer = {head: own for head, own in inputs.items() if head.layer == 1}
     rotations, cases = rotations_of(instrument, [*one_layer]), [Projection(fits, 1)]
     assert projected(instrument, one_layer, rotations, cases, silent).keys() == one_layer.keys()

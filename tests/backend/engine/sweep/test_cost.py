@@ -10,9 +10,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.products import usual_rows
 from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_source
 from backend.engine.sweep import estimate as estimate_sets
-from backend.engine.sweep.cost import Estimate, cost_of
-from backend.engine.sweep.experiment import Experiment
-from backend.engine.sweep.plan import (
+from backend.engine.sweep.batching import (
     LEAST_ROWS,
     PROCESSOR,
     SET_ASIDE_BYTES,
@@ -23,6 +21,8 @@ from backend.engine.sweep.plan import (
     passes,
     refuse_cramped,
 )
+from backend.engine.sweep.cost import Estimate, cost_of
+from backend.engine.sweep.experiment import Experiment
 from tests import tiny
 
 BASE = tuple(range(12))
@@ -188,7 +188,7 @@ def test_a_sweep_takes_a_quarter_of_what_is_free_on_the_fullest_card(
     assert instrument.layers_on == {"cpu": instrument.shape.layers}
     monkeypatch.setattr(instrument, "layers_on", {"cuda:1": 1, "cuda:2": 2})
     free = {"cuda:0": 4, "cuda:1": 800, "cuda:2": 400}  # nothing runs on the first
-    monkeypatch.setattr("backend.engine.sweep.plan.available_memory", free.__getitem__)
+    monkeypatch.setattr("backend.engine.sweep.batching.available_memory", free.__getitem__)
     assert budget_for(instrument) == 100
 
 

@@ -17,10 +17,10 @@ from backend.engine.sweep import (
     Swept,
     Wanted,
     all_cells,
+    batching,
     components_of,
     each_alone,
     experiments,
-    plan,
     recheck,
     run_source,
     sweep,
@@ -160,7 +160,7 @@ def test_cells_that_can_change_nothing_are_skipped(family_instrument: Instrument
 @pytest.fixture
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few cells a pass and a few rows a call."""
-    monkeypatch.setattr(plan, "PROCESSOR", plan.Limits(rows=20, flops=1e6))
+    monkeypatch.setattr(batching, "PROCESSOR", batching.Limits(rows=20, flops=1e6))
 
 
 @pytest.mark.usefixtures("in_small_parts")
@@ -172,9 +172,9 @@ def test_the_least_memory_and_small_parts_give_the_same_numbers(
     arguments = (family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
     source, sets = run_source(family_instrument, CORRUPTED, CLEAN), each_alone(component, cells)
     run = experiments(family_instrument, CORRUPTED, source, sets)
-    enough = plan.least_budget(family_instrument, len(CORRUPTED), run)
-    monkeypatch.setattr(plan, "LEAST_ROWS", 1)
-    least = plan.least_budget(family_instrument, len(CORRUPTED), run)
+    enough = batching.least_budget(family_instrument, len(CORRUPTED), run)
+    monkeypatch.setattr(batching, "LEAST_ROWS", 1)
+    least = batching.least_budget(family_instrument, len(CORRUPTED), run)
     assert least < enough
     finished: list[list[int]] = []
     cramped = sweep(*arguments, budget_bytes=least, on_done=lambda numbers, *_: finished.append(numbers))

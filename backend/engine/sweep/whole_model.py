@@ -1,6 +1,6 @@
-"""The oracle: one plain forward pass of the whole model for each experiment, the patch put in by hooks.
+"""The oracle: one forward pass of the whole model for each experiment, with hooks that patch it.
 
-Beside the values to be put it shares nothing with the cone, so that the one can be checked against the other.
+It shares only the patched values with the cone, so that each can be checked against the other.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def patched_run(
     with ExitStack() as stack:
         for component, cell in experiment.nodes:
             value = source.values(component, cell.layer, [(experiment.number, cell)])[0]
-            for hook in HOOKS[component](_Place(instrument, cell, value)):
+            for hook in HOOKS[component](_PatchedLayer(instrument, cell, value)):
                 stack.callback(hook.remove)
         stack.callback(_input(instrument.family.final_norm(model), note).remove)
         stack.enter_context(between_layers(model, instrument.family, progress))
@@ -49,7 +49,7 @@ def patched_run(
     return logits.float().cpu(), finals[-1]
 
 
-class _Place:
+class _PatchedLayer:
     """The modules of a cell's layer, and how to replace a row of what they take or give."""
 
     def __init__(self, instrument: Instrument, cell: Cell, value: Tensor) -> None:
@@ -102,47 +102,47 @@ def _result(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
     return module.register_forward_hook(lambda _, args, output: change(output))
 
 
-def _resid_mid(place: _Place) -> list[Any]:
+def _resid_mid(patched: _PatchedLayer) -> list[Any]:
     # The model adds attention's output to its input itself; what has to be written is the difference.
     before: list[Tensor] = []
 
     def note(whole: Tensor) -> Tensor:
-        before.append(whole[0, place.cell.position])
+        before.append(whole[0, patched.cell.position])
         return whole
 
     def change(whole: Tensor) -> Tensor:
-        return place.put("attn_out", whole, place.value.to(before[-1]) - before[-1])
+        return patched.put("attn_out", whole, patched.value.to(before[-1]) - before[-1])
 
-    return [_input(place.layer, note), _result(place.slots["attn_out"].module, change)]
+    return [_input(patched.layer, note), _result(patched.slots["attn_out"].module, change)]
 
 
-def _pattern(place: _Place) -> list[Any]:
+def _pattern(patched: _PatchedLayer) -> list[Any]:
     values: list[Tensor] = []
-    assert place.cell.head is not None  # checked with the cells
-    kv_head = place.cell.head // place.group
+    assert patched.cell.head is not None  # checked with the cells
+    kv_head = patched.cell.head // patched.group
 
     def note(whole: Tensor) -> Tensor:
-        values.append(place.slots["v"].read(whole)[:, kv_head])
+        values.append(patched.slots["v"].read(whole)[:, kv_head])
         return whole
 
     def change(whole: Tensor) -> Tensor:
-        return place.put("z", whole, place.value.to(values[-1]) @ values[-1])
+        return patched.put("z", whole, patched.value.to(values[-1]) @ values[-1])
 
-    return [_result(place.slots["v"].module, note), _input(place.slots["z"].module, change)]
-
-
-def _z(place: _Place) -> list[Any]:
-    return [_input(place.slots["z"].module, lambda whole: place.put("z", whole, place.value))]
+    return [_result(patched.slots["v"].module, note), _input(patched.slots["z"].module, change)]
 
 
-HOOKS: dict[str, Callable[[_Place], list[Any]]] = {
-    "resid_pre": lambda place: [place.into_layer()],
+def _z(patched: _PatchedLayer) -> list[Any]:
+    return [_input(patched.slots["z"].module, lambda whole: patched.put("z", whole, patched.value))]
+
+
+HOOKS: dict[str, Callable[[_PatchedLayer], list[Any]]] = {
+    "resid_pre": lambda patched: [patched.into_layer()],
     "resid_mid": _resid_mid,
-    "attn_out": lambda place: [place.result("attn_out")],
-    "mlp_out": lambda place: [place.result("mlp_out")],
+    "attn_out": lambda patched: [patched.result("attn_out")],
+    "mlp_out": lambda patched: [patched.result("mlp_out")],
     "z": _z,
-    "q": lambda place: [place.result("q")],
-    "k": lambda place: [place.result("k")],
-    "v": lambda place: [place.result("v")],
+    "q": lambda patched: [patched.result("q")],
+    "k": lambda patched: [patched.result("k")],
+    "v": lambda patched: [patched.result("v")],
     "pattern": _pattern,
 }
