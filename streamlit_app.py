@@ -5,13 +5,13 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.notice import error_box
-from app.navigation import PAGES, show_links
+from app.navigation import GUIDE, PAGES, show_links
 from backend.contract.errors import LetterheadsError
 
 st.set_page_config(page_title="Letterheads", page_icon="static/icon.svg", layout="wide")
 st.html(Path(__file__).parent / "app" / "page.css")
 st.logo("static/logo.svg", size="large")
-page = st.navigation([st.Page(**fields) for fields in PAGES], position="hidden")
+page = st.navigation([st.Page(**fields) for fields in (*PAGES, GUIDE)], position="hidden")
 show_links()
 try:
     page.run()

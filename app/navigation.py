@@ -83,15 +83,33 @@ PAGES: tuple[dict[str, Any], ...] = (
     },
 )
 
+# The documentation. It is no analysis, and so none of the pages that share the question and the prompt.
+GUIDE: dict[str, Any] = {
+    "page": "app/views/guide.py",
+    "title": "Guide",
+    "icon": ":material/menu_book:",
+    "help": "What each page shows and how to read it, and the methods behind it.",
+}
+
 
 def show_links() -> None:
     """The list of pages in the sidebar. The built-in one would drop the address' choices."""
     params = write(current()[0])
     with st.sidebar:
-        for page in PAGES:
+        for page in (*PAGES, GUIDE):
             st.page_link(
                 page["page"], label=page["title"], icon=page["icon"], query_params=params, width="stretch"
             )
+
+
+def guide_link(name: str) -> None:
+    """A link to the guide of a page, by the name of its file in docs/guide; the choices stay."""
+    st.page_link(
+        GUIDE["page"],
+        label="How to read this page",
+        icon=GUIDE["icon"],
+        query_params={"of": name, **write(current()[0])},
+    )
 
 
 def open_head(layer: int, head: int) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.backend_client import backend
 from app.components.notice import cut, quiet, sentence, warning_box
-from app.navigation import QUESTION_PAGE
+from app.navigation import QUESTION_PAGE, guide_link
 from app.selection import SERIES, Selection, select, series
 from app.state import bound, current, write
 from backend.contract.client import Client
@@ -18,10 +18,14 @@ TEMPLATE_NAMES = {
 }
 
 
-def open_page(title: str, intro: str) -> tuple[Client, Selection]:
-    """Draw it and return what the page works with; what the address holds and cannot be used is told here."""
+def open_page(title: str, intro: str, guide: str) -> tuple[Client, Selection]:
+    """Draw it and return what the page works with; what the address holds and cannot be used is told here.
+
+    `guide` is the name of the page's guide in docs/guide.
+    """
     st.title(title)
     st.markdown(intro)
+    guide_link(guide)
     client = backend()
     chosen, problems = current()
     selection, more = select(chosen, client)

@@ -101,6 +101,7 @@ client, selection = open_page(
     "Where do the heads look?",
     "The answer is computed at the last token. Each head there attends to all tokens so far. "
     "Pick a kind of token and see which heads attend to it.",
+    guide="attention",
 )
 if selection.chosen.scope == "question":
     show_question(selection)

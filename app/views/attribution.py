@@ -119,6 +119,7 @@ client, selection = open_page(
     "Direct logit attribution: how many logits each head and each MLP adds to a letter by writing "
     "straight to the output. **Net effect** (our definition): what a node adds to one letter less the mean of what it "
     "adds to the others.",
+    guide="attribution",
 )
 if selection.chosen.scope == "question":
     show_question(selection)

@@ -191,6 +191,7 @@ client, selection = open_page(
     "Do the numbers survive?",
     "A model held in fewer bits is another model. The one compared with is the **first**; the **second** is the chosen "
     "one, held as on the page Model. The same questions are put to both, one after the other.",
+    guide="drift",
 )
 reference = choose_other(client, selection)
 if held_the_same(client, reference, selection.model):

@@ -132,6 +132,7 @@ client, selection = open_page(
     "answer loses by that. **Direct effect**: what it loses if only the node's own write to the output changes and "
     "all that comes later stays as it was. **Indirect effect**: if all but that write changes. "
     "**Interaction**: what of the total is in neither.",
+    guide="effects",
 )
 if selection.chosen.scope == "question":
     show_question(selection)

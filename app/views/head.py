@@ -93,6 +93,7 @@ def show_pattern(result: Result, head: HeadRef) -> None:
 client, selection = open_page(
     "One head",
     "What a single head writes for each letter, from which tokens it takes it, and where it looks.",
+    guide="head",
 )
 show_question(selection)
 overview = result_of(client, selection.ask("attribution"), "attribution")

@@ -160,6 +160,7 @@ client, selection = open_page(
     "The model",
     "Which model is looked into, and whether what is recorded of it is what it does. The check over a bank "
     "tells whether it answers by letter at all: without that, there is no circuit to find.",
+    guide="model",
 )
 choose_model(client, selection)
 st.subheader("Self-check")

@@ -94,6 +94,7 @@ client, selection = open_page(
     "Place or letter?",
     "A head that finds the right option may look for the n-th item of the list or for a letter. Labels that are "
     "shuffled, drawn from elsewhere in the alphabet or replaced by numbers pull the two apart.",
+    guide="mutations",
 )
 show_question(selection)
 head = head_over_bank(client, selection)

@@ -163,6 +163,7 @@ client, selection = open_page(
     "What changes the answer?",
     "Activation patching: one activation of one run is put into the other, and the answer is read again. "
     "Exact: everything that the change can reach is computed anew.",
+    guide="patching",
 )
 show_question(selection)
 params = controls(client, selection)

@@ -162,6 +162,7 @@ client, selection = open_page(
     "Path patching: what one node writes is taken from the corrupted run, but only where one other node reads it for "
     "the final token: for its query, its keys or its values. Everything else stays clean. What the answer then loses "
     "went along that path.",
+    guide="paths",
 )
 show_question(selection)
 params = controls(selection)

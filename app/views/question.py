@@ -85,6 +85,7 @@ client, selection = open_page(
     "Which letter, and who writes it?",
     "Letterheads shows how a language model that knows the answer to a multiple-choice question comes to "
     "say its letter. Choose a question or write one; then see which heads wrote it and where they looked.",
+    guide="question",
 )
 if source_switch(selection) == SOURCES[0]:
     pick_question(client, selection)

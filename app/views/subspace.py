@@ -109,6 +109,7 @@ client, selection = open_page(
     "A head attends where its query fits a key. Over many questions, here are the final token's queries and the "
     "labels' keys of one head, in the dimensions in which they differ most: where they fall into one group for each "
     "letter, that is what the head compares.",
+    guide="subspace",
 )
 show_question(selection)
 head = head_over_bank(client, selection)

@@ -21,6 +21,7 @@ PICTURES = {
     "subspace": ("/subspace?bank=knowledge&limit=60&labels=A+B+C+D&head=L22H7", "light"),
     "mutations": ("/mutations?bank=copy-colors&limit=60&labels=A+B+C+D&head=L22H7", "light"),
     "model": ("/model", "dark"),
+    "drift": ("/drift?model=qwen2.5-coder-0.5b&bank=copy-colors&limit=20&quantization=4bit", "light"),
 }
 
 
