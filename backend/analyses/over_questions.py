@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from backend.analyses.task import Task
 from backend.contract.errors import QuestionError, shown
-from backend.contract.progress import Progress
+from backend.contract.progress import Progress, give_way
 from backend.engine.instrument import Instrument
 from backend.questions.prompt import Prompt
 
@@ -26,7 +26,8 @@ def each_prompt(instrument: Instrument, task: Task, progress: Progress) -> Itera
 
 
 def at_question(progress: Progress, done: int, total: int) -> Progress:
-    """A Progress for what is done with one question of several."""
+    """A Progress for what is done with one question of several. A short job that waits goes first (see `give_way`)."""
+    give_way()
 
     def within(message: str, step: int = 0, steps: int = 0) -> None:
         progress("Going through the questions", done, total)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from backend.contract.errors import RequestError, shown
-from backend.contract.progress import Progress, silent
+from backend.contract.progress import Progress, give_way, silent
 from backend.engine.instrument import Instrument
 from backend.engine.products import usual_rows
 from backend.engine.sweep.batching import (
@@ -216,6 +216,7 @@ def _by_cones(
         nonlocal done
         done += rows
         progress("Patching", done, total)
+        give_way()
 
     for part in passes(instrument, base.positions, run, budget):
         final = ConePass(instrument, base, source, part, limit, advanced).run()
@@ -237,6 +238,7 @@ def _one_by_one(
         patched = patched_run(instrument, base_ids, source, experiment, within)
         results.add([experiment.number], readout_of_run(*patched, wanted))
         progress("Patching", done + 1, len(run))
+        give_way()
 
 
 def _standing_at(progress: Progress, message: str, done: int, total: int) -> Progress:
