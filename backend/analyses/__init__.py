@@ -4,7 +4,7 @@ from backend.analyses.attention.schema import ATTENTION
 from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
 from backend.analyses.circuit.schema import EFFECTS, PATHS
-from backend.analyses.cost.schema import COST
+from backend.analyses.cost.schema import cost_of
 from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST
 from backend.analyses.prediction.schema import PREDICTION
@@ -13,27 +13,27 @@ from backend.analyses.task import Findings, Task
 from backend.contract.analysis import Analysis
 from backend.contract.errors import RequestError, shown
 
+PRICED = (
+    PREDICTION,
+    ATTRIBUTION,
+    ATTENTION,
+    PATCHING,
+    EFFECTS,
+    PATHS,
+    ATTRIBUTION_PATCHING,
+    SUBSPACE,
+    COMPRESSION,
+    MUTATIONS_ANALYSIS,
+    SWAP_TEST,
+    KEY_STEERING,
+    CHECK_MODEL,
+    READINGS,
+    SELF_CHECK,
+)
+"""Those whose cost is told before they are run."""
+
 ANALYSES: dict[str, Analysis] = {
-    analysis.name: analysis
-    for analysis in (
-        PREDICTION,
-        ATTRIBUTION,
-        ATTENTION,
-        PATCHING,
-        PATCHING_COST,
-        EFFECTS,
-        PATHS,
-        ATTRIBUTION_PATCHING,
-        SUBSPACE,
-        COMPRESSION,
-        MUTATIONS_ANALYSIS,
-        SWAP_TEST,
-        KEY_STEERING,
-        CHECK_MODEL,
-        READINGS,
-        SELF_CHECK,
-        COST,
-    )
+    analysis.name: analysis for analysis in (*PRICED, PATCHING_COST, cost_of(PRICED))
 }
 
 __all__ = ["ANALYSES", "Analysis", "Findings", "Task", "analysis_named"]

@@ -1,26 +1,22 @@
 """The heads that a request names, as far as the model has them."""
 
-from backend.contract.analysis import several_heads
+from collections.abc import Mapping
+from typing import Any
+
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
-from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 
 
-def chosen_head(instrument: Instrument, request: Request) -> HeadRef | None:
-    """The head named in params, if any. Raises RequestError where the model has no such head."""
-    if "head" not in request.params:
-        return None
-    return _existing(instrument, HeadRef.from_json(request.params["head"]))
+def chosen_head(instrument: Instrument, values: Mapping[str, Any]) -> HeadRef | None:
+    """The head among the parameters, if any. Raises RequestError where the model has no such head."""
+    return None if values["head"] is None else _existing(instrument, HeadRef(*values["head"]))
 
 
-def chosen_heads(instrument: Instrument, request: Request) -> tuple[HeadRef, ...]:
-    """The heads named in params, from the lowest layer up: one `head` or several `heads`. Raises RequestError."""
-    if "heads" not in request.params:
-        head = chosen_head(instrument, request)
-        return () if head is None else (head,)
-    found = sorted(several_heads(request), key=lambda head: (head.layer, head.head))
-    return tuple(_existing(instrument, head) for head in found)
+def chosen_heads(instrument: Instrument, values: Mapping[str, Any]) -> tuple[HeadRef, ...]:
+    """One `head` or several `heads`, from the lowest layer up. Raises RequestError."""
+    heads = [values["head"]] if values.get("heads") is None else values["heads"]
+    return tuple(_existing(instrument, HeadRef(*head)) for head in heads)
 
 
 def _existing(instrument: Instrument, head: HeadRef) -> HeadRef:

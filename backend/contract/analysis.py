@@ -1,16 +1,22 @@
 """What an analysis takes and gives. Its function is imported at the first call, since torch takes seconds."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal
 
+from backend.contract.asked import Asked, most_options
 from backend.contract.errors import RequestError, shown
-from backend.contract.head import HeadRef
-from backend.contract.request import Request
+from backend.contract.fields import canonical_json
+from backend.contract.param import Param, deciding, read_all
+from backend.contract.prompt import PromptSpec
+from backend.contract.question import Question
+from backend.contract.request import QuestionSet, Request
+from backend.contract.spec import ArraySpec, ScalarSpec
 
-MOST_HEADS = 16
 Takes = Literal["question", "questions", "nothing"]
+Rule = Callable[[Asked, dict[str, Any]], dict[str, Any]]
+"""From the request and its parameters' values to the values that hold; raises RequestError."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,14 @@ class Lazy:
         return getattr(import_module(self.module), self.function)(*arguments)
 
 
+def no_rule(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
+    """Each parameter stands for itself."""
+    return values
+
+
 @dataclass(frozen=True)
 class Analysis:
-    """One entry of the registry.
+    """One entry of the registry: all that the other parts of the project know of an analysis.
 
     Attributes:
         name: as requests name it.
@@ -34,7 +45,9 @@ class Analysis:
         summary: one line for people.
         takes: which of question and questions a request must carry.
         run: from an Instrument, a Task and a Progress to Findings.
-        params: the names of what a request may carry in params.
+        params: what a request may carry in params.
+        rule: what holds between several parameters.
+        arrays, scalars: what its result has.
         stored: whether its result is saved. An estimate is of this machine, now, and is not.
         interactive: whether it is answered in about a forward pass, and so goes before longer jobs that wait.
     """
@@ -44,44 +57,70 @@ class Analysis:
     summary: str
     takes: tuple[Takes, ...]
     run: Callable[..., Any]
-    params: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
+    rule: Rule = no_rule
+    arrays: tuple[ArraySpec, ...] = ()
+    scalars: tuple[ScalarSpec, ...] = ()
     stored: bool = True
     interactive: bool = False
 
-    def check(self, request: Request) -> None:
-        """Refuse what can be refused without a model. Raises RequestError."""
-        given = "nothing"
-        if request.question is not None:
-            given = "question"
-        elif request.questions is not None:
-            given = "questions"
-        if given not in self.takes:
+    def check(self, request: Request, questions: Sequence[Question] = ()) -> None:
+        """Refuse what can be refused without a model. Raises RequestError and QuestionError."""
+        self.values(request, questions)
+
+    def values(self, request: Request, questions: Sequence[Question] = ()) -> dict[str, Any]:
+        """Every parameter's canonical value, defaults filled in; `questions` are those of the request's bank.
+
+        Raises RequestError and QuestionError for whatever is wrong without regard to a model.
+        """
+        asked = Asked.of(request, questions)
+        if asked.given not in self.takes:
             raise RequestError(
-                f"The analysis {self.name} takes {' or '.join(self.takes)}; this request carries {given}."
+                f"The analysis {self.name} takes {' or '.join(self.takes)}; this request carries {asked.given}."
             )
-        for name in request.params:
-            if name not in self.params:
-                allowed = ", ".join(self.params) or "none"
-                raise RequestError(f"{self.name} has no parameter {shown(name)}. Parameters: {allowed}.")
-        if "heads" in request.params:
-            several_heads(request)
-        if "head" in request.params:
-            HeadRef.from_json(request.params["head"])
-            if given == "questions" and "question" in self.takes:
-                raise RequestError("params.head goes with one question, not with several.")
+        given = request.params
+        names = [param.name for param in self.params]
+        for name in given:
+            if name not in names:
+                raise RequestError(
+                    f"{self.name} has no parameter {shown(name)}. Parameters: {', '.join(names) or 'none'}."
+                )
+        values = read_all("params", self.params, given, asked)
+        for param in self.params:
+            if param.only and param.name in given and asked.given != param.only:
+                raise RequestError(f"params.{param.name} goes with one question, not with several.")
+        for question in asked.questions:
+            asked.check_labels(question)
+        return self.rule(asked, values)
 
+    def canonical(self, request: Request, shown: Sequence[Question] = ()) -> Request:
+        """The same request in its one form: defaults filled in, and without what decides no number.
 
-def several_heads(request: Request) -> list[HeadRef]:
-    """The heads that params.heads names, in its order. Raises RequestError."""
-    given = request.params["heads"]
-    if "head" in request.params:
-        raise RequestError("params.head is for one head and params.heads for several. Give one of them.")
-    if not isinstance(given, list) or not 1 <= len(given) <= MOST_HEADS:
-        raise RequestError(
-            f"params.heads must be a list of 1 to {MOST_HEADS} heads, as in [[15, 13], [16, 7]], not {shown(given)}."
+        `shown` are all questions that its prompts show, solved ones too, where the request names a bank. Two requests
+        with one canonical form have the same result. Raises what `values` raises.
+        """
+        values = self.values(request, shown)
+        questions = request.questions
+        if isinstance(questions, QuestionSet) and questions.limit is None:
+            questions = replace(questions, seed=0)
+        asked = Asked.of(request)
+        everything = [*shown, *asked.questions]
+        if isinstance(other := values.get("corruption"), dict) and "question" in other:
+            everything.append(Question.from_json(other["question"]))
+        return replace(
+            request,
+            questions=questions,
+            prompt=_prompt(request.prompt, asked.given, most_options(everything)),
+            params_json=canonical_json(deciding(self.params, values)),
         )
-    heads = [HeadRef.from_json(head) for head in given]
-    for head in heads:
-        if heads.count(head) > 1:
-            raise RequestError(f"params.heads names {head} twice. Name each head once.")
-    return heads
+
+
+def _prompt(spec: PromptSpec, given: str, options: int) -> PromptSpec:
+    """Without labels that no question has an option for, and without a bank for no shots."""
+    if given == "nothing":
+        return PromptSpec()
+    return replace(
+        spec,
+        labels=spec.labels[:options] if options else spec.labels,
+        shots_from=spec.shots_from if spec.shots else "",
+    )

@@ -43,9 +43,14 @@ def load_bank(name: str) -> Bank:
         return _ours(name)
     if name.startswith(hub_sets.PREFIX):
         return hub_sets.load(name)
-    if name in uploads.names():
-        return uploads.load(name)
-    raise QuestionError(f"There is no bank {shown(name)}. Choose one of {', '.join(bank_names())}.")
+    check_bank(name)
+    return uploads.load(name)
+
+
+def check_bank(name: str) -> None:
+    """Raise QuestionError where there is no such bank; those of the hub are only known once they are loaded."""
+    if not name.startswith(hub_sets.PREFIX) and name not in bank_names():
+        raise QuestionError(f"There is no bank {shown(name)}. Choose one of {', '.join(bank_names())}.")
 
 
 @cache

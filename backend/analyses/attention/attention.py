@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.analyses.attention.schema import ATTENTION
 from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.heads import chosen_head
 from backend.analyses.over_questions import answered, each_prompt
@@ -52,7 +53,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Attention for one question, or mean mass per kind of token over several."""
     if task.request.question is None:
         return _over_questions(instrument, task, progress)
-    head = chosen_head(instrument, task.request)
+    head = chosen_head(instrument, ATTENTION.values(task.request))
     (prompt,) = task.prompts(instrument)
     trace = instrument.trace(prompt.token_ids, progress)
     final = all_final_rows(trace)

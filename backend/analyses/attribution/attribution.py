@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.attribution.by_expert import by_expert
+from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.heads import chosen_head
 from backend.analyses.intervals import mean_interval, with_ends
@@ -99,7 +100,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Attribution for one question, or its mean net effect over several."""
     if task.request.question is None:
         return _over_questions(instrument, task, progress)
-    head = chosen_head(instrument, task.request)
+    head = chosen_head(instrument, ATTRIBUTION.values(task.request))
     (prompt,) = task.prompts(instrument)
     trace = instrument.trace(prompt.token_ids, progress)
     found = attribute(instrument, trace, prompt.answer_ids)

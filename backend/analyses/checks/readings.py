@@ -6,27 +6,27 @@ final position. `backend.results.drift` compares two of these.
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backend.analyses.attribution.attribution import attribute, net_effect
+from backend.analyses.checks.schema import READINGS
 from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.intervals import as_scalar, mean_interval, share_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.patching.pairs import Pair, pairs_of
+from backend.analyses.patching.schema import PAIR_DEFAULTS
 from backend.analyses.prediction.prediction import loss
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
-from backend.contract.errors import RequestError, shown
+from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Wanted, cost_of, each_alone, recheck, sweep_sets
 from backend.questions.prompt import Prompt
 
-PATCHED = 3
 RECHECKED = 2
 # Where each cell is a pass of the whole model, only so many heads of a question are patched.
 WHOLE_CELLS = 20
@@ -55,7 +55,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     with two options swapped. It is NaN for heads that were not patched: all but the 20 of the largest net attribution
     where each takes a whole pass (8bit), and all of questions that cannot be corrupted so, counted in `left_out`.
     """
-    wanted = _patched(task.request.params)
+    wanted = READINGS.values(task.request)["patched"]
     read, texts = _Read(), hashlib.sha256()
     for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
         texts.update(prompt.text.encode())
@@ -81,7 +81,7 @@ def _patch(
     read: _Read, instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress
 ) -> None:
     try:
-        (pair,) = pairs_of(instrument, task, number, prompt, progress)
+        (pair,) = pairs_of(instrument, task, number, prompt, PAIR_DEFAULTS, progress)
     except RequestError:
         read.left_out += 1
         read.patched.append(torch.full_like(read.nets[-1], float("nan")))
@@ -140,12 +140,3 @@ def _findings(instrument: Instrument, read: _Read, labels: tuple[str, ...], prom
         },
         checks=checks,
     )
-
-
-def _patched(params: dict[str, Any]) -> int:
-    count = params.get("patched", PATCHED)
-    if type(count) is not int or count < 0:
-        raise RequestError(
-            f"params.patched must be a whole number of questions, 0 or more, not {shown(count)}."
-        )
-    return count

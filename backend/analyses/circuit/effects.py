@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.analyses.circuit.schema import EFFECTS, KINDS
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.intervals import ENDS, mean_interval
 from backend.analyses.over_questions import answered, each_prompt
@@ -24,7 +25,6 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Node, Wanted, recheck, sweep_sets, unembedded
 from backend.engine.writes import head_changes
 
-KINDS = ("total", "direct", "indirect", "interaction")
 NORMS = ("recomputed", "frozen")
 LINEAR = ("net_logit", "logit_difference")
 RECHECKED = 3
@@ -119,7 +119,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     if task.request.question is None:
         return _over_questions(instrument, task, progress)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt, progress)
+    pairs = pairs_of(instrument, task, 0, prompt, EFFECTS.values(task.request), progress)
     found = _mean([effects_of(instrument, pair, progress) for pair in pairs])
     unit = pairs[0].metric.metric.unit
     arrays = {}
@@ -142,11 +142,11 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     samples: list[Effects] = []
     ends: list[tuple[float, float]] = []
     left_out: list[str] = []
-    metric = None
+    metric, values = None, EFFECTS.values(task.request)
     for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
         answered(prompt)
         try:
-            pairs = pairs_of(instrument, task, number, prompt, within)
+            pairs = pairs_of(instrument, task, number, prompt, values, within)
         except RequestError as error:
             left_out.append(str(error))
             continue

@@ -6,11 +6,13 @@ else stays clean. Effect: m(clean) - m(patched), positive where the path helps t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.analyses.circuit.schema import PATHS
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.patching.pairs import Pair, Runs, pair_scalars, pairs_of
 from backend.analyses.task import Findings, Task
@@ -172,9 +174,10 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             f"Paths call a model's layers one by one, and {instrument.resolved.name}, of type "
             f"{shown(instrument.shape.model_type)}, is known by its structure alone. Patching and effects work on it."
         )
-    mode, place = _end(instrument, task.request.params)
+    values = PATHS.values(task.request)
+    mode, place = _end(instrument, values)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt, progress)
+    pairs = pairs_of(instrument, task, 0, prompt, values, progress)
     found = []
     for pair in pairs:
         paths = Paths(instrument, pair, progress)
@@ -205,39 +208,15 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     )
 
 
-def _end(instrument: Instrument, params: Mapping[str, object]) -> tuple[str, Place]:
-    """Read receiver or sender. Raises RequestError."""
-    given = [name for name in ("receiver", "sender") if name in params]
-    if len(given) != 1:
-        raise RequestError('paths needs either params.receiver or params.sender, such as {"head": [16, 7]}.')
-    (mode,) = given
-    data = params[mode]
-    if not isinstance(data, Mapping) or len(data) != 1 or not data.keys() <= {"head", "mlp", "embedding"}:
-        raise RequestError(
-            f'params.{mode} must be {{"head": [layer, head]}}, {{"mlp": layer}} or {{"embedding": true}}, '
-            f"not {shown(data)}."
-        )
-    place = _place(data)
+def _end(instrument: Instrument, values: Mapping[str, Any]) -> tuple[str, Place]:
+    """Receiver or sender, and which node. Raises RequestError where the model has no such node."""
+    mode = "sender" if values["receiver"] is None else "receiver"
+    node = values[mode]
+    place = Place(*node["head"]) if "head" in node else Place(node.get("mlp"), None)
     shape = instrument.shape
     if (place.layer or 0) >= shape.layers or (place.head or 0) >= shape.heads:
         raise RequestError(
             f"There is no {place}: {instrument.resolved.name} has layers 0 to {shape.layers - 1} and heads 0 to "
             f"{shape.heads - 1}."
         )
-    if mode == "receiver" and place.layer is None:
-        raise RequestError("The embedding receives nothing. Choose a head or an MLP as params.receiver.")
     return mode, place
-
-
-def _place(data: Mapping[str, object]) -> Place:
-    if "embedding" in data:
-        if data["embedding"] is not True:
-            raise RequestError(f"The embedding is named by true, not {shown(data['embedding'])}.")
-        return Place(None, None)
-    if "mlp" in data:
-        layer = data["mlp"]
-        if type(layer) is not int or layer < 0:
-            raise RequestError(f"An MLP is named by its layer, a whole number from 0, not {shown(layer)}.")
-        return Place(layer, None)
-    head = HeadRef.from_json(data["head"])
-    return Place(head.layer, head.head)

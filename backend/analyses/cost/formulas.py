@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from backend.analyses.attention.schema import ATTENTION
 from backend.analyses.attribution.schema import ATTRIBUTION
@@ -11,12 +10,10 @@ from backend.analyses.circuit.effects import RECHECKED as EFFECTS_RECHECKED
 from backend.analyses.circuit.schema import EFFECTS, PATHS
 from backend.analyses.cost.machine import Machine
 from backend.analyses.cost.work import Asked, Work, cones, one_pass, projected, traced
-from backend.analyses.mutations.key_steering import STRENGTHS
 from backend.analyses.mutations.mutations import CONDITIONS
-from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
+from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, STRENGTHS, SWAP_TEST
 from backend.analyses.patching.patching import RECHECKED as PATCHING_RECHECKED
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
-from backend.analyses.patching.verification import VERIFY
 from backend.analyses.prediction.schema import PREDICTION
 from backend.analyses.subspace.compression import usual_ranks
 from backend.analyses.subspace.compression_arrays import DRAWS
@@ -88,16 +85,10 @@ def attribution_patching(cost: Cost, asked: Asked) -> Work:
     times = 1 + shape.layers if asked.params.get("grad_drop") is True else 1
     found = back * times + Work(held=PER_TRACE * trace_bytes(shape, tokens))
     if isinstance(verify := asked.params.get("verify"), Mapping):
-        cells = _count(verify, "top") + _count(verify, "random")
+        cells = verify["top"] + verify["random"]
         share = cells / (shape.layers * shape.heads * tokens)
         found += cones(cost, tokens, "z", range(tokens), share)
     return (_two_runs(cost, asked) + found) * asked.draws
-
-
-def _count(verify: Mapping[str, Any], name: str) -> int:
-    """How many cells of a kind; of what is no number, which will be refused, the usual."""
-    given = verify.get(name)
-    return given if type(given) is int else VERIFY[name]
 
 
 def paths(cost: Cost, asked: Asked) -> Work:

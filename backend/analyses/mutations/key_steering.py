@@ -7,30 +7,24 @@ direction is then next to nothing, so as a rule it is fitted on those whose righ
 Beside it stands a random direction of the same length. Strength 1 is the whole difference. The test is ours.
 """
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.analyses.mutations.schema import KEY_STEERING
 from backend.analyses.mutations.steering_arrays import Steered, arrays_of
 from backend.analyses.over_questions import at_question
-from backend.analyses.params import one_of
 from backend.analyses.subspace.compression import RECHECKED
 from backend.analyses.subspace.exchange import patched
 from backend.analyses.subspace.head_inputs import HeadInputs, Options, collected, enough, read_with
 from backend.analyses.subspace.questions_told import told, wrong
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
-from backend.contract.errors import RequestError, shown
+from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 
-STRENGTHS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
-MOST_STRENGTHS = 41
-STRONGEST = 100
-FITTED_ON = ("same", "all")
 LEAST = 4
 
 
@@ -44,11 +38,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     questions steered at the model's own letter `left` (it says another). Single `flipped_at_all`: the head gives all
     its attention to the option.
     """
-    options = Options.of(instrument, task.request)
-    strengths, fitted_on = (
-        _strengths(task.request.params),
-        one_of(task.request.params, "fitted_on", FITTED_ON),
-    )
+    values = KEY_STEERING.values(task.request)
+    options = Options.of(instrument, values)
+    strengths, fitted_on = tuple(values["strengths"]), values["fitted_on"]
     rotations = Rotations(instrument, options.head.layer)
     kept, left_out = collected(instrument, task, options, progress)
     directions = {one.number: _direction(one, kept, fitted_on) for one in kept}
@@ -147,15 +139,3 @@ def _steered(
         own_key_error=largest_share(read.z[0], inputs.z),
         oracle_error=outcome.oracle_error,
     )
-
-
-def _strengths(params: dict[str, Any]) -> tuple[float, ...]:
-    given = params.get("strengths", list(STRENGTHS))
-    if not isinstance(given, list) or not 1 <= len(given) <= MOST_STRENGTHS:
-        raise RequestError(
-            f"params.strengths must be a list of 1 to {MOST_STRENGTHS} numbers, not {shown(given)}."
-        )
-    for one in given:
-        if type(one) not in (int, float) or not -STRONGEST <= one <= STRONGEST:
-            raise RequestError(f"A strength is a number from -{STRONGEST} to {STRONGEST}, not {shown(one)}.")
-    return tuple(sorted({float(one) for one in given}))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from backend.analyses.attention.attention_to_right import to_right
 from backend.analyses.mutations.mutation_arrays import Samples, alone_arrays
+from backend.analyses.mutations.schema import MUTATIONS_ANALYSIS
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression import RECHECKED
 from backend.analyses.subspace.exchange import patched
@@ -74,7 +75,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     are of all exchanged together; each alone has `alone_loss[head,mutation,condition]`,
     `alone_right_share[head,mutation]` and so on.
     """
-    options = Options.of(instrument, task.request)
+    options = Options.of(instrument, MUTATIONS_ANALYSIS.values(task.request))
     rotations = rotations_of(instrument, options.heads)
     found, left_out = _usable(instrument, task, options, progress)
     together, alone = _Runner(instrument, options, rotations, task.request.prompt.labels).run(found, progress)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backend.analyses.findings import array
 from backend.analyses.intervals import mean_interval
+from backend.analyses.mutations.schema import SWAP_TEST
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression import RECHECKED
 from backend.analyses.subspace.exchange import patched
@@ -73,7 +74,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     donor's place and to its letter; `before_place`, `before_letter`: the same with the prompt's own query;
     `answer_place`, `answer_letter`: the rise of these labels' logits against the mean of all labels.
     """
-    options = Options.of(instrument, task.request)
+    options = Options.of(instrument, SWAP_TEST.values(task.request))
     rotations = Rotations(instrument, options.head.layer)
     donors, left_out = collected(instrument, task, options, progress)
     usable = [donor for donor in donors if len(donor.positions) >= LEAST_OPTIONS]

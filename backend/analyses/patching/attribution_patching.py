@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
-from backend.analyses.params import one_of, true_or_false
 from backend.analyses.patching.budget import Budget, chosen_budget
-from backend.analyses.patching.pairs import DIRECTIONS, Pair, pair_scalars, pairs_of
+from backend.analyses.patching.pairs import Pair, pair_scalars, pairs_of
+from backend.analyses.patching.schema import ATTRIBUTION_PATCHING
 from backend.analyses.patching.verification import (
     Verify,
     agreement,
@@ -75,30 +75,23 @@ class Estimates:
 
 def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
-    params = task.request.params
+    values = ATTRIBUTION_PATCHING.values(task.request)
     (prompt,) = task.prompts(instrument)
-    pairs = pairs_of(instrument, task, 0, prompt, progress)
+    pairs = pairs_of(instrument, task, 0, prompt, values, progress)
     for pair in pairs:
         if not pair.other.aligned:
             raise RequestError(
                 f"The corrupted prompt ({pair.other.note}) has other tokens in other places than the clean one, so "
                 "its positions cannot be patched. Choose a corruption of equal length, such as swap_options."
             )
-    direction = one_of(params, "direction", DIRECTIONS)
-    if direction == "noise" and pairs[0].metric.metric.kind == "kl":
-        raise RequestError(
-            "The divergence from the clean run has no slope at the clean run itself, so with the metric kl nothing can "
-            "be estimated in the direction noise. Choose denoise, or another metric."
-        )
+    verify = values["verify"]
     return Plan(
         pairs=tuple(pairs),
-        direction=direction,
-        qk_fix=true_or_false(params, "qk_fix", default=True),
-        grad_drop=true_or_false(params, "grad_drop"),
-        verify=chosen_verify(params["verify"], instrument.shape, len(prompt.token_ids))
-        if "verify" in params
-        else None,
-        budget=chosen_budget(params.get("budget", {})),
+        direction=values["direction"],
+        qk_fix=values["qk_fix"],
+        grad_drop=values["grad_drop"],
+        verify=verify and chosen_verify(verify, instrument.shape, len(prompt.token_ids)),
+        budget=chosen_budget(values["budget"]),
     )
 
 

@@ -1,6 +1,6 @@
 """Corrupted prompts to patch against: resample ablation needs another prompt that the model might well have read.
 
-The registry of kinds. Each makes one prompt from the clean one; which one is ours to define.
+Each kind has a maker of one prompt from the clean one; which kinds there are is ours to define.
 """
 
 import random
@@ -18,7 +18,6 @@ from backend.questions.prompt import Prompt
 from backend.questions.templates import REGISTRY
 
 Shots = tuple[Question, ...]
-MAX_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -48,50 +47,23 @@ class Corrupted:
         return self.match == tuple(range(len(self.token_ids)))
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of corruption. `fields` names what a request may give beside the kind."""
+def draws(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> list[Corrupted]:
+    """The corrupted prompts that `{"kind": ..., "seed": 0, "draws": 3, ...}` asks for, each drawn with the next seed.
 
-    name: str
-    fields: tuple[str, ...]
-    make: Callable[[Instrument, Clean, Mapping[str, Any]], Corrupted]
-
-
-def draws(instrument: Instrument, clean: Clean, data: object) -> list[Corrupted]:
-    """The corrupted prompts that `{"kind": ..., "draws": 3, ...}` asks for, each drawn with the next seed.
-
-    Draws that give the same prompt count once. Raises RequestError, also where nothing would differ.
+    `data` is as the schema reads it. Draws that give the same prompt count once. Raises RequestError where nothing
+    would differ.
     """
-    if not isinstance(data, Mapping):
-        raise RequestError(f"params.corruption must be an object with a kind, not {shown(data)}.")
-    count = data.get("draws", 1)
-    if type(count) is not int or not 1 <= count <= MAX_DRAWS:
-        raise RequestError(
-            f"params.corruption.draws must be a whole number from 1 to {MAX_DRAWS}, not {shown(count)}."
-        )
-    one = {name: value for name, value in data.items() if name != "draws"}
-    if count == 1:
-        return [corrupted(instrument, clean, one)]
-    kind = KINDS.get(str(data.get("kind")))
-    if kind is not None and "seed" not in kind.fields:
-        raise RequestError(
-            f"The corruption {kind.name} is one prompt: there is nothing to draw {count} times. Leave draws out."
-        )
-    made = [corrupted(instrument, clean, {**one, "seed": _seed(one) + number}) for number in range(count)]
+    first = data.get("seed", 0)
+    made = [
+        corrupted(instrument, clean, {**data, "seed": first + number})
+        for number in range(data.get("draws", 1))
+    ]
     return list({other.token_ids: other for other in made}.values())
 
 
 def corrupted(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """Read `{"kind": ..., ...}` and make one prompt. Raises RequestError, also where nothing would differ."""
-    kind = KINDS.get(str(data.get("kind")))
-    if kind is None:
-        raise RequestError(
-            f"There is no corruption {shown(data.get('kind'))}. Choose one of {', '.join(KINDS)}."
-        )
-    for name in data:
-        if name not in ("kind", *kind.fields):
-            raise RequestError(f"The corruption {kind.name} has no field {shown(name)}.")
-    made = kind.make(instrument, clean, data)
+    """One prompt of `{"kind": ..., ...}`, as the schema reads it. Raises RequestError where nothing would differ."""
+    made = MAKERS[data["kind"]](instrument, clean, data)
     if made.token_ids == clean.prompt.token_ids:
         raise RequestError(
             "The corrupted prompt is the clean one: there is nothing to patch. Change the corruption."
@@ -115,9 +87,7 @@ def matched(clean: Prompt, other: Prompt) -> tuple[int | None, ...]:
 
 def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
     """A text of one's own."""
-    text = data.get("prompt")
-    if not isinstance(text, str) or not text:
-        raise RequestError(f"params.corruption.prompt must be the whole corrupted prompt, not {shown(text)}.")
+    text = data["prompt"]
     special = not REGISTRY[clean.spec.template].chat
     ids = tuple(instrument.tokenizer(text, add_special_tokens=special)["input_ids"])
     expected = len(clean.prompt.token_ids)
@@ -134,7 +104,7 @@ def _question(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> 
     if "question" in data:
         other = Question.from_json(data["question"])
     else:
-        other = _drawn(clean.question, str(data.get("bank", "knowledge")), _seed(data))
+        other = _drawn(clean.question, data["bank"], data["seed"])
     return _rendered(instrument, clean, other, clean.spec, f"another question: {other.stem}")
 
 
@@ -143,7 +113,7 @@ def _swapped(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> C
     options = clean.question.options
     right = clean.question.answer or 0
     others = [place for place in range(len(options)) if place != right]
-    random.Random(_seed(data)).shuffle(others)
+    random.Random(data["seed"]).shuffle(others)
     for place in others:
         texts = list(options)
         texts[right], texts[place] = texts[place], texts[right]
@@ -162,7 +132,7 @@ def _swapped(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> C
 def _shuffled(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
     """The labels in another order, none at its own place."""
     labels = list(clean.prompt.labels)
-    order = random.Random(_seed(data))
+    order = random.Random(data["seed"])
     while any(new == old for new, old in zip(labels, clean.prompt.labels, strict=True)):
         order.shuffle(labels)
     spec = replace(clean.spec, labels=tuple(labels))
@@ -172,20 +142,17 @@ def _shuffled(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> 
 def _random_letters(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
     """Labels that are none of the clean prompt's."""
     free = [letter for letter in ascii_uppercase if letter not in clean.prompt.labels]
-    labels = tuple(random.Random(_seed(data)).sample(free, len(clean.prompt.labels)))
+    labels = tuple(random.Random(data["seed"]).sample(free, len(clean.prompt.labels)))
     spec = replace(clean.spec, labels=labels)
     return _rendered(instrument, clean, clean.question, spec, f"labels {' '.join(labels)}")
 
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("question", ("question", "bank", "seed"), _question),
-        Kind("swap_options", ("seed",), _swapped),
-        Kind("shuffle_labels", ("seed",), _shuffled),
-        Kind("random_letters", ("seed",), _random_letters),
-        Kind("text", ("prompt",), _text),
-    )
+MAKERS: dict[str, Callable[[Instrument, Clean, Mapping[str, Any]], Corrupted]] = {
+    "question": _question,
+    "swap_options": _swapped,
+    "shuffle_labels": _shuffled,
+    "random_letters": _random_letters,
+    "text": _text,
 }
 
 
@@ -212,10 +179,3 @@ def _drawn(question: Question, bank: str, seed: int) -> Question:
         )
     same = [other for other in others if other.subject == question.subject]
     return random.Random(seed).choice(same or others)
-
-
-def _seed(data: Mapping[str, Any]) -> int:
-    seed = data.get("seed", 0)
-    if type(seed) is not int:
-        raise RequestError(f"params.corruption.seed must be a whole number, not {shown(seed)}.")
-    return seed

@@ -87,22 +87,15 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def chosen_metric(data: object, labels: Sequence[str]) -> ChosenMetric:
-    """Read `{"kind": "logit_difference", "label": "B", "other": "D"}`. Raises RequestError naming the field."""
-    if not isinstance(data, Mapping):
-        raise RequestError(f"params.metric must be an object with a kind, not {shown(data)}.")
-    metric = METRICS.get(str(data.get("kind")))
-    if metric is None:
-        raise RequestError(
-            f"There is no metric {shown(data.get('kind'))}. Choose one of {', '.join(METRICS)}."
-        )
-    fields: dict[str, Any] = {name: value for name, value in data.items() if name != "kind"}
-    for name in fields:
-        if name not in metric.uses:
-            raise RequestError(f"The metric {metric.kind} has no field {shown(name)}.")
-    chosen = {name: _label(metric, name, fields.get(name), labels) for name in metric.uses}
+def chosen_metric(data: Mapping[str, Any], labels: Sequence[str]) -> ChosenMetric:
+    """The metric of `{"kind": "logit_difference", "label": "B", "other": "D"}`, as the schema reads it.
+
+    Raises RequestError where the question does not show a label, or where both are the same.
+    """
+    metric = METRICS[data["kind"]]
+    chosen = {name: _label(metric, name, data[name], labels) for name in metric.uses}
     if len(set(chosen.values())) != len(chosen):
-        raise RequestError(f"label and other are both {shown(fields['label'])}. Choose two different labels.")
+        raise RequestError(f"label and other are both {shown(data['label'])}. Choose two different labels.")
     return ChosenMetric(metric, chosen)
 
 

@@ -16,9 +16,6 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import Pairing, RunSource, run_source
 from backend.questions.prompt import Prompt
 
-DEFAULT_CORRUPTION = {"kind": "swap_options"}
-DIRECTIONS = ("denoise", "noise")
-
 
 @dataclass(frozen=True)
 class Runs:
@@ -95,18 +92,22 @@ class Pair:
 
 
 def pairs_of(
-    instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress = silent
+    instrument: Instrument,
+    task: Task,
+    number: int,
+    prompt: Prompt,
+    values: Mapping[str, Any],
+    progress: Progress = silent,
 ) -> list[Pair]:
     """The pairs of the task's question `number`, one for each corrupted prompt drawn. Raises RequestError.
 
-    A metric that does not say which label it is of is one of the right label.
+    `values` hold `corruption` and `metric`. A metric that does not say which label it is of is one of the right label.
     """
-    params = task.request.params
     clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
-    metric = params.get("metric", {"kind": "net_logit"})
-    if isinstance(metric, Mapping) and "label" not in metric and metric.get("kind") != "kl":
+    metric = values["metric"]
+    if "label" not in metric and metric["kind"] != "kl":
         metric = {**metric, "label": _label(instrument, prompt, progress)}
-    others = draws(instrument, clean, params.get("corruption", DEFAULT_CORRUPTION))
+    others = draws(instrument, clean, values["corruption"])
     return [Pair(clean, other, chosen_metric(metric, prompt.labels)) for other in others]
 
 

@@ -4,15 +4,14 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from backend.analyses.params import one_of
 from backend.analyses.patching.budget import Budget, chosen_budget, cost_in_words, within
-from backend.analyses.patching.pairs import DIRECTIONS, Pair, Runs, pairs_of
+from backend.analyses.patching.pairs import Pair, Runs, pairs_of
+from backend.analyses.patching.schema import PATCHING
 from backend.analyses.task import Task
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
-    COMPONENTS,
     Cell,
     Estimate,
     Experiment,
@@ -108,14 +107,14 @@ def what_fits(instrument: Instrument, chosen: Plan, progress: Progress) -> str:
 
 def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
-    params = task.request.params
+    values = PATCHING.values(task.request)
     (prompt,) = task.prompts(instrument)
-    component = one_of(params, "component", COMPONENTS, "z")
-    direction = one_of(params, "direction", DIRECTIONS)
-    positions = _positions(params.get("positions", "all"), prompt)
+    component, direction = values["component"], values["direction"]
+    positions = _positions(values["positions"], prompt)
     cells = all_cells(component, instrument.shape, positions)
     draws = [
-        _draw(pair, direction, component, cells) for pair in pairs_of(instrument, task, 0, prompt, progress)
+        _draw(pair, direction, component, cells)
+        for pair in pairs_of(instrument, task, 0, prompt, values, progress)
     ]
     if component == "pattern" and not all(draw.pair.other.aligned for draw in draws):
         raise RequestError(
@@ -127,7 +126,7 @@ def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
             "None of the chosen positions has a counterpart in the corrupted prompt, so nothing can be patched. "
             "Choose other positions, or a corruption of equal length such as swap_options."
         )
-    budget = chosen_budget(params.get("budget", {}))
+    budget = chosen_budget(values["budget"])
     return Plan(prompt, component, direction, positions, cells, draws, budget)
 
 
@@ -141,22 +140,18 @@ def _draw(pair: Pair, direction: str, component: str, cells: list[Cell]) -> Draw
     return Draw(pair, runs, sets)
 
 
-def _positions(data: object, prompt: Prompt) -> tuple[int, ...]:
+def _positions(data: str | list[int], prompt: Prompt) -> tuple[int, ...]:
     count = len(prompt.token_ids)
     if data == "all":
         return tuple(range(count))
-    if data == "final":
+    if isinstance(data, str):
         return (count - 1,)
-    if not isinstance(data, list) or not data or not all(type(part) is int for part in data):
-        raise RequestError(
-            f'params.positions must be "all", "final" or a list of positions, not {shown(data)}.'
-        )
     for position in data:
-        if not 0 <= position < count:
+        if position >= count:
             raise RequestError(
                 f"Position {shown(position)} is out of range: the prompt has {count} tokens, counted from 0."
             )
-    return tuple(dict.fromkeys(data))
+    return tuple(data)
 
 
 def _in_words(positions: Collection[int]) -> str:

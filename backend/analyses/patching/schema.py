@@ -1,10 +1,111 @@
 """What the analyses of this folder take and give. No torch."""
 
+from typing import Any
+
+from backend.analyses.patching.component_schema import AXES, OF_COMPONENT
+from backend.analyses.patching.corruption_schema import CORRUPTION
+from backend.analyses.patching.metric_schema import METRIC, OF_METRIC
+from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.asked import Asked
+from backend.contract.errors import RequestError
+from backend.contract.kinds import Number, Positions, TrueFalse, Whole, Word
+from backend.contract.param import Fields, Param
+from backend.contract.spec import ALWAYS, ArraySpec, ScalarSpec, When
 
-PAIR_PARAMS = ("corruption", "metric")
-PATCHING_PARAMS = (*PAIR_PARAMS, "component", "direction", "positions", "budget")
+DIRECTIONS = ("denoise", "noise")
+DEFAULT_SECONDS = 3600.0
+MOST = 1e9
+"""Of seconds 32 years, of megabytes a petabyte."""
 
+PAIR_PARAMS = (CORRUPTION, METRIC)
+PAIR_DEFAULTS = {
+    "corruption": {"kind": "swap_options", "seed": 0, "draws": 1},
+    "metric": {"kind": "net_logit"},
+}
+"""Their values where nothing is asked for."""
+DIRECTION = Param(
+    "direction",
+    Word(DIRECTIONS),
+    "denoise puts the clean activation into the corrupted run, noise the reverse",
+    default="denoise",
+)
+COMPONENT = Param("component", Word(tuple(AXES)), "what is patched", default="z")
+BUDGET = Param(
+    "budget",
+    Fields(
+        (
+            Param(
+                "seconds", Number(0, MOST, above=True), "how long a sweep may take", default=DEFAULT_SECONDS
+            ),
+            Param(
+                "megabytes",
+                Number(0, MOST, above=True),
+                "how much memory it may take",
+                usual="a quarter of what is free",
+            ),
+        )
+    ),
+    "a sweep that would take more is refused",
+    default={},
+    usual="an hour, and a quarter of the free memory",
+    decides=False,
+)
+PATCHING_PARAMS = (
+    *PAIR_PARAMS,
+    COMPONENT,
+    DIRECTION,
+    Param("positions", Positions(), "which positions of the clean prompt are patched", default="all"),
+    BUDGET,
+)
+VERIFY = Param(
+    "verify",
+    Fields(
+        (
+            COMPONENT,
+            Param("top", Whole(0), "how many of the largest estimates", default=20),
+            Param("random", Whole(0), "how many of the others, drawn at random", default=20),
+            Param("seed", Whole(0), "which others", default=0),
+            Param("positions", Positions(listed=False), "at which positions", default="all"),
+        )
+    ),
+    "which cells are also swept exactly",
+    usual="none",
+)
+
+
+def _verified(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
+    """Raises RequestError for what has no slope, and where no cell is to be verified."""
+    if values["direction"] == "noise" and values["metric"]["kind"] == "kl":
+        raise RequestError(
+            "The divergence from the clean run has no slope at the clean run itself, so with the metric kl nothing can "
+            "be estimated in the direction noise. Choose denoise, or another metric."
+        )
+    verify = values["verify"]
+    if verify is not None and verify["top"] + verify["random"] == 0:
+        raise RequestError("params.verify asks for no cells: top and random are both 0.")
+    return values
+
+
+def pair_scalars(when: When = ALWAYS) -> tuple[ScalarSpec, ...]:
+    """What every result about pairs of one question says of them."""
+    return (
+        ScalarSpec("metric", "the metric's kind", when=when),
+        ScalarSpec("corruption", "the corrupted prompts in words", when=when),
+        ScalarSpec("clean", "the metric of the clean run", "the metric's", when),
+        ScalarSpec("corrupted", "the metric of the corrupted run, mean over the draws", "the metric's", when),
+        ScalarSpec("draws", "each corrupted prompt: `note` in words, `corrupted` its metric", when=when),
+    )
+
+
+DRAWN = When(
+    "several draws that differ", lambda values: None if values["corruption"].get("draws", 1) > 1 else False
+)
+VERIFIED = When("with `verify`", lambda values: values["verify"] is not None)
+DROPPED = When("with `grad_drop`", lambda values: values["grad_drop"])
+IN_TURN = "a model with attention before the MLP"
+BETWEEN = When(IN_TURN, lambda values: None)
+BETWEEN_DROPPED = When(f"with `grad_drop`, {IN_TURN}", lambda values: values["grad_drop"] and None)
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
@@ -12,7 +113,62 @@ ATTRIBUTION_PATCHING = Analysis(
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=Lazy("backend.analyses.patching.attribution_patching", "run"),
-    params=(*PAIR_PARAMS, "direction", "qk_fix", "grad_drop", "verify", "budget"),
+    params=(
+        *PAIR_PARAMS,
+        DIRECTION,
+        Param(
+            "qk_fix",
+            TrueFalse(),
+            "for queries and keys the softmax is computed again, as in AtP* (Kramár et al. 2024)",
+            default=True,
+        ),
+        Param(
+            "grad_drop",
+            TrueFalse(),
+            "also the mean size over backward passes with one layer dropped each, as in AtP*",
+            default=False,
+        ),
+        VERIFY,
+        BUDGET,
+    ),
+    rule=_verified,
+    arrays=(
+        *(
+            ArraySpec(
+                name,
+                axes,
+                OF_METRIC,
+                "estimated change of the metric",
+                BETWEEN if name == "resid_mid" else ALWAYS,
+            )
+            for name, axes in AXES.items()
+        ),
+        *(
+            ArraySpec(
+                f"magnitude_{name}",
+                axes,
+                OF_METRIC,
+                "mean size of the estimates with one layer dropped",
+                BETWEEN_DROPPED if name == "resid_mid" else DROPPED,
+            )
+            for name, axes in AXES.items()
+        ),
+        ArraySpec("estimated", ("cell",), OF_METRIC, "the estimates of the cells that were swept", VERIFIED),
+        ArraySpec("exact", ("cell",), OF_METRIC, "what the sweep found for them", VERIFIED),
+    ),
+    scalars=(
+        *of_prompt(),
+        *pair_scalars(),
+        ScalarSpec("direction", "as asked"),
+        ScalarSpec("first_difference", "the first position where the two prompts differ"),
+        ScalarSpec(
+            "verified", "each swept cell: layer, head, position, and whether of the top", when=VERIFIED
+        ),
+        ScalarSpec("spearman", "rank correlation of estimates and exact changes", "correlation", VERIFIED),
+        ScalarSpec("pearson", "their linear correlation", "correlation", VERIFIED),
+        ScalarSpec("leaders", "how many of the largest exact changes are looked for", when=VERIFIED),
+        ScalarSpec("leaders_found", "how many of them are among the largest estimates", when=VERIFIED),
+    ),
 )
 
 
@@ -23,6 +179,30 @@ PATCHING = Analysis(
     takes=("question",),
     run=Lazy("backend.analyses.patching.patching", "run"),
     params=PATCHING_PARAMS,
+    arrays=(
+        ArraySpec("values", OF_COMPONENT, OF_METRIC, "the metric with the cell patched, mean over the draws"),
+        ArraySpec(
+            "recovered",
+            OF_COMPONENT,
+            "share",
+            "(value - corrupted) / (clean - corrupted); NaN where a position has no counterpart",
+        ),
+        ArraySpec("values_spread", OF_COMPONENT, OF_METRIC, "standard deviation over the draws", DRAWN),
+        ArraySpec("recovered_spread", OF_COMPONENT, "share", "standard deviation over the draws", DRAWN),
+    ),
+    scalars=(
+        *of_prompt(),
+        *pair_scalars(),
+        ScalarSpec("positions", "the positions of the clean prompt that were patched"),
+        ScalarSpec("corrupted_tokens", "the tokens of the first corrupted prompt"),
+        ScalarSpec("component", "as asked"),
+        ScalarSpec("direction", "as asked"),
+        ScalarSpec("first_difference", "the first position where the two prompts differ"),
+        ScalarSpec("cells", "how many cells there are, over all draws"),
+        ScalarSpec("cells_skipped", "of them those that cannot change anything"),
+        ScalarSpec("cells_unmatched", "of them those without a counterpart in the corrupted prompt"),
+        ScalarSpec("engine", "how it was swept: cones, or whole passes"),
+    ),
 )
 
 
@@ -33,6 +213,11 @@ PATCHING_COST = Analysis(
     takes=("question",),
     run=Lazy("backend.analyses.patching.patching", "cost"),
     params=PATCHING_PARAMS,
+    scalars=(
+        ScalarSpec("expected_seconds", "how long it takes", "seconds"),
+        ScalarSpec("expected_bytes", "the most memory in addition to the weights", "bytes"),
+        ScalarSpec("cells", "how many cells are swept"),
+    ),
     stored=False,
     interactive=True,
 )

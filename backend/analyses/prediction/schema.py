@@ -1,6 +1,8 @@
 """What the analyses of this folder take and give. No torch."""
 
+from backend.analyses.prompt_scalars import of_answer
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.spec import ArraySpec, ScalarSpec
 
 PREDICTION = Analysis(
     name="prediction",
@@ -8,5 +10,20 @@ PREDICTION = Analysis(
     summary="what the model says: label logits and probabilities, loss, top tokens, logit lens",
     takes=("question",),
     run=Lazy("backend.analyses.prediction.prediction", "run"),
+    arrays=(
+        ArraySpec("label_logits", ("label",), "logits", "logits of the labels' tokens"),
+        ArraySpec("label_logprobs", ("label",), "nats", "their log-probabilities over the whole vocabulary"),
+        ArraySpec("label_probs", ("label",), "probability", "their probabilities among the labels"),
+        ArraySpec(
+            "lens",
+            ("layer", "label"),
+            "logits",
+            "the labels' logits if the model stopped after each layer (logit lens)",
+        ),
+    ),
+    scalars=(
+        *of_answer(),
+        ScalarSpec("top_tokens", "the likeliest tokens of all: `token`, `id`, `logprob` in nats"),
+    ),
     interactive=True,
 )

@@ -9,7 +9,6 @@ question's. Keys are exchanged for this head's final row only. Several heads are
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,6 +22,7 @@ from backend.analyses.subspace.fitting import Half, halved, question_of, resampl
 from backend.analyses.subspace.head_inputs import ByHead, Options, Read, collected_heads, enough, read_with
 from backend.analyses.subspace.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.subspace.questions_told import wrong
+from backend.analyses.subspace.schema import COMPRESSION, RANKS
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.errors import RequestError, shown
@@ -31,7 +31,6 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
 
-RANKS = (0, 1, 2, 3, 4, 6, 8, 16, 32)
 RECHECKED = 3
 
 
@@ -45,8 +44,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     `alone_loss[head,rank]` and so on. Scalars `kept_share`, `kept_share_random` and, against `loss_resampled`,
     `kept_share_resampled`, `kept_share_random_resampled`: see `kept_shares`.
     """
-    options = Options.of(instrument, task.request)
-    ranks = _ranks(task.request.params, instrument.shape.d_head)
+    values = COMPRESSION.values(task.request)
+    options = Options.of(instrument, values)
+    ranks = _ranks(values["ranks"], instrument.shape.d_head)
     runner = _Runner(instrument, options, rotations_of(instrument, options.heads), ranks)
     kept, left_out = collected_heads(instrument, task, options, progress)
     enough(kept, left_out, 4, "fitting on one half and running the other")
@@ -173,11 +173,9 @@ def usual_ranks(d_head: int) -> list[int]:
     return [rank for rank in RANKS if rank < d_head] + [d_head]
 
 
-def _ranks(params: dict[str, Any], d_head: int) -> tuple[int, ...]:
-    given = params.get("ranks", usual_ranks(d_head))
-    if not isinstance(given, list) or not given or not all(type(rank) is int for rank in given):
-        raise RequestError(f"params.ranks must be a list of whole numbers, not {shown(given)}.")
-    for rank in given:
-        if not 0 <= rank <= d_head:
-            raise RequestError(f"A rank is 0 to {d_head}, a head's dimensions, not {shown(rank)}.")
-    return tuple(sorted({*given}))
+def _ranks(asked: list[int] | None, d_head: int) -> tuple[int, ...]:
+    """Raises RequestError for a rank that a head does not have."""
+    ranks = usual_ranks(d_head) if asked is None else asked
+    if ranks[-1] > d_head:
+        raise RequestError(f"A rank is 0 to {d_head}, a head's dimensions, not {shown(ranks[-1])}.")
+    return tuple(ranks)

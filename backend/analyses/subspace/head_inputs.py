@@ -7,6 +7,7 @@ Only this head's reading at the final position changes: other heads that share i
 from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,20 +15,16 @@ from torch import Tensor
 
 from backend.analyses.heads import chosen_heads
 from backend.analyses.over_questions import answered, at_question
-from backend.analyses.params import one_of, true_or_false, whole
+from backend.analyses.subspace.schema import AT, RANK
 from backend.analyses.task import Task
-from backend.contract.errors import RequestError
+from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
-from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_attention, kv_head_of
 from backend.engine.rotation import Rotations
 from backend.engine.trace import Trace
 from backend.questions.prompt import Prompt
-
-PLACES = ("label", "bracket", "option", "newline")
-KEPT = ("all", "right")
 
 
 @dataclass(frozen=True)
@@ -81,23 +78,21 @@ class Options:
         return ", ".join(map(str, self.heads))
 
     @classmethod
-    def of(cls, instrument: Instrument, request: Request) -> "Options":
-        """Read `{"head": [16, 7], "rank"?: 3, "at"?: "label", "keep"?: "all", "seed"?: 0, "rotated"?: false}`.
+    def of(cls, instrument: Instrument, values: Mapping[str, Any]) -> "Options":
+        """From an analysis' parameters; what it does not take is at its default.
 
-        Some analyses take several `heads` in place of one `head`. What an analysis does not take is at its default.
-        Raises RequestError.
+        Raises RequestError for a head or a rank that the model does not have.
         """
-        params = request.params
-        heads = chosen_heads(instrument, request)
-        if not heads:
-            raise RequestError(f"{request.analysis} needs params.head, such as [16, 7].")
+        rank, most = values.get("rank", RANK.default), instrument.shape.d_head
+        if rank > most:
+            raise RequestError(f"params.rank must be a whole number from 1 to {most}, not {shown(rank)}.")
         return cls(
-            heads=heads,
-            rank=whole(params, "rank", 3, 1, instrument.shape.d_head),
-            at=one_of(params, "at", PLACES),
-            keep=one_of(params, "keep", KEPT),
-            seed=whole(params, "seed", 0, 0, 2**31),
-            rotated=true_or_false(params, "rotated"),
+            heads=chosen_heads(instrument, values),
+            rank=rank,
+            at=values.get("at", AT.default),
+            keep=values["keep"],
+            seed=values["seed"],
+            rotated=values.get("rotated", False),
         )
 
 

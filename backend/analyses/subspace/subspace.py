@@ -13,7 +13,6 @@ from torch import Tensor
 
 from backend.analyses.findings import array
 from backend.analyses.intervals import share_interval
-from backend.analyses.params import true_or_false
 from backend.analyses.subspace.head_inputs import Options, collected, enough
 from backend.analyses.subspace.low_rank import (
     Subspace,
@@ -24,6 +23,7 @@ from backend.analyses.subspace.low_rank import (
     variance_along,
 )
 from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.subspace.schema import SUBSPACE
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import FLOAT32, largest_share, worst
 from backend.contract.progress import Progress
@@ -42,13 +42,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     `points_q[question,component]`, `points_k[question,label,component]`: the first three coordinates;
     `right[question]`: the right label's index.
     """
-    options = Options.of(instrument, task.request)
-    stacked = true_or_false(task.request.params, "stacked")
+    values = SUBSPACE.values(task.request)
+    options = Options.of(instrument, values)
     kept, left_out = collected(instrument, task, options, progress)
     enough(kept, left_out, max(options.rank, PICTURED) + 2, f"a subspace of rank {options.rank}")
     q, k = (torch.stack([getattr(one, name) for one in kept]) for name in ("q", "k"))
     v = torch.stack([one.v for one in kept])
-    of_q, of_k = _subspaces(q, k, stacked, str(options.head))
+    of_q, of_k = _subspaces(q, k, values["stacked"], str(options.head))
     rank = min(PICTURED, instrument.shape.d_head)
     per_key = ("question", "label", "d_head")
     arrays = {

@@ -11,9 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import patching_names
-from backend.analyses.patching.corruptions import KINDS
+from backend.analyses.patching.corruptions import MAKERS
 from backend.analyses.patching.metrics import METRICS
-from backend.analyses.patching.pairs import DIRECTIONS
+from backend.analyses.patching.schema import DIRECTIONS
 from backend.contract.request import Request
 from backend.contract.result import Result
 from backend.engine.sweep import COMPONENTS
@@ -23,7 +23,7 @@ from tests.app.opened import drawn, notices, opened, titles
 
 
 def test_the_page_offers_what_the_backend_has() -> None:
-    assert patching_names.CORRUPTIONS.keys() == KINDS.keys()
+    assert patching_names.CORRUPTIONS.keys() == MAKERS.keys()
     assert patching_names.COMPONENTS.keys() == COMPONENTS.keys()
     assert patching_names.METRICS.keys() == METRICS.keys()
     assert tuple(patching_names.DIRECTIONS) == DIRECTIONS

@@ -2,9 +2,8 @@
 
 import pytest
 
-from backend.analyses import PATCHING_COST, Findings, Task
+from backend.analyses import ANALYSES, PATCHING_COST, Findings, Task
 from backend.analyses.cost.formulas import PRICED
-from backend.analyses.cost.schema import COST
 from backend.contract.errors import RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -13,6 +12,7 @@ from backend.engine.instrument import Instrument
 from tests import hand_wired, tiny
 
 PAIR = {"corruption": {"kind": "shuffle_labels"}}
+GIVEN = {"patching": PAIR, "paths": {"receiver": {"head": [1, 0]}}}
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,13 @@ def asked_cost(instrument: Instrument, count: int = 1, **params: object) -> Find
     questions = tuple(hand_wired.question(number % 4) for number in range(count))
     given = {"questions": questions} if count > 1 else {"question": questions[0]}
     request = Request.build("cost", prompt=PromptSpec(template="plain"), params=params, **given)
-    return COST.run(instrument, Task(request, questions, ((),) * count), silent)
+    ANALYSES["cost"].check(request)
+    return ANALYSES["cost"].run(instrument, Task(request, questions, ((),) * count), silent)
 
 
 @pytest.mark.parametrize("analysis", [name for name in PRICED if "question" in PRICED[name].analysis.takes])
 def test_a_request_is_told_its_seconds_and_bytes(instrument: Instrument, analysis: str) -> None:
-    found = asked_cost(instrument, analysis=analysis, params=PAIR if analysis == "patching" else {})
+    found = asked_cost(instrument, analysis=analysis, params=GIVEN.get(analysis, {}))
     assert 0 < found.scalars["expected_seconds"] < 60
     assert found.scalars["expected_bytes"] > 0
 
@@ -52,14 +53,6 @@ def test_many_questions_cost_many_times_one(instrument: Instrument) -> None:
     assert 4 * one < many < 9 * one
 
 
-def test_what_will_be_refused_is_priced_as_usual(instrument: Instrument) -> None:
-    usual, wrong = (
-        asked_cost(instrument, analysis="attribution_patching", params={**PAIR, "verify": verify}).scalars
-        for verify in ({}, {"top": "x", "random": None})
-    )
-    assert wrong["expected_bytes"] == usual["expected_bytes"]
-
-
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -72,6 +65,7 @@ def test_what_will_be_refused_is_priced_as_usual(instrument: Instrument) -> None
         ),
         ({"analysis": "effects", "params": [1]}, "params.params must be an object"),
         ({"analysis": "effects", "params": {"x": 1}}, "effects has no parameter 'x'"),
+        ({"analysis": "patching", "params": {"component": "zz"}}, "component must be one of"),
         ({"analysis": "check-model"}, "takes questions; this request carries question"),
     ],
 )

@@ -9,7 +9,6 @@ from torch import Tensor
 from backend.analyses import ANALYSES, PATCHING_COST, Task
 from backend.analyses.cost.formulas import PRICED
 from backend.analyses.cost.machine import Curve, Machine
-from backend.analyses.cost.schema import COST
 from backend.analyses.cost.work import Asked, Work
 from backend.analyses.subspace.exchange import Outcome, patched
 from backend.analyses.subspace.head_inputs import HeadInputs
@@ -30,7 +29,7 @@ def instrument() -> Instrument:
 
 
 def test_every_analysis_has_a_formula() -> None:
-    assert PRICED.keys() == ANALYSES.keys() - {COST.name, PATCHING_COST.name}
+    assert PRICED.keys() == ANALYSES.keys() - {"cost", PATCHING_COST.name}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,7 @@ def test_every_analysis_has_a_formula() -> None:
     [
         ("effects", {}, {"corruption": {"kind": "question", "draws": 3}}),
         ("attribution_patching", {}, {"grad_drop": True}),
-        ("attribution_patching", {}, {"verify": {}}),
+        ("attribution_patching", {}, {"verify": {"top": 20, "random": 20}}),
         ("patching", {"positions": "final"}, {"positions": "all"}),
         ("patching", {"component": "mlp_out"}, {"component": "z"}),
         ("compression", {}, {"heads": [[1, 0], [1, 2]]}),

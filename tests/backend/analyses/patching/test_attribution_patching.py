@@ -231,7 +231,8 @@ def test_several_draws_are_averaged(plain_instrument: Instrument, direction: str
 def test_grad_drop_is_the_mean_size_without_each_layer(plain_instrument: Instrument) -> None:
     found = for_family(plain_instrument, grad_drop=True)
     asked = family_task(plain_instrument)
-    (pair,) = pairs_of(plain_instrument, asked, 0, *asked.prompts(plain_instrument))
+    (prompt,), values = asked.prompts(plain_instrument), ATTRIBUTION_PATCHING.values(asked.request)
+    (pair,) = pairs_of(plain_instrument, asked, 0, prompt, values)
     graph = forward(plain_instrument, pair.other.token_ids)
     value = graph.logits[pair.token_ids[1]] - graph.logits[pair.token_ids[3]]
     base, source = (
@@ -288,7 +289,7 @@ def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[s
         ({"verify": {"random": True}}, "verify.random must be a whole number"),
         ({"verify": {"seed": "a"}}, "verify.seed must be a whole number"),
         ({"verify": {"top": 0, "random": 0}}, "no cells"),
-        ({"budget": {"hours": 1}}, "budget must be an object with seconds and megabytes"),
+        ({"budget": {"hours": 1}}, "budget has no field 'hours'"),
         ({"verify": {"positions": [3]}}, 'positions must be "all" or "final"'),
     ],
 )

@@ -35,7 +35,7 @@ def found(instrument: Instrument, count: int = 16, **params: object) -> Findings
 
 def one_head(instrument: Instrument, head: list[int]) -> tuple[HeadInputs, Options]:
     given = task(head, 1)
-    options = Options.of(instrument, given.request)
+    options = Options.of(instrument, COMPRESSION.values(given.request))
     (inputs,), _ = collected(instrument, given, options, silent)
     return inputs, options
 

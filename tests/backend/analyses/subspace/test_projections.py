@@ -38,7 +38,7 @@ def one_question(instrument: Instrument) -> tuple[ByHead, dict[HeadRef, Fit]]:
     request = Request.build(
         "compression", questions=asked, prompt=PromptSpec(template="plain"), params={"heads": HEADS}
     )
-    options = Options.of(instrument, request)
+    options = Options.of(instrument, COMPRESSION.values(request))
     (inputs,), _ = collected_heads(instrument, Task(request, asked, ((),)), options, silent)
     drawn = torch.Generator().manual_seed(0)
 
