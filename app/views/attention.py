@@ -68,7 +68,7 @@ def show_grid(title: str, unit: str, values: Values, selection: Selection) -> He
     grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)])
     show_heatmap(grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)))
     st.caption(
-        "Each cell is a head; the further from the page's colour, the more. Click one to see it below."
+        "Each cell is a head. The stronger its colour, the more attention. Click a cell to see that head below."
     )
     return head
 
@@ -84,7 +84,7 @@ def show_head(result: Result, head: HeadRef, selection: Selection) -> None:
     """One head on the question in hand."""
     rows, unit = read_rows(result, selection)
     tokens_by_value(
-        f"{head} on the question in hand: where its final token looks ({selection.chosen.reading})",
+        f"{head} on the chosen question: where its final token looks ({selection.chosen.reading})",
         result.scalars,
         rows[head.layer, head.head],
         unit,
@@ -99,8 +99,8 @@ def show_head(result: Result, head: HeadRef, selection: Selection) -> None:
 
 client, selection = open_page(
     "Where do the heads look?",
-    "The answer is computed at the last token. Each head there attends to all tokens so far. "
-    "Pick a kind of token and see which heads attend to it.",
+    "The model answers after the last token. There each head reads from all tokens so far, and its attention says from "
+    "which ones. Choose a kind of token, and see which heads look at it.",
     guide="attention",
 )
 if selection.chosen.scope == "question":

@@ -90,12 +90,11 @@ def show_strongest(shown: Shown) -> None:
     most, least = strongest_head(shown.heads), strongest_head(-shown.heads)
     against = float(shown.heads[least])
     sentence(
-        "Of all heads ",
+        "Of all heads, ",
         str(HeadRef(*most)),
-        f" writes most for {shown.target}: {shown.heads[most]:+.2f} logits"
-        + (f"; most against it, {against:+.2f}, writes " if against < 0 else "."),
+        f" writes most for {shown.target}: {shown.heads[most]:+.2f} logits.{' ' * (against < 0)}",
         str(HeadRef(*least)) if against < 0 else "",
-        "." if against < 0 else "",
+        f" writes most against it: {against:+.2f} logits." if against < 0 else "",
         key="strongest",
         lead=True,
     )
@@ -116,8 +115,8 @@ def columns_for(nodes: list[Node], shown: Shown) -> Mapping[str, list[float]]:
 
 client, selection = open_page(
     "Who wrote the letter?",
-    "Direct logit attribution: how many logits each head and each MLP adds to a letter by writing "
-    "straight to the output. **Net effect** (our definition): what a node adds to one letter less the mean of what it "
+    "Direct logit attribution: how many logits each head and each MLP adds to a letter by writing straight to the "
+    "output. **Net effect** (our definition): what a node adds to one letter, minus the mean of what it "
     "adds to the others.",
     guide="attribution",
 )
@@ -153,12 +152,14 @@ if result:
     st.plotly_chart(
         mlp_bars(shown.mlps, f"{shown.what}: MLPs", shown.mlps_interval), key="mlps", alt="MLP bars"
     )
-    st.caption("One bar for each layer's MLP; above zero it writes for the letter.")
+    st.caption("One bar for each layer's MLP. Above zero, it writes for the letter.")
     if shown.experts is not None:
         show_heatmap(expert_grid(f"{shown.what}: experts", shown.experts, shown.expert_names), "experts")
         st.caption(
-            "The experts of a layer add up to its MLP; those that the final token was not sent to are zero."
+            "The experts of a layer add up to its MLP. Experts that the final token was not sent to are zero."
         )
     if result.scalars["before_cap"]:
-        st.caption("This model caps or scales its logits at the end; these are the logits before that.")
+        st.caption(
+            "This model caps or scales its logits at the end. The logits here are those before that step."
+        )
     show_provenance(result)

@@ -1,4 +1,4 @@
-"""How far a model drifts when it is held another way: do answers, heads and patching values survive?"""
+"""How far a model drifts when it is stored another way: do answers, heads and patching values survive?"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -65,13 +65,13 @@ def held_the_same(client: Client, *models: ModelSpec) -> bool:
 
 def say_same(selection: Selection) -> None:
     quiet(
-        "Both are the same model, held the same way. Choose another dtype or quantization for one: here for the first, "
-        "on the page Model for the second.",
+        "Both are the same model, stored the same way. Choose another dtype or quantization for one: here for the "
+        "first, on the page Model for the second.",
         "same",
     )
     st.page_link(
         MODEL_PAGE,
-        label="How the second is held",
+        label="How the second is stored",
         icon=":material/memory:",
         query_params=write(selection.chosen),
     )
@@ -137,11 +137,11 @@ def show_heads(found: Drift) -> None:
             list(found.patched_heads),
             "drift patched",
             "Patching each head at the final token, in both models",
-            "net logit, less the question's median",
+            "net logit, minus the question's median",
         )
         st.caption(
-            "A mark for each head and question: the right letter's net logit when the head's clean output is put into "
-            f"the run with two options swapped, less the median of that question's heads. Correlation "
+            "One mark for each head and question: the right letter's net logit when the head's clean output is put "
+            f"into the run with two options swapped, minus the median of that question's heads. Correlation "
             f"{found.patched_correlation:.3f}; the largest difference is {found.patched_largest:.2g} logits."
         )
 
@@ -158,24 +158,24 @@ def show_steps(*results: Result) -> None:
         )
 
 
-def show_places(found: Drift) -> None:
+def show_ranks(found: Drift) -> None:
     st.markdown(
-        f"**The {len(found.strongest)} strongest heads of the first model, and their places in the second**"
+        f"**The {len(found.strongest)} strongest heads of the first model, and their rank in the second**"
     )
     nodes = [Node.named(str(each.head), each.value) for each in found.strongest]
     columns: dict[str, list[str] | list[float]] = {
-        "place": [place_text(each.rank, each.other_rank) for each in found.strongest],
+        "rank": [rank_text(each.rank, each.other_rank) for each in found.strongest],
         "first, logits": [each.value for each in found.strongest],
         "second, logits": [each.other_value for each in found.strongest],
     }
     node_table(nodes, columns, "drift places")
     st.caption(
-        f"Places by the size of the mean net effect; their rank correlation is {found.rank_correlation:.2f}. "
+        f"Ranks are by the size of the mean net effect; their correlation is {found.rank_correlation:.2f}. "
         f"{changes_text(found)} Select a row to open its head."
     )
 
 
-def place_text(rank: int, other: int) -> str:
+def rank_text(rank: int, other: int) -> str:
     """`3`, or `3 → 5` where it is another place in the second model."""
     return str(rank) if rank == other else f"{rank} → {other}"
 
@@ -189,8 +189,8 @@ def changes_text(found: Drift) -> str:
 
 client, selection = open_page(
     "Do the numbers survive?",
-    "A model held in fewer bits is another model. The one compared with is the **first**; the **second** is the chosen "
-    "one, held as on the page Model. The same questions are put to both, one after the other.",
+    "A model stored in fewer bits is another model. The **first** is the model compared with. The **second** is the "
+    "chosen one, stored as on the page Model. Both get the same questions, one after the other.",
     guide="drift",
 )
 reference = choose_other(client, selection)
@@ -207,16 +207,16 @@ if first and second:
     sentence(
         "Label logits differ by ",
         f"{found.logits_mean:.2g}",
-        f" logits in the mean and {found.logits_largest:.2g} at most.",
+        f" logits on average, and by {found.logits_largest:.2g} at most.",
         key="logits",
     )
     show_both(first, second)
     show_heads(found)
     show_steps(first, second)
-    show_places(found)
+    show_ranks(found)
     quiet(
-        "Our thresholds: small is every answer and the ten strongest heads the same; large is fewer than 90 % of the "
-        "answers or seven of the ten heads.",
+        "Our thresholds. Small: every answer and the ten strongest heads are the same. Large: fewer than 90 % of the "
+        "answers are the same, or fewer than seven of the ten heads stay.",
         "thresholds",
     )
     quiet(f"First: {provenance_text(first)}\nSecond: {provenance_text(second)}", "provenance")

@@ -48,7 +48,7 @@ def controls(client: Client, selection: Selection) -> Request | None:
         NORMS,
         format_func=NORMS.__getitem__,
         required=True,
-        help="A changed write also changes the scale of the final norm: let it, or hold that scale fixed.",
+        help="A changed write also changes the scale of the final norm. Frozen keeps the scale of the clean run.",
         **bound("norm", selection.chosen.norm),
     )
     if corruption is None:
@@ -119,8 +119,8 @@ def show_effects(result: Result, norm: str) -> None:
     show_scatter(frame, unit, f"{METRICS[result.scalars['metric']]}: total and direct effect of each node")
     crosses = "The lines through named nodes are 95 % intervals. " if "total_low" in frame else ""
     st.caption(
-        "On the dashed line a node acts only by what it writes itself. Nearer the vertical axis it acts through "
-        "others; nearer the horizontal one, later nodes make up for what it wrote. "
+        "On the dashed line a node acts only by what it writes itself. Near the vertical axis it acts through "
+        "others. Near the horizontal axis, later nodes make up for what it wrote. "
         f"{which_side_helps(result.scalars['metric'])} {crosses}Click a head to open it."
     )
     show_table(frame, unit)
@@ -129,9 +129,9 @@ def show_effects(result: Result, norm: str) -> None:
 client, selection = open_page(
     "Which heads act through others?",
     "The output of a head or MLP at the final token is taken from the corrupted run. **Total effect**: what the "
-    "answer loses by that. **Direct effect**: what it loses if only the node's own write to the output changes and "
-    "all that comes later stays as it was. **Indirect effect**: if all but that write changes. "
-    "**Interaction**: what of the total is in neither.",
+    "answer then loses. **Direct effect**: what it loses if only the node's own write to the output changes, and all "
+    "later nodes stay as they were. **Indirect effect**: what it loses if everything but that write changes. "
+    "**Interaction**: total − direct − indirect.",
     guide="effects",
 )
 if selection.chosen.scope == "question":

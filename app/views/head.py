@@ -35,7 +35,9 @@ def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
             written, selection.labels, selection.right, f"What {head} writes for each letter"
         )
         st.plotly_chart(figure, key="written", alt="Bars of the logits written for each letter")
-        st.caption("Logits, centred over the vocabulary: above zero the head speaks for the letter.")
+        st.caption(
+            "Logits, minus their mean over the vocabulary. Above zero, the head writes for the letter."
+        )
     with right:
         target = target_of(result, selection)
         place = selection.labels.index(target)
@@ -48,7 +50,8 @@ def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
             diverging=True,
         )
         st.caption(
-            "Orange: what it reads there speaks for the letter; blue: against it. They sum to the whole."
+            "Orange: what the head reads there writes for the letter. Blue: against it. All tokens sum to the number "
+            "in the title."
         )
 
 
@@ -64,7 +67,9 @@ def show_looking(result: Result, head: HeadRef, selection: Selection) -> None:
         "looks",
         diverging=False,
     )
-    st.caption("The stronger the colour, the more attention. Shares sum to 1; value-weighted ones do not.")
+    st.caption(
+        "The stronger the colour, the more attention. Plain attention sums to 1, value-weighted does not."
+    )
 
 
 def show_pattern(result: Result, head: HeadRef) -> None:
@@ -84,7 +89,8 @@ def show_pattern(result: Result, head: HeadRef) -> None:
     )
     show_heatmap(heatmap, "pattern")
     st.caption(
-        "Each row sums to 1: how much a token attends to itself and those before it. The last row answers."
+        "Each row is a token: how much it attends to itself and to the tokens before it. A row sums to 1. The model "
+        "answers after the last one."
     )
     if len(result.scalars["tokens"]) > MOST_TOKENS:
         quiet(f"Only the last {MOST_TOKENS} of {len(result.scalars['tokens'])} tokens are shown.", "cut")
@@ -92,7 +98,7 @@ def show_pattern(result: Result, head: HeadRef) -> None:
 
 client, selection = open_page(
     "One head",
-    "What a single head writes for each letter, from which tokens it takes it, and where it looks.",
+    "What one head writes for each letter, from which tokens it takes that, and where it looks.",
     guide="head",
 )
 show_question(selection)

@@ -131,12 +131,14 @@ def show_answers(result: Result) -> None:
         with column:
             quiet(interval_text(scalars[name], percent=name != "loss"), f"interval {name}")
     st.caption(
-        "By letter: of the labels, the right one is the likeliest. By content: of the options' own texts, put in the "
-        "place of the letter, the right one has the highest mean log-probability a token."
+        "By letter: the right label is the likeliest of the labels. By content: each option's text is put in the place "
+        "of the letter, and the right one has the highest mean log-probability per token."
     )
     figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
     st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
-    st.caption("Where bars of a pair differ much, the model favours or avoids that letter whatever is asked.")
+    st.caption(
+        "Where the two bars of a letter differ much, the model favours or avoids that letter, whatever is asked."
+    )
 
 
 def ask_by_letter(client: Client, selection: Selection) -> None:
@@ -158,8 +160,8 @@ def interval_text(figure: dict[str, float | None], *, percent: bool) -> str:
 
 client, selection = open_page(
     "The model",
-    "Which model is looked into, and whether what is recorded of it is what it does. The check over a bank "
-    "tells whether it answers by letter at all: without that, there is no circuit to find.",
+    "Choose a model. The self-check compares what we record with what the model itself computes. The check over a bank "
+    "says whether it answers by letter at all: if not, there is no circuit to find.",
     guide="model",
 )
 choose_model(client, selection)

@@ -54,8 +54,8 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
     params = {"head": [head.layer, head.head]}
     st.subheader("What the answer loses")
     st.markdown(
-        "The same questions are asked in several forms, and each form is run with the model as it is, with the head's "
-        "output replaced, and with it held in few dimensions."
+        "The same questions are asked in several forms. Each form is run with the model as it is, and then with the "
+        "head's output replaced in several ways."
     )
     result = started(client, selection.ask_bank("mutations", **params), "Run all mutations")
     if result:
@@ -68,9 +68,9 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
         show_provenance(result)
     st.subheader("Swap test")
     st.markdown(
-        "The head is given the query of another prompt, in which the right answer has another place and "
-        "another letter. An index of +1 says that its attention follows the place, the n-th item; −1 that it follows "
-        "the letter."
+        "The head gets the query of another prompt, in which the right answer has another place and another letter. "
+        "An index of +1 means that its attention follows the place, the n-th item. An index of −1 means that it "
+        "follows the letter."
     )
     swapped = started(client, selection.ask_bank("swap-test", **params), "Run the swap test")
     if swapped:
@@ -79,9 +79,10 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
         show_provenance(swapped)
     st.subheader("Steer the key")
     st.markdown(
-        "To the key of one option's label is added a multiple of what, over other questions with the same right "
-        "label, the right label's key has more than the others' (strength 1 is the whole difference), for this head "
-        "at the final token only. Does its attention follow, and then the letter?"
+        "To the key of one option's label a multiple of a direction is added: the mean key at the right label minus "
+        "the mean key at the wrong labels, over other questions with the same right label. Strength 1 adds the whole "
+        "difference. Only this head sees it, and only at the final token. Does its attention follow, and then the "
+        "letter?"
     )
     steered = started(client, selection.ask_bank("key-steering", **params), "Steer the keys")
     if steered:
@@ -92,8 +93,9 @@ def show_tests(client: Client, selection: Selection, head: HeadRef) -> None:
 
 client, selection = open_page(
     "Place or letter?",
-    "A head that finds the right option may look for the n-th item of the list or for a letter. Labels that are "
-    "shuffled, drawn from elsewhere in the alphabet or replaced by numbers pull the two apart.",
+    "A head that finds the right option may look for the n-th item of the list, or for a letter. With labels in order "
+    "the two are the same. Labels that are shuffled, drawn from elsewhere in the alphabet or replaced by numbers "
+    "pull them apart.",
     guide="mutations",
 )
 show_question(selection)

@@ -39,7 +39,7 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
             1,
             MAX_DRAWS,
             width=80,
-            help="How many corrupted prompts: with several, the mean over them is shown, and the spread on hovering.",
+            help="How many corrupted prompts are drawn. Of several, the mean is shown; point at a cell for the spread.",
             **bound("draws", chosen.draws),
         )
     first.selectbox(
@@ -154,15 +154,15 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
         st.plotly_chart(figure, key="agreement", alt="Scatter of estimates against exact values")
         correlation = rank_correlation(effects.estimate, effects.exact)
         st.caption(
-            f"Rank correlation {correlation:.2f}. On the dashed line the estimate would be right. Cells where both "
-            "runs are still alike are left out."
+            f"Rank correlation {correlation:.2f}. On the dashed line the estimate equals the exact value. Cells where "
+            "both runs are still equal are left out."
         )
 
 
 client, selection = open_page(
     "What changes the answer?",
-    "Activation patching: one activation of one run is put into the other, and the answer is read again. "
-    "Exact: everything that the change can reach is computed anew.",
+    "Activation patching: one activation of one run is put into another run, and the answer is read again. "
+    "Everything that the change can reach is computed again, so that the values are exact.",
     guide="patching",
 )
 show_question(selection)
@@ -193,8 +193,9 @@ if result:
         show_agreement(result, estimate, selection)
     skipped, cells = result.scalars["cells_skipped"], result.scalars["cells"]
     quiet(
-        f"{cells:,} cells, {skipped:,} of them not run because they cannot change the answer; engine "
-        f"{result.scalars['engine']}. Oracle error: largest difference to whole forward passes on a random handful.",
+        f"{cells:,} cells, of which {skipped:,} were not run because they cannot change the answer. Engine: "
+        f"{result.scalars['engine']}. Oracle error: the largest difference from whole forward passes, on a few random "
+        "cells.",
         "cells",
     )
     show_provenance(result)

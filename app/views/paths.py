@@ -141,7 +141,7 @@ def show_paths(result: Result) -> None:
         frame=paths_frame(result),
     )
     if paths.frame.isna().all(axis=None):
-        quiet(f"Nothing reads what {paths.name} writes but the output itself.", "nothing")
+        quiet(f"Only the output itself reads what {paths.name} writes.", "nothing")
         return
     show_strongest(paths)
     show_runs(result, paths.unit)
@@ -159,9 +159,9 @@ def show_paths(result: Result) -> None:
 
 client, selection = open_page(
     "Who feeds whom?",
-    "Path patching: what one node writes is taken from the corrupted run, but only where one other node reads it for "
-    "the final token: for its query, its keys or its values. Everything else stays clean. What the answer then loses "
-    "went along that path.",
+    "Path patching: what one node writes is taken from the corrupted run, but only one other node sees it: in its "
+    "query, its keys or its values for the final token. Everything else stays clean. What the answer then loses went "
+    "along that path.",
     guide="paths",
 )
 show_question(selection)

@@ -54,8 +54,8 @@ def verdict(result: Result, selection: Selection) -> None:
     over_all = math.exp(float(result["label_logprobs"][place]))
     loss = result.scalars["loss"]
     sentence(
-        f"Over its whole vocabulary this token has probability {over_all:.1%}"
-        + ("." if loss is None else f"; the loss on the right letter is {loss:.3f} nats."),
+        f"Over the whole vocabulary this token has a probability of {over_all:.1%}."
+        + ("" if loss is None else f" The loss on the right letter is {loss:.3f} nats."),
         key="probability",
     )
 
@@ -66,7 +66,7 @@ def says(result: Result, selection: Selection) -> None:
         result["label_probs"], selection.labels, selection.question.options, selection.right
     )
     st.plotly_chart(figure, key="probabilities", alt="Bars of the labels' probabilities")
-    st.caption("Bars sum to 100 %: softmax over the labels alone.")
+    st.caption("The bars sum to 100 %: all other tokens are left out.")
 
 
 def top_tokens(result: Result) -> None:
@@ -83,8 +83,8 @@ def top_tokens(result: Result) -> None:
 
 client, selection = open_page(
     "Which letter, and who writes it?",
-    "Letterheads shows how a language model that knows the answer to a multiple-choice question comes to "
-    "say its letter. Choose a question or write one; then see which heads wrote it and where they looked.",
+    "A language model that knows the answer of a multiple-choice question still has to say its letter. Choose a "
+    "question, or write one. The other pages then show which heads wrote the letter, and where they looked.",
     guide="question",
 )
 if source_switch(selection) == SOURCES[0]:
@@ -97,7 +97,8 @@ if result:
     with left:
         tokens_by_role("The prompt, token by token", result.scalars, "prompt")
         st.caption(
-            "Colour: what a token is there for. Point at one for its place. The model answers after the last."
+            "The colour is the token's role in the prompt. Point at a token to see its position. The model answers "
+            "after the last one."
         )
     with right:
         says(result, selection)
@@ -105,7 +106,7 @@ if result:
         lens_lines(result["lens"], selection.labels, selection.right), key="lens", alt="Logit lens"
     )
     st.caption(
-        "How the labels' logits grow from layer to layer: where a line leaves the others, its letter wins."
+        "Where one line leaves the others, the letter is decided. Lines of early layers need not mean anything."
     )
     with st.expander("Likeliest next tokens over the whole vocabulary"):
         top_tokens(result)

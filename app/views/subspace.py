@@ -35,9 +35,10 @@ def show_separation(result: Result, head: HeadRef) -> None:
         )
     else:
         sentence(
-            f"From three components of {head}'s query the right letter can be told on ",
+            f"A linear classifier that reads three components of {head}'s query finds the right letter on ",
             f"{scalars['separability']:.0%}",
-            f" of questions not fitted to; with the letters shuffled, on {scalars['separability_shuffled']:.0%}.",
+            " of questions that it was not fitted to; with the letters dealt at random, on "
+            f"{scalars['separability_shuffled']:.0%}.",
             key="separation",
             lead=True,
         )
@@ -72,8 +73,8 @@ def under_mutations(
 def show_compression(client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any]) -> None:
     st.subheader("Are so few dimensions enough?")
     st.markdown(
-        "Queries and keys are replaced by their mean and what a few components hold, fitted on one half of the "
-        "questions, and the model is run with them on the other half."
+        "Queries and keys are replaced by their mean plus what a few components hold. The components are fitted on one "
+        "half of the questions, and the model is run with them on the other half."
     )
     kept = {name: value for name, value in vectors.items() if name in ("at", "keep")}
     request = selection.ask_bank("compression", head=[head.layer, head.head], **kept)
@@ -87,10 +88,10 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     sentence(
         f"With {rank} dimensions the loss is ",
         f"{loss:.3f} nats",
-        f"; it is {whole:.3f} with the whole head and {ablated:.3f} without it. "
+        f"; with the whole head it is {whole:.3f}, with the head at its mean {ablated:.3f}. "
         + (
-            "So taking the head away costs nothing that can be told apart from chance, and this says little of its "
-            "dimensions."
+            "So taking the head away costs nothing that can be distinguished from chance, and this says little about "
+            "its dimensions."
             if share is None
             else f"So they keep {share:.0%} of what the head contributes."
         ),
@@ -99,16 +100,16 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
     )
     figure = compression_curve(result, f"Loss when {head}'s queries and keys keep few dimensions")
     st.plotly_chart(figure, key="compression", alt="Loss against the number of dimensions kept")
-    st.caption("Thin lines: random subspaces of the same rank. Rank 0 leaves the mean alone.")
+    st.caption("Thin lines are random subspaces of the same rank. Rank 0 keeps the mean only.")
     show_used(result)
     show_provenance(result)
 
 
 client, selection = open_page(
     "What does this head compare?",
-    "A head attends where its query fits a key. Over many questions, here are the final token's queries and the "
-    "labels' keys of one head, in the dimensions in which they differ most: where they fall into one group for each "
-    "letter, that is what the head compares.",
+    "A head attends where its query fits a key. Here are the final token's queries and the labels' keys of one head, "
+    "over many questions, in the directions in which they differ most. If they fall into one group for each letter, "
+    "the head compares letters, or places in the list.",
     guide="subspace",
 )
 show_question(selection)

@@ -74,7 +74,7 @@ class Request:
 
     @classmethod
     def from_json(cls, data: object) -> "Request":
-        """Build from the request format of the README. Raises RequestError or QuestionError naming the field."""
+        """Build from the request format of docs/api.md. Raises RequestError or QuestionError naming the field."""
         names = ("analysis", "model", "question", "questions", "prompt", "params")
         fields = fields_of("request", data, names)
         if not isinstance(fields.get("analysis"), str):

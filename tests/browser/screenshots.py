@@ -1,4 +1,4 @@
-"""Pictures of the pages for the README: `python -m tests.browser.screenshots [model]`."""
+"""Pictures of the pages for the documentation: `python -m tests.browser.screenshots [model]`."""
 
 import sys
 

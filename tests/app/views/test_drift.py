@@ -43,8 +43,8 @@ def test_another_model_and_form_can_be_compared_with() -> None:
 def test_the_strongest_heads_stand_with_both_places() -> None:
     places = opened("drift", quantization="4bit").dataframe[1].value
     assert places["node"][0] == "L3H2"
-    assert places["place"][0] == "1"
-    assert any("→" in place for place in places["place"])
+    assert places["rank"][0] == "1"
+    assert any("→" in place for place in places["rank"])
 
 
 def test_both_tell_where_they_come_from() -> None:
@@ -71,7 +71,7 @@ def test_the_steps_of_bfloat16_are_told() -> None:
 def test_the_same_model_twice_is_told() -> None:
     client = FakeClient(slow=True)
     at = opened("drift", client)
-    assert any("the same model, held the same way" in text for text in notices(at, "quiet"))
+    assert any("the same model, stored the same way" in text for text in notices(at, "quiet"))
     assert not client.submitted
     assert not notices(at, "lead")
 

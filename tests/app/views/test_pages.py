@@ -222,8 +222,8 @@ def test_a_model_that_cannot_be_loaded_is_told_once() -> None:
 def test_the_attribution_page_names_its_strongest_heads(params: dict[str, str], said: str) -> None:
     (lead,) = notices(opened("attribution", **params), "lead")
     assert said in lead
-    assert "most against it, -" in lead
-    assert params == {"letter": "C"} or lead.startswith("Of all heads L3H2 writes")
+    assert "writes most against it: -" in lead
+    assert params == {"letter": "C"} or lead.startswith("Of all heads, L3H2 writes")
 
 
 def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:

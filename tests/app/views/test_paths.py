@@ -95,7 +95,9 @@ def test_after_the_last_node_there_is_nothing() -> None:
     at = opened("paths", mode="sender", node="mlp", mlp=str(LAYERS - 1))
     assert not at.exception
     assert titles(at) == []
-    assert any(f"Nothing reads what MLP {LAYERS - 1} writes" in text for text in notices(at, "quiet"))
+    assert any(
+        f"Only the output itself reads what MLP {LAYERS - 1} writes" in text for text in notices(at, "quiet")
+    )
     after = opened("paths", mode="sender", head=f"L{LAYERS - 1}H{HEADS - 1}")
     assert titles(after) == [f"L{LAYERS - 1}H{HEADS - 1} into MLPs"]
 

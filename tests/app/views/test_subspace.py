@@ -141,8 +141,8 @@ def test_a_mutation_that_does_not_exist_here_is_told() -> None:
 def test_the_lead_holds_the_control_too() -> None:
     at = opened("subspace")
     assert notices(at, "lead")[0] == (
-        "From three components of L3H2's query the right letter can be told on 95% of questions not fitted to; "
-        "with the letters shuffled, on 24%."
+        "A linear classifier that reads three components of L3H2's query finds the right letter on 95% of questions "
+        "that it was not fitted to; with the letters dealt at random, on 24%."
     )
     assert any("1 left out, the first because of: 3 options, not 4" in text for text in notices(at, "quiet"))
     assert any(
@@ -192,7 +192,7 @@ def test_compression_waits_for_its_button() -> None:
 
 def test_what_three_dimensions_keep() -> None:
     assert notices(opened("subspace"), "lead")[1] == (
-        "With 3 dimensions the loss is 0.220 nats; it is 0.200 with the whole head and 0.600 without it. "
+        "With 3 dimensions the loss is 0.220 nats; with the whole head it is 0.200, with the head at its mean 0.600. "
         "So they keep 95% of what the head contributes."
     )
 
@@ -209,8 +209,8 @@ class Chance(FakeClient):
 
 def test_no_share_is_told_of_what_may_be_chance() -> None:
     assert notices(opened("subspace", Chance()), "lead")[1].endswith(
-        "So taking the head away costs nothing that can be told apart from chance, and this says little of its "
-        "dimensions."
+        "So taking the head away costs nothing that can be distinguished from chance, and this says little "
+        "about its dimensions."
     )
 
 
