@@ -1,11 +1,15 @@
-"""What a head's attention, and then the answer, do when one option's key is made more like the right one's.
+"""Whether attention, and then the answer, move to an option whose key is made more like the right option's.
 
-Over other questions the direction is the mean key at the right label less the mean key at the wrong labels; a multiple
-of it is added to the key at one option, for this head's reading at the final position only, and the run goes on. The
-keys of labels hardly know which option is right, the query says that: over questions with all right labels the
-direction is then next to nothing, so as a rule it is fitted on those whose right label is that of the steered one.
-Beside it stands a random direction of the same length. Strength 1 is the whole difference. The test is ours.
+The direction is fitted on other questions: the mean key at the right label minus the mean key at the wrong labels. A
+multiple of it is added to the key of one option, for this head's final row only, and the model runs on. Keys of labels
+hardly differ between right and wrong options, so over questions with all right labels the direction is nearly zero. By
+default it is therefore fitted on the questions that have the same right label.
+
+Example: strength 2 at option C adds twice the direction to C's key. In addition a random direction of the same length
+is added, as a control. The test is ours.
 """
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -15,9 +19,9 @@ from backend.analyses.mutations.schema import KEY_STEERING
 from backend.analyses.mutations.steering_arrays import Steered, arrays_of
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression import RECHECKED
-from backend.analyses.subspace.exchange import patched
-from backend.analyses.subspace.head_inputs import HeadInputs, Options, collected, enough, read_with
-from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.subspace.head_inputs import HeadInputs, HeadRow, Options, collect, require_questions
+from backend.analyses.subspace.question_records import count_wrong, question_records
+from backend.analyses.subspace.replaced_outputs import run_replaced
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.errors import RequestError
@@ -28,28 +32,37 @@ from backend.engine.rotation import Rotations
 LEAST = 4
 
 
+@dataclass(frozen=True)
+class Steering:
+    """What is added to a key: each strength times the direction, and times the control, a random one of its length."""
+
+    direction: Float[Tensor, " d_head"]
+    control: Float[Tensor, " d_head"]
+    strengths: tuple[float, ...]
+
+
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """Each question steered at each of its options.
+    """Steer each question at each of its options.
 
     Arrays: `strength[strength]`; `label_logits` and `attention[question,option,strength,label]`, `label_logits_model`
     and `attention_model[question,label]`, `right[question]`, `predicted[question]`. Over `strength`, with `_low` and
     `_high`, and again with `_random`: of questions and options that are not the model's own letter `flipped` (the
-    letter becomes the option's), `steered_attention`, `logit_rise` (of the option's label less the others' mean); of
-    questions steered at the model's own letter `left` (it says another). Single `flipped_at_all`: the head gives all
-    its attention to the option.
+    model now says the option's letter), `steered_attention`, `logit_rise` (of the option's label minus the others'
+    mean); for questions steered at the model's own letter `left` (it now says another). Single `flipped_at_all`: the
+    share flipped when the head attends to nothing but the option.
     """
     values = KEY_STEERING.values(task.request)
     options = Options.of(instrument, values)
     strengths, fitted_on = tuple(values["strengths"]), values["fitted_on"]
     rotations = Rotations(instrument, options.head.layer)
-    kept, left_out = collected(instrument, task, options, progress)
+    kept, left_out = collect(instrument, task, options, progress)
     directions = {one.number: _direction(one, kept, fitted_on) for one in kept}
     usable = [one for one in kept if directions[one.number] is not None]
     reason = "no other question has the same right label, so there is nothing to fit on"
     left_out += [
         {"stem": task.questions[one.number].stem, "reason": reason} for one in kept if one not in usable
     ]
-    enough(usable, left_out, LEAST, "fitting on the others")
+    require_questions(usable, left_out, LEAST, "fitting on the others")
     rows: list[Steered] = []
     for inputs in usable:
         direction = directions[inputs.number]
@@ -57,7 +70,12 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         _check_length(direction, inputs, options)
         within = at_question(progress, len(rows), len(usable))
         rechecked = int(len(rows) < RECHECKED)
-        rows.append(_steered(instrument, inputs, options, rotations, direction, strengths, within, rechecked))
+        trace = instrument.trace(inputs.prompt.token_ids, within)
+        row = HeadRow(trace, inputs, options.head, rotations)
+        steering = Steering(
+            direction, _random_like(direction, options.seed + 2**20 * inputs.number), strengths
+        )
+        rows.append(_steered(instrument, row, steering, within, rechecked))
     labels = kept[0].prompt.labels
     lengths = torch.tensor([float(row.direction.norm() / row.key_length) for row in rows])
     return Findings(
@@ -67,9 +85,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "head": str(options.head),
             "fitted_on": fitted_on,
             "labels": list(labels),
-            "questions": told(task, usable),
+            "questions": question_records(task, usable),
             "kept": len(usable),
-            "wrong": wrong(usable),
+            "wrong": count_wrong(usable),
             "left_out": left_out,
             "direction_length": float(lengths.mean()),
         },
@@ -83,7 +101,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 def _direction(
     steered: HeadInputs, kept: list[HeadInputs], fitted_on: str
 ) -> Float[Tensor, " d_head"] | None:
-    """Mean key at the right label less that at the wrong ones, of the other questions; None where there are none."""
+    """Mean key at the right label minus mean key at wrong labels, over other questions; None where there are none."""
     others = [one for one in kept if one.number != steered.number]
     if fitted_on == "same":
         others = [one for one in others if one.right == steered.right]
@@ -95,7 +113,8 @@ def _direction(
 
 
 def _check_length(direction: Float[Tensor, " d_head"], inputs: HeadInputs, options: Options) -> None:
-    # Of equal keys float32 leaves differences of about 1e-7 of their size.
+    """Raise RequestError for a direction of length zero."""
+    # The difference of equal keys is about 1e-7 of their size in float32, not exactly zero.
     if float(direction.norm()) <= 1e-6 * float(inputs.k.norm(dim=-1).mean()):
         raise RequestError(
             f"The keys of {options.head} are the same at right and wrong labels, so there is no direction to steer "
@@ -103,39 +122,38 @@ def _check_length(direction: Float[Tensor, " d_head"], inputs: HeadInputs, optio
         )
 
 
+def _random_like(direction: Float[Tensor, " d_head"], seed: int) -> Float[Tensor, " d_head"]:
+    """A random direction of the same length."""
+    drawn = torch.randn(len(direction), generator=torch.Generator().manual_seed(seed))
+    random: Tensor = drawn * direction.norm() / drawn.norm()
+    return random
+
+
 def _steered(
-    instrument: Instrument,
-    inputs: HeadInputs,
-    options: Options,
-    rotations: Rotations,
-    direction: Float[Tensor, " d_head"],
-    strengths: tuple[float, ...],
-    progress: Progress,
-    rechecked: int,
+    instrument: Instrument, row: HeadRow, steering: Steering, progress: Progress, rechecked: int
 ) -> Steered:
     """One question: its own run, all attention at each option, then each direction at each option and strength."""
-    trace = instrument.trace(inputs.prompt.token_ids, progress)
-    drawn = torch.Generator().manual_seed(options.seed + 2**20 * inputs.number)
-    other = torch.randn(len(direction), generator=drawn)
-    along = torch.stack([direction, other * direction.norm() / other.norm()])
+    inputs, strengths = row.inputs, steering.strengths
     labels = len(inputs.positions)
+    along = torch.stack([steering.direction, steering.control])
     added = torch.einsum("kd,s,ol->kosld", along, torch.tensor(strengths), torch.eye(labels))
     keys = torch.cat([inputs.k[None], (inputs.k + added).flatten(0, 2)])
-    read = read_with(trace, inputs, options.head, rotations, inputs.q[None], keys, inputs.v[None])
-    z = torch.cat([inputs.z[None], inputs.v, read.z[1:]])
-    outcome = patched(instrument, inputs, {options.head: z}, progress, rechecked)
+    output = row.output(inputs.q[None], keys, inputs.v[None])
+    # An output equal to an option's value is what the head gives when all its attention is there.
+    z = torch.cat([inputs.z[None], inputs.v, output.z[1:]])
+    outcome = run_replaced(instrument, inputs, {row.head: z}, progress, rechecked)
     sizes = (2, labels, len(strengths), labels)
-    attention = read.attention[:, list(inputs.positions)]
+    attention = output.attention[:, list(inputs.positions)]
     return Steered(
         right=inputs.right,
         predicted=inputs.predicted,
-        direction=direction,
+        direction=steering.direction,
         key_length=float((inputs.k - inputs.k.mean(0)).norm(dim=-1).mean()),
         model=outcome.logits[0],
         at_all=outcome.logits[1 : 1 + labels],
         logits=outcome.logits[1 + labels :].view(sizes),
         attention_model=attention[0],
         attention=attention[1:].view(sizes),
-        own_key_error=largest_share(read.z[0], inputs.z),
+        own_key_error=largest_share(output.z[0], inputs.z),
         oracle_error=outcome.oracle_error,
     )

@@ -1,4 +1,4 @@
-"""What `mutations` tells, from its figures of each question: means with intervals."""
+"""The arrays of `mutations`: means over questions, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,13 @@ from backend.contract.result import Array
 
 @dataclass
 class Samples:
-    """By mutation and question: `[condition]`, `[fitted]` of each mutation fitted under, and `to_right` of one head."""
+    """Figures of every question, in one list a mutation.
+
+    Attributes:
+        loss, right: `[condition]` of each question.
+        transfer: the loss `[fitted]` of each question, with what was fitted under each mutation.
+        attention: what `to_right` returns for each question, for one head only.
+    """
 
     loss: list[list[Tensor]] = field(default_factory=list)
     right: list[list[Tensor]] = field(default_factory=list)
@@ -25,16 +31,16 @@ class Samples:
 
     @property
     def kept(self) -> int:
-        """How many questions the first mutation has."""
+        """How many questions are used under the first mutation."""
         return len(self.loss[0])
 
     def begin(self) -> None:
-        """The rows that follow are of another mutation."""
+        """Start the lists of the next mutation."""
         for samples in (self.loss, self.right, self.transfer, self.attention):
             samples.append([])
 
     def arrays(self) -> dict[str, Array]:
-        """The result's; attention only of one head."""
+        """The result's arrays; those of attention for one head only."""
         axes = ("mutation", "condition")
         arrays: dict[str, Array] = {}
         for name, samples, unit in (("loss", self.loss, "nats"), ("accuracy", self.right, "share")):
@@ -43,14 +49,14 @@ class Samples:
         transfer = torch.stack([torch.stack(rows).mean(0) for rows in self.transfer], 1)
         arrays["transfer"] = array(transfer, ("fitted", "mutation"), "nats")
         for number, name in enumerate(FOLLOWED if self.attention[0] else ()):
-            looked = [torch.stack(rows)[:, number].numpy() for rows in self.attention]
-            ends = np.stack([_followed(name, of_mutation) for of_mutation in looked], axis=1)
+            attended = [torch.stack(rows)[:, number].numpy() for rows in self.attention]
+            ends = np.stack([_followed(name, of_mutation) for of_mutation in attended], axis=1)
             arrays |= with_ends(name, ends, ("mutation",), "share")
         return arrays
 
 
 def alone_arrays(tables: Sequence[Samples]) -> dict[str, Array]:
-    """The same of each of several heads alone."""
+    """The same arrays of each of several heads alone."""
     each = [table.arrays() for table in tables]
     return {
         f"alone_{name}": array(
@@ -61,7 +67,7 @@ def alone_arrays(tables: Sequence[Samples]) -> dict[str, Array]:
 
 
 def _followed(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:
-    """A question without the letter has no share of it and is left out of its mean; NaN where all are."""
+    """Mean and interval. A question without the letter has no share and is left out; NaN where no question has one."""
     if name == "letter_share":
         samples = samples[~np.isnan(samples)]
     if not len(samples):

@@ -1,9 +1,12 @@
 """What label mutations do to the model and to heads' subspaces: mutation x condition -> loss and accuracy.
 
-Lieberum et al. 2023, section 4, mutate the labels; conditions and numbers are ours. A condition exchanges the heads'
-outputs at the final position, as `compression` does: for their mean, another question's, or what low-rank queries and
-keys, low-rank values, or mean queries and keys give. Each half of the questions is run with what was fitted on the
-other half, under the same mutation; the matrix `transfer` fits under one and runs under another.
+Lieberum et al. 2023, section 4, mutate the labels; the conditions and the numbers are ours. A condition replaces the
+heads' outputs at the final position, as `compression` does: with their mean, with another question's, or with what
+low-rank queries and keys, low-rank values, or mean queries and keys give.
+
+Example: the mutations `base` and `numbers`, 12 questions. Both are split into the same two halves of 6 questions. A
+question of the first half under `numbers` is run with subspaces fitted on the second half under `numbers`, and for the
+matrix `transfer` also with those fitted on the second half under `base`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +21,6 @@ from backend.analyses.mutations.mutation_arrays import Samples, alone_arrays
 from backend.analyses.mutations.schema import MUTATIONS_ANALYSIS
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression import RECHECKED
-from backend.analyses.subspace.exchange import patched
 from backend.analyses.subspace.fitting import (
     Fits,
     Half,
@@ -29,9 +31,10 @@ from backend.analyses.subspace.fitting import (
     resampled,
     span_notes,
 )
-from backend.analyses.subspace.head_inputs import ByHead, Options, collected_heads, enough
+from backend.analyses.subspace.head_inputs import ByHead, Options, collect_heads, require_questions
 from backend.analyses.subspace.projections import Projection, projected, rotations_of
-from backend.analyses.subspace.questions_told import wrong
+from backend.analyses.subspace.question_records import count_wrong
+from backend.analyses.subspace.replaced_outputs import run_replaced
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import QuestionError, RequestError
@@ -54,7 +57,13 @@ CONDITIONS = {
 
 @dataclass(frozen=True)
 class Usable:
-    """A mutation's questions in halves, the first one's prompt, and those left out."""
+    """The questions that can be used under one mutation.
+
+    Attributes:
+        halves: each half of the questions with what was fitted on the other.
+        example: the first question's prompt.
+        left_out: the stem of each question left out, and the reason.
+    """
 
     halves: list[Half]
     example: str
@@ -62,7 +71,7 @@ class Usable:
 
     @property
     def questions(self) -> list[ByHead]:
-        """Of both halves."""
+        """The questions of both halves."""
         return [inputs for half in self.halves for inputs in half.run_on]
 
 
@@ -70,10 +79,10 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Loss and accuracy of each mutation under each condition.
 
     Arrays `loss`, `loss_low`, `loss_high`, `accuracy`, `accuracy_low`, `accuracy_high[mutation,condition]`;
-    `transfer[fitted,mutation]`: the loss with low-rank queries and keys fitted under one mutation, run under another;
-    where the head looks: `right_share`, `letter_share`, `right_top[mutation]` with intervals. Of several heads losses
-    are of all exchanged together; each alone has `alone_loss[head,mutation,condition]`,
-    `alone_right_share[head,mutation]` and so on.
+    `transfer[fitted,mutation]`: the loss with low-rank queries and keys fitted under one mutation and run under
+    another; `right_share`, `letter_share`, `right_top[mutation]` with intervals: where the head attends. For several
+    heads the losses are with all outputs replaced together; `alone_loss[head,mutation,condition]`,
+    `alone_right_share[head,mutation]` and so on are of each head alone.
     """
     options = Options.of(instrument, MUTATIONS_ANALYSIS.values(task.request))
     rotations = rotations_of(instrument, options.heads)
@@ -94,7 +103,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
                     "title": MUTATIONS[name].title,
                     "example": usable.example,
                     "kept": len(usable.questions),
-                    "wrong": wrong(map(question_of, usable.questions)),
+                    "wrong": count_wrong(map(question_of, usable.questions)),
                     "left_out": usable.left_out,
                 }
                 for name, usable in found.items()
@@ -115,25 +124,25 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 def _usable(
     instrument: Instrument, task: Task, options: Options, progress: Progress
 ) -> tuple[dict[str, Usable], list[dict[str, str]]]:
-    """The mutations that can be used and those that cannot, with the reason; one at least can.
+    """The mutations that can be used, and those that cannot with the reason. Raises RequestError where none can.
 
-    All are run on questions of the first, dealt to the same halves. Where only questions that the model answers right
-    are kept, it has to do so there, as they are asked.
+    All use questions of the first mutation, split into the same halves. With `keep` 'right' the model must answer a
+    question right under the first mutation only.
     """
     found: dict[str, Usable] = {}
     left_out: list[dict[str, str]] = []
     for name in MUTATIONS:
         first = next(iter(found.values()), None)
-        here = options if first is None else replace(options, keep="all")
+        filtered = options if first is None else replace(options, keep="all")
         try:
             prompts = _mutated(instrument, task, name, options.seed)
             if prompts[0].text in [usable.example for usable in found.values()]:
                 raise QuestionError("It changes nothing here.")
-            kept, reasons = collected_heads(instrument, task, here, progress, prompts)
+            kept, reasons = collect_heads(instrument, task, filtered, progress, prompts)
             if first is not None:
-                there = numbers_of(first.questions)
-                kept = [inputs for inputs in kept if question_of(inputs).number in there]
-            enough(kept, reasons, 4, "fitting on one half and running the other")
+                allowed = numbers_of(first.questions)
+                kept = [inputs for inputs in kept if question_of(inputs).number in allowed]
+            require_questions(kept, reasons, 4, "fitting on one half and running the other")
             halves = halved(kept, options.seed) if first is None else halved_alike(kept, first.halves)
             found[name] = Usable(halves, prompts[0].text, reasons)
         except (QuestionError, RequestError) as error:
@@ -144,7 +153,10 @@ def _usable(
 
 
 def _mutated(instrument: Instrument, task: Task, name: str, seed: int) -> list[Prompt]:
-    """The task's prompts under a mutation. Raises QuestionError where one cannot be mutated or a label is no token."""
+    """The task's prompts under a mutation.
+
+    Raises QuestionError where a label is not one token, or a question cannot be mutated.
+    """
     prompts = []
     for question, shots in zip(task.questions, task.shots, strict=True):
         changed, spec = MUTATIONS[name].change(question, task.request.prompt, seed)
@@ -154,7 +166,7 @@ def _mutated(instrument: Instrument, task: Task, name: str, seed: int) -> list[P
 
 @dataclass(frozen=True)
 class _Runner:
-    """What is the same for every question and mutation."""
+    """Runs all conditions; its fields are the same for every question and mutation."""
 
     instrument: Instrument
     options: Options
@@ -162,7 +174,7 @@ class _Runner:
     labels: tuple[str, ...]
 
     def run(self, found: Mapping[str, Usable], progress: Progress) -> tuple[Samples, list[Samples]]:
-        """That of all heads together and, of several, that of each alone."""
+        """The samples of all heads together, and for several heads those of each alone."""
         heads = self.options.heads
         sets = [heads, *((head,) for head in heads)] if len(heads) > 1 else [heads]
         tables = [Samples() for _ in sets]
@@ -190,8 +202,9 @@ class _Runner:
         progress: Progress,
         rechecked: int,
     ) -> None:
+        """Run one question under every condition, and with what was fitted under every mutation."""
         z = self._outputs(inputs, half, fitted, progress)
-        outcome = patched(self.instrument, question_of(inputs), z, progress, rechecked)
+        outcome = run_replaced(self.instrument, question_of(inputs), z, progress, rechecked)
         conditions = len(CONDITIONS)
         table.loss[-1].append(outcome.loss[:conditions])
         table.right[-1].append(outcome.right[:conditions])
@@ -206,7 +219,7 @@ class _Runner:
     def _outputs(
         self, inputs: ByHead, half: Half, fitted: Sequence[Fits], progress: Progress
     ) -> dict[HeadRef, Float[Tensor, "case d_head"]]:
-        """Each head's output under each condition, then with what was fitted under each mutation."""
+        """Each head's output under each condition of `CONDITIONS`, then with what was fitted under each mutation."""
         rank, other = self.options.rank, resampled(inputs, half.fit_on, self.options.seed)
         cases = {
             "low_rank_qk": Projection(half.fits, rank),
@@ -214,10 +227,10 @@ class _Runner:
             "mean_qk": Projection(half.fits, 0),
         }
         every = [*cases.values(), *(Projection(fits, rank) for fits in fitted)]
-        reads = projected(self.instrument, inputs, self.rotations, every, progress)
+        projections = projected(self.instrument, inputs, self.rotations, every, progress)
         outputs = {}
         for head, own in inputs.items():
-            z = reads[head].z
+            z = projections[head].z
             conditions = {
                 "whole": own.z,
                 "ablated_mean": half.fits[head].z,

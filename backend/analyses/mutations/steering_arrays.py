@@ -1,4 +1,4 @@
-"""What `key-steering` tells, from each question's logits and attention: shares and means with intervals."""
+"""The arrays of `key-steering`: shares and means over questions, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +18,16 @@ KINDS = ("", "_random")
 
 @dataclass(frozen=True)
 class Steered:
-    """One question steered; `kind` is the direction and the random one.
+    """One question steered. Axis `kind` is the fitted direction, then the random one.
 
     Attributes:
         right, predicted: indices of labels.
         direction: what strength 1 adds to a key.
-        key_length: how far the labels' keys are from their mean.
-        model: the labels' logits as they are.
-        at_all: the same with all of the head's attention at one option.
-        attention_model, attention: at the labels' keys.
+        key_length: the mean distance of the labels' keys from their mean.
+        model: the labels' logits without steering.
+        at_all: the labels' logits with all of the head's attention at one option.
+        logits: the labels' logits with steering.
+        attention_model, attention: attention to the labels, without and with steering.
     """
 
     right: int
@@ -43,7 +44,7 @@ class Steered:
 
 
 def arrays_of(rows: Sequence[Steered], strengths: tuple[float, ...]) -> dict[str, Array]:
-    """All arrays of the result."""
+    """The arrays of the result."""
     steered, per_label = ("question", "option", "strength", "label"), ("question", "label")
     model, attention = (torch.stack([getattr(row, name) for row in rows]) for name in ("model", "attention"))
     logits = torch.stack([row.logits for row in rows])
@@ -65,12 +66,12 @@ def arrays_of(rows: Sequence[Steered], strengths: tuple[float, ...]) -> dict[str
         says = of_kind.argmax(-1)
         flipped = says == torch.arange(says.shape[1])[:, None]
         rise = _own_net(of_kind) - _own_net(model[:, None, None].expand_as(of_kind))
-        looked = torch.diagonal(attention[:, number], dim1=1, dim2=3).mT
+        attended = torch.diagonal(attention[:, number], dim1=1, dim2=3).mT
         left = (says[own] != predicted[:, None]).float()
         for name, ends, unit in (
             ("flipped", _shares(_elsewhere(flipped, own)), "share"),
             ("left", _shares(left), "share"),
-            ("steered_attention", mean_interval(_elsewhere(looked, own).numpy()), "probability"),
+            ("steered_attention", mean_interval(_elsewhere(attended, own).numpy()), "probability"),
             ("logit_rise", mean_interval(_elsewhere(rise, own).numpy()), "logits"),
         ):
             arrays |= with_ends(f"{name}{kind}", ends, ("strength",), unit)
@@ -91,12 +92,12 @@ def _elsewhere(
 def _own_net(
     logits: Float[Tensor, "question option strength label"],
 ) -> Float[Tensor, "question option strength"]:
-    """The logit of the steered option's label less the mean of the others'."""
+    """The logit of the steered option's label minus the mean of the others."""
     return torch.stack([net_effect(logits[:, option], option) for option in range(logits.shape[1])], 1)
 
 
 def _shares(values: Float[Tensor, "question strength"]) -> tuple[Floats, Floats, Floats]:
-    """Wilson's interval as if a question's options agreed: their number makes it no narrower."""
+    """Shares with Wilson's interval. The count is that of questions: options of one question are not independent."""
     count = len(values)
     ends = np.array([share_interval(float(share) * count, count) for share in values.mean(0)])
     return ends[:, 0], ends[:, 1], ends[:, 2]

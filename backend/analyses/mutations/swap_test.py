@@ -1,10 +1,11 @@
-"""What a head's query asks for, the n-th item or a letter: a query put where the two are different places.
+"""Whether a head's query asks for the n-th item or for a letter: a query is moved to where the two differ.
 
-A prompt whose labels stand in their usual order gives the query: in it the right label is the n-th and has a letter.
-Another prompt, whose labels are shuffled, takes it: there the n-th label has another letter, and the letter is at
-another place. The index of a question is (attention to the place - attention to the letter) / (their sum): 1 where the
-head follows the n-th item, -1 where it follows the letter. The test is ours. It asks what Lieberum et al. 2023 ask
-in section 4; they find that the n-th item explains a head's queries and keys "at least to some extent".
+Example: the donor's labels are A B C D and its right option is the second, so its query asks for "the second item" or
+for "B". The recipient's labels are shuffled to D A B C. With the donor's query the head attends to the second label, A
+(it follows the place), or to the third, B (it follows the letter). The index of a question is
+(attention to the place - attention to the letter) / (their sum): 1 follows the place, -1 the letter. The test is ours.
+It asks what Lieberum et al. 2023 ask in section 4; they find that the n-th item explains a head's queries and keys "at
+least to some extent".
 """
 
 import random
@@ -19,9 +20,9 @@ from backend.analyses.intervals import mean_interval
 from backend.analyses.mutations.schema import SWAP_TEST
 from backend.analyses.over_questions import at_question
 from backend.analyses.subspace.compression import RECHECKED
-from backend.analyses.subspace.exchange import patched
-from backend.analyses.subspace.head_inputs import HeadInputs, Options, collected, enough, read_with
-from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.subspace.head_inputs import HeadInputs, HeadRow, Options, collect, require_questions
+from backend.analyses.subspace.question_records import count_wrong, question_records
+from backend.analyses.subspace.replaced_outputs import run_replaced
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance
 from backend.contract.head import HeadRef
@@ -36,13 +37,13 @@ LEAST_OPTIONS = 3
 
 @dataclass(frozen=True)
 class Swap:
-    """Which query goes where.
+    """The donor and the labels of the recipient.
 
     Attributes:
-        donor: the question whose query is taken, its labels in their usual order.
-        order: for each place of the taking prompt the index of its label in the usual order.
-        place: the donor's right place.
-        letter: the place at which the donor's right letter stands in the taking prompt.
+        donor: the question whose query is used; its labels are in their usual order.
+        order: for each option of the recipient the index of its label in the usual order.
+        place: the index of the donor's right option.
+        letter: the index of the recipient's option that has the donor's right letter.
     """
 
     donor: HeadInputs
@@ -52,9 +53,9 @@ class Swap:
 
 
 def swap_for(number: int, right: int, donors: list[HeadInputs], seed: int) -> Swap | None:
-    """A donor with another right place, and an order of labels; None where no donor has.
+    """A donor whose right option has another index, and an order of labels; None where there is no such donor.
 
-    No label stands at its usual place, and the donor's right letter not at the taking question's right place.
+    No label is at its usual index, and the donor's right letter is not at the recipient's right option.
     """
     drawn = random.Random(f"{seed}:{number}")
     apart = [donor for donor in donors if donor.right != right]
@@ -62,7 +63,7 @@ def swap_for(number: int, right: int, donors: list[HeadInputs], seed: int) -> Sw
         return None
     donor = drawn.choice(apart)
     order = list(range(len(donor.positions)))
-    while any(label == place for place, label in enumerate(order)) or order[right] == donor.right:
+    while any(label == option for option, label in enumerate(order)) or order[right] == donor.right:
         drawn.shuffle(order)
     return Swap(donor, tuple(order), donor.right, order.index(donor.right))
 
@@ -70,15 +71,15 @@ def swap_for(number: int, right: int, donors: list[HeadInputs], seed: int) -> Sw
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """The swap test of one head.
 
-    Arrays over `question`: `follows_place`, `follows_letter`: attention, as a share of that to all labels, to the
-    donor's place and to its letter; `before_place`, `before_letter`: the same with the prompt's own query;
-    `answer_place`, `answer_letter`: the rise of these labels' logits against the mean of all labels.
+    Arrays over `question`: `follows_place`, `follows_letter`: attention to the donor's place and to its letter, as a
+    share of the attention to all labels; `before_place`, `before_letter`: the same with the recipient's own query;
+    `answer_place`, `answer_letter`: how much these labels' logits rise, minus the mean rise of all labels.
     """
     options = Options.of(instrument, SWAP_TEST.values(task.request))
     rotations = Rotations(instrument, options.head.layer)
-    donors, left_out = collected(instrument, task, options, progress)
+    donors, left_out = collect(instrument, task, options, progress)
     usable = [donor for donor in donors if len(donor.positions) >= LEAST_OPTIONS]
-    enough(usable, left_out, 2, "a swap between questions of three options or more")
+    require_questions(usable, left_out, 2, "a swap between questions of three options or more")
     swaps = {donor.number: swap_for(donor.number, donor.right, usable, options.seed) for donor in usable}
     prompts = {
         number: _shuffled(instrument, task, number, swap.order) for number, swap in swaps.items() if swap
@@ -87,16 +88,18 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     for number, prompt in prompts.items():
         within = at_question(progress, len(rows), len(prompts))
         one = replace(task, questions=(task.questions[number],), shots=(task.shots[number],))
-        (taking,), _ = collected(instrument, one, replace(options, keep="all"), within, [prompt])
+        (recipient,), _ = collect(instrument, one, replace(options, keep="all"), within, [prompt])
         swap = swaps[number]
         assert swap is not None  # those have no prompt
-        rows.append(_row(instrument, taking, swap, options, rotations, within, int(len(rows) < RECHECKED)))
+        trace = instrument.trace(prompt.token_ids, within)
+        row = HeadRow(trace, recipient, options.head, rotations)
+        rows.append(_figures(instrument, row, swap, within, int(len(rows) < RECHECKED)))
     if len(rows) < len(usable):
         reason = "no other question has its right option at another place"
         asked = [donor.number for donor in usable if donor.number not in prompts]
         left_out += [{"stem": task.questions[number].stem, "reason": reason} for number in asked]
     swapped = [donor for donor in usable if donor.number in prompts]
-    enough(swapped, left_out, 2, "a swap between questions with different right places")
+    require_questions(swapped, left_out, 2, "a swap between questions with different right places")
     table = {name: torch.tensor([row[name] for row in rows]) for name in rows[0]}
     index, low, high = (float(end) for end in mean_interval(table["index"].numpy()))
     shares = ("follows_place", "follows_letter", "before_place", "before_letter")
@@ -118,8 +121,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "answer_place": float(table["answer_place"].mean()),
             "answer_letter": float(table["answer_letter"].mean()),
             "kept": len(swapped),
-            "wrong": wrong(swapped),
-            "questions": told(task, swapped),
+            "wrong": count_wrong(swapped),
+            "questions": question_records(task, swapped),
             "left_out": left_out,
         },
         checks={
@@ -135,20 +138,15 @@ def _shuffled(instrument: Instrument, task: Task, number: int, order: tuple[int,
     return instrument.prompt(task.questions[number], spec, task.shots[number])
 
 
-def _row(
-    instrument: Instrument,
-    taking: HeadInputs,
-    swap: Swap,
-    options: Options,
-    rotations: Rotations,
-    progress: Progress,
-    rechecked: int,
+def _figures(
+    instrument: Instrument, row: HeadRow, swap: Swap, progress: Progress, rechecked: int
 ) -> dict[str, float]:
-    trace = instrument.trace(taking.prompt.token_ids, progress)
-    queries = torch.stack([taking.q, swap.donor.q])
-    read = read_with(trace, taking, options.head, rotations, queries, taking.k[None], taking.v[None])
-    before, after = _shares(read.attention[:, list(taking.positions)])
-    outcome = patched(instrument, taking, {options.head: read.z}, progress, rechecked)
+    """One question's figures, with its own query and with the donor's."""
+    recipient = row.inputs
+    queries = torch.stack([recipient.q, swap.donor.q])
+    output = row.output(queries, recipient.k[None], recipient.v[None])
+    before, after = _shares(output.attention[:, list(recipient.positions)])
+    outcome = run_replaced(instrument, recipient, {row.head: output.z}, progress, rechecked)
     rise = outcome.logits[1] - outcome.logits[0]
     rise = rise - rise.mean()
     place, letter = swap.place, swap.letter
@@ -160,17 +158,18 @@ def _row(
         "index": float((after[place] - after[letter]) / (after[place] + after[letter]).clamp_min(1e-12)),
         "answer_place": float(rise[place]),
         "answer_letter": float(rise[letter]),
-        "own_query": largest_share(read.z[0], taking.z),
+        "own_query": largest_share(output.z[0], recipient.z),
         "oracle": outcome.oracle_error,
     }
 
 
 def _shares(attention: Float[Tensor, "case label"]) -> Float[Tensor, "case label"]:
+    """Attention to each label as a share of the attention to all labels."""
     return attention / attention.sum(1, keepdim=True).clamp_min(1e-12)
 
 
 def sentence(head: HeadRef, index: float, low: float, high: float) -> str:
-    """How to read the index.
+    """The index in words.
 
     >>> sentence(HeadRef(16, 7), -0.8, -0.9, -0.7)
     'L16H7 follows the letter: index -0.80 (-0.90 to -0.70; 1 is the n-th item, -1 the letter).'

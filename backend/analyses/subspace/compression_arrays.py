@@ -1,4 +1,4 @@
-"""What `compression` tells, from its figures of each question: means with intervals, and how much a head keeps."""
+"""The arrays of `compression`: means with intervals over questions, and the share of a head's effect that is kept."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from backend.analyses.subspace.projections import PARTS
 from backend.contract.result import Array
 
 Table = Mapping[str, Tensor]
-"""Each figure's values, its first axis the question."""
+"""Each figure by name; the first axis is the question."""
 
 DRAWS = 3
 UNITS = {"loss": "nats", "accuracy": "share", "kl": "nats", "net_logit": "logits"}
@@ -20,7 +20,7 @@ RUNS = ("model", "ablated", "resampled")
 
 
 def arrays_of(table: Table, ranks: tuple[int, ...]) -> dict[str, Array]:
-    """The arrays of the heads run together, or of the only one."""
+    """The arrays of the heads projected together, or of the one head."""
     arrays = {
         "rank": array(torch.tensor(ranks), ("rank",), "dimensions"),
         "label_logits": array(table["label_logits"], ("question", "rank", "label"), "logits"),
@@ -42,7 +42,7 @@ def arrays_of(table: Table, ranks: tuple[int, ...]) -> dict[str, Array]:
 
 
 def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
-    """Of several heads, each run alone; none for one head."""
+    """The arrays of each of several heads projected alone; none for one head."""
     arrays: dict[str, Array] = {}
     if not tables:
         return arrays
@@ -55,10 +55,10 @@ def alone_arrays(tables: Sequence[Table]) -> dict[str, Array]:
 
 
 def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, float | None]:
-    """How much of what a head does for the loss is kept at `rank`: (ablated - projected) / (ablated - model).
+    """The share of a head's effect on the loss that is kept at `rank`: (ablated - projected) / (ablated - model).
 
-    None where ablating the head is not seen to raise the loss, the 95 % interval over the questions of what it adds
-    reaching 0: a share of such a contribution says nothing.
+    None where the 95 % interval of ablated - model over the questions reaches 0: a share of an effect that may be zero
+    says nothing.
     """
     if rank not in ranks:
         return {}

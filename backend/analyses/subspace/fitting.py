@@ -1,4 +1,4 @@
-"""What is fitted on one half of the questions, to be run on the other: subspaces, and the heads' mean outputs."""
+"""Subspaces and mean outputs of heads, fitted on one half of the questions and run on the other half."""
 
 import random
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from backend.contract.head import HeadRef
 
 @dataclass(frozen=True)
 class Fit:
-    """One head's subspaces, and its mean output."""
+    """One head's subspaces of queries, keys and values, and its mean output at the final position."""
 
     q: Subspace
     k: Subspace
@@ -25,7 +25,7 @@ class Fit:
 
     @classmethod
     def on(cls, some: list[HeadInputs], head: HeadRef) -> "Fit":
-        """Raises RequestError where all queries, keys or values are the same."""
+        """Fit one head on some questions. Raises RequestError where all queries, keys or values are the same."""
         return cls(
             q=fitted(torch.stack([one.q for one in some]), f"queries of {head}"),
             k=fitted(torch.cat([one.k for one in some]), f"keys of {head}"),
@@ -34,7 +34,7 @@ class Fit:
         )
 
     def at_random(self, seed: int) -> "Fit":
-        """The same means, and random directions."""
+        """The same means with random directions."""
         q, k, v = (
             with_random_basis(one, seed + 2**20 * part) for part, one in enumerate((self.q, self.k, self.v))
         )
@@ -46,7 +46,7 @@ Fits = Mapping[HeadRef, Fit]
 
 @dataclass(frozen=True)
 class Half:
-    """Half of the questions, those of the other half, and what was fitted on these."""
+    """The questions that are run, the other half of the questions, and what was fitted on that other half."""
 
     run_on: list[ByHead]
     fit_on: list[ByHead]
@@ -54,16 +54,19 @@ class Half:
 
 
 def halved(kept: list[ByHead], seed: int) -> list[Half]:
-    """Both halves. Raises RequestError where all queries, keys or values of a head are the same."""
+    """The questions split into two halves, each with what was fitted on the other.
+
+    Raises RequestError where all queries, keys or values of a head are the same.
+    """
     rights = [question_of(inputs).right for inputs in kept]
     first, second = ([kept[number] for number in half] for half in halves(rights, seed))
     return _both(first, second)
 
 
 def halved_alike(kept: list[ByHead], others: list[Half]) -> list[Half]:
-    """The same questions dealt as in other halves, so that what was fitted there is not run on what it has seen.
+    """The questions split as in `others`, so that no question is run with what was fitted on itself.
 
-    Raises RequestError as `halved` does, and where a half has fewer than 2: one alone has no variance.
+    Raises RequestError as `halved` does, and where a half has fewer than 2 questions: one alone has no variance.
     """
     first, second = (
         [inputs for inputs in kept if question_of(inputs).number in numbers_of(half.run_on)]
@@ -79,19 +82,19 @@ def halved_alike(kept: list[ByHead], others: list[Half]) -> list[Half]:
 
 
 def numbers_of(some: list[ByHead]) -> set[int]:
-    """The questions' places in the task."""
+    """The indices of the questions in the task."""
     return {question_of(inputs).number for inputs in some}
 
 
 def question_of(inputs: ByHead) -> HeadInputs:
-    """Any head's inputs, for what does not hang on the head."""
+    """The inputs of any head, for what is the same for all heads of a question."""
     return next(iter(inputs.values()))
 
 
 def span_notes(halves: list[Half], ranks: tuple[int, ...]) -> list[str]:
-    """What has to be said where a half has fewer questions than a subspace has dimensions.
+    """A warning where a half has fewer queries than a subspace has dimensions, else nothing.
 
-    Keys and values are as many as there are labels, so that queries are the fewest.
+    A question has one query but a key and a value for each label, so queries are the fewest.
     """
     fewest = min(len(half.fit_on) for half in halves)
     beyond = [rank for rank in ranks if rank > fewest - 1]
@@ -104,7 +107,7 @@ def span_notes(halves: list[Half], ranks: tuple[int, ...]) -> list[str]:
 
 
 def resampled(inputs: ByHead, others: list[ByHead], seed: int) -> dict[HeadRef, Float[Tensor, " d_head"]]:
-    """The heads' outputs in another question, with another right label where there is one."""
+    """The heads' outputs in another question, drawn from those with another right label if there are any."""
     own = question_of(inputs)
     apart = [other for other in others if question_of(other).right != own.right] or others
     other = random.Random(f"{seed}:{own.number}").choice(apart)

@@ -1,7 +1,8 @@
-"""One head's query at the final position and its keys and values at the labels, over many questions; and what the head
-gives there when they are exchanged.
+"""A head's query at the final position and its keys and values at the labels, over many questions.
 
-Only this head's reading at the final position changes: other heads that share its keys and values keep theirs.
+`HeadRow` computes what the head outputs at the final position when some of these vectors are replaced. For example,
+with four labels, a query moved half way to its mean gives another row of attention, and so another `z`. Only this
+head's own row changes: other heads that share its keys and values keep theirs.
 """
 
 from collections import Counter
@@ -29,14 +30,16 @@ from backend.questions.prompt import Prompt
 
 @dataclass(frozen=True)
 class HeadInputs:
-    """What one head reads and gives in one prompt.
+    """One head's vectors in one prompt, and what the model answers there.
 
     Attributes:
-        number: the question's place in the task.
-        positions: for each label the position of its key: the last token of that role.
-        q, k: before the rotary embedding unless asked for after it.
-        loss: the model's, in nats.
-        predicted, right: indices of the likeliest and of the right label.
+        number: the index of the question in the task.
+        positions: for each label the position of its key, the last token of the chosen role.
+        predicted, right: indices of the label with the highest logit and of the right label.
+        loss: the model's cross-entropy of the right label's token, in nats.
+        q: the query at the final position; before the rotary embedding unless `Options.rotated`.
+        k: the keys at `positions`; before the rotary embedding unless `Options.rotated`.
+        v: the values at `positions`.
         z: the head's output at the final position.
     """
 
@@ -53,12 +56,19 @@ class HeadInputs:
 
 
 ByHead = Mapping[HeadRef, HeadInputs]
-"""One question's, of some heads."""
+"""The inputs of some heads in one question."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The params that say which vectors are collected and how."""
+    """The params that say which vectors are collected, and how.
+
+    Attributes:
+        rank: how many dimensions a subspace has.
+        at: the role of the tokens whose keys and values are collected.
+        keep: whether all questions are used, or those that the model answers right.
+        rotated: whether q and k are taken after the rotary embedding.
+    """
 
     heads: tuple[HeadRef, ...]
     rank: int
@@ -69,12 +79,12 @@ class Options:
 
     @property
     def head(self) -> HeadRef:
-        """The only head, or the first of several."""
+        """The head, or the first of several."""
         return self.heads[0]
 
     @property
     def name(self) -> str:
-        """What to call the heads: `L15H13, L16H7`."""
+        """The heads as text: `L15H13, L16H7`."""
         return ", ".join(map(str, self.heads))
 
     @classmethod
@@ -96,28 +106,28 @@ class Options:
         )
 
 
-def collected(
+def collect(
     instrument: Instrument,
     task: Task,
     options: Options,
     progress: Progress,
     prompts: Sequence[Prompt] | None = None,
 ) -> tuple[list[HeadInputs], list[dict[str, str]]]:
-    """What `collected_heads` gives of the only head."""
-    kept, left_out = collected_heads(instrument, task, options, progress, prompts)
+    """As `collect_heads`, for the one head of `options`."""
+    kept, left_out = collect_heads(instrument, task, options, progress, prompts)
     return [inputs[options.head] for inputs in kept], left_out
 
 
-def collected_heads(
+def collect_heads(
     instrument: Instrument,
     task: Task,
     options: Options,
     progress: Progress,
     prompts: Sequence[Prompt] | None = None,
 ) -> tuple[list[ByHead], list[dict[str, str]]]:
-    """The questions that can be used, in their order, and those left out, each with its stem and the reason.
+    """The inputs of the questions that can be used, in order, and the stem and reason of each question left out.
 
-    All that are kept have the same number of options, the most frequent one. `prompts` are the task's own by default.
+    All questions used have the same number of options, the most frequent one. `prompts` are the task's own by default.
     """
     prompts = task.prompts(instrument) if prompts is None else prompts
     counts = Counter(len(question.options) for question in task.questions)
@@ -138,8 +148,8 @@ def collected_heads(
     return kept, left_out
 
 
-def enough(kept: Sized, left_out: list[dict[str, str]], needed: int, why: str) -> None:
-    """Raise RequestError where fewer than `needed` questions are left."""
+def require_questions(kept: Sized, left_out: list[dict[str, str]], needed: int, why: str) -> None:
+    """Raise RequestError where fewer than `needed` questions can be used; `why` names what needs them."""
     if len(kept) < needed:
         first = (
             f" {len(left_out)} were left out, the first because of: {left_out[0]['reason']}."
@@ -154,16 +164,16 @@ def enough(kept: Sized, left_out: list[dict[str, str]], needed: int, why: str) -
 def _inputs(
     instrument: Instrument, number: int, prompt: Prompt, options: Options, progress: Progress
 ) -> ByHead | str:
-    """One prompt's vectors, or why it is left out."""
-    places = [prompt.positions(f"{options.at} {label}") for label in range(len(prompt.labels))]
-    if not all(places):
+    """The heads' inputs in one prompt, or the reason why it is left out."""
+    of_labels = [prompt.positions(f"{options.at} {label}") for label in range(len(prompt.labels))]
+    if not all(of_labels):
         return f"no token of its own for a {options.at}: the tokenizer joins it with its neighbours"
     trace = instrument.trace(prompt.token_ids, progress)
     predicted, right = int(trace.logits[list(prompt.answer_ids)].argmax()), answered(prompt)
     if options.keep == "right" and predicted != right:
         return f"the model answers {prompt.labels[predicted]}, not {prompt.labels[right]}"
     loss = float(-torch.log_softmax(trace.logits, dim=-1)[prompt.answer_ids[right]])
-    positions = tuple(own[-1] for own in places)
+    positions = tuple(tokens[-1] for tokens in of_labels)
     found = {}
     for head in options.heads:
         q, k, v, z = _vectors(trace, head, positions, options.rotated)
@@ -174,7 +184,7 @@ def _inputs(
 def _vectors(
     trace: Trace, head: HeadRef, positions: tuple[int, ...], rotated: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A head's q, k, v and z. Copies: a view would keep the whole trace in memory."""
+    """A head's q, k, v and z. They are copies, since a view would keep the whole trace in memory."""
     layer, kv_head, at = head.layer, kv_head_of(trace, head.head), list(positions)
     q, k = trace.q[layer, :, head.head], trace.k[layer, :, kv_head]
     if rotated:
@@ -184,32 +194,41 @@ def _vectors(
 
 
 @dataclass(frozen=True)
-class Read:
-    """What a head gives at the final position in some cases, and where it looks."""
+class HeadOutput:
+    """One head at the final position in some cases: its output, and its row of attention."""
 
     z: Float[Tensor, "case d_head"]
     attention: Float[Tensor, "case key"]
 
 
-def read_with(
-    trace: Trace,
-    inputs: HeadInputs,
-    head: HeadRef,
-    rotations: Rotations,
-    q: Float[Tensor, "#case d_head"],
-    k: Float[Tensor, "#case label d_head"],
-    v: Float[Tensor, "#case label d_head"],
-) -> Read:
-    """The head's final row with this query, and these keys and values at the labels."""
-    kv_head, at = kv_head_of(trace, head.head), list(inputs.positions)
-    rotated_q = q @ rotations.of_queries(trace, (trace.positions - 1,))[0]
-    rotated_k = torch.einsum("clh,lhr->clr", k, rotations.of_keys(trace, inputs.positions))
-    cases = max(len(q), len(k), len(v))
-    products = (rotated_q @ trace.k_rotated[head.layer, kv_head].T).repeat(cases // len(q), 1)
-    products[:, at] = (rotated_q[:, None] * rotated_k).sum(-1)
-    attention = final_attention(trace, head.layer, products)
-    values = trace.v[head.layer, :, kv_head]
-    z = attention @ values + torch.einsum(
-        "cl,cld->cd", attention[:, at], (v - values[at]).expand(cases, -1, -1)
-    )
-    return Read(z, attention)
+@dataclass(frozen=True)
+class HeadRow:
+    """One head's row of attention at the final position of one prompt, to be computed again with other vectors."""
+
+    trace: Trace
+    inputs: HeadInputs
+    head: HeadRef
+    rotations: Rotations
+
+    def output(
+        self,
+        q: Float[Tensor, "#case d_head"],
+        k: Float[Tensor, "#case label d_head"],
+        v: Float[Tensor, "#case label d_head"],
+    ) -> HeadOutput:
+        """What the head outputs with this query, and these keys and values at the labels.
+
+        Vectors are before the rotary embedding. A first axis of length 1 stands for every case.
+        """
+        trace, positions = self.trace, list(self.inputs.positions)
+        layer, kv_head = self.head.layer, kv_head_of(trace, self.head.head)
+        rotated_q = q @ self.rotations.of_queries(trace, (trace.positions - 1,))[0]
+        rotated_k = torch.einsum("clh,lhr->clr", k, self.rotations.of_keys(trace, self.inputs.positions))
+        cases = max(len(q), len(k), len(v))
+        products = (rotated_q @ trace.k_rotated[layer, kv_head].T).repeat(cases // len(q), 1)
+        products[:, positions] = (rotated_q[:, None] * rotated_k).sum(-1)
+        attention = final_attention(trace, layer, products)
+        values = trace.v[layer, :, kv_head]
+        changed = (v - values[positions]).expand(cases, -1, -1)
+        z = attention @ values + torch.einsum("cl,cld->cd", attention[:, positions], changed)
+        return HeadOutput(z, attention)

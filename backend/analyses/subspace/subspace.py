@@ -13,7 +13,7 @@ from torch import Tensor
 
 from backend.analyses.findings import array
 from backend.analyses.intervals import share_interval
-from backend.analyses.subspace.head_inputs import Options, collected, enough
+from backend.analyses.subspace.head_inputs import Options, collect, require_questions
 from backend.analyses.subspace.low_rank import (
     Subspace,
     components,
@@ -22,7 +22,7 @@ from backend.analyses.subspace.low_rank import (
     shuffled,
     variance_along,
 )
-from backend.analyses.subspace.questions_told import told, wrong
+from backend.analyses.subspace.question_records import count_wrong, question_records
 from backend.analyses.subspace.schema import SUBSPACE
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import FLOAT32, largest_share, worst
@@ -44,8 +44,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """
     values = SUBSPACE.values(task.request)
     options = Options.of(instrument, values)
-    kept, left_out = collected(instrument, task, options, progress)
-    enough(kept, left_out, max(options.rank, PICTURED) + 2, f"a subspace of rank {options.rank}")
+    kept, left_out = collect(instrument, task, options, progress)
+    require_questions(kept, left_out, max(options.rank, PICTURED) + 2, f"a subspace of rank {options.rank}")
     q, k = (torch.stack([getattr(one, name) for one in kept]) for name in ("q", "k"))
     v = torch.stack([one.v for one in kept])
     of_q, of_k = _subspaces(q, k, values["stacked"], str(options.head))
@@ -69,9 +69,9 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "head": str(options.head),
             "rank": options.rank,
             "labels": list(kept[0].prompt.labels),
-            "questions": told(task, kept),
+            "questions": question_records(task, kept),
             "kept": len(kept),
-            "wrong": wrong(kept),
+            "wrong": count_wrong(kept),
             "left_out": left_out,
             "variance_q3": float(of_q.variance[:PICTURED].sum()),
             "variance_k3": float(of_k.variance[:PICTURED].sum()),

@@ -10,8 +10,8 @@ from backend.analyses import ANALYSES, PATCHING_COST, Task
 from backend.analyses.cost.formulas import PRICED
 from backend.analyses.cost.machine import Curve, Machine
 from backend.analyses.cost.work import Asked, Work
-from backend.analyses.subspace.exchange import Outcome, patched
 from backend.analyses.subspace.head_inputs import HeadInputs
+from backend.analyses.subspace.replaced_outputs import Outcome, run_replaced
 from backend.contract.head import HeadRef
 from backend.contract.progress import silent
 from backend.contract.request import Request
@@ -80,13 +80,13 @@ def test_as_many_rows_are_priced_as_are_run(
 
     def counting(model: Instrument, inputs: HeadInputs, z: Mapping[HeadRef, Tensor], *more: Any) -> Outcome:
         run.update(len(values) for values in z.values())
-        return patched(model, inputs, z, *more)
+        return run_replaced(model, inputs, z, *more)
 
     def pricing(cost: Cost, asked: Asked, cases: int) -> Work:
         priced.append(cases)
         return Work()
 
-    monkeypatch.setattr(f"backend.analyses.{module}.patched", counting)
+    monkeypatch.setattr(f"backend.analyses.{module}.run_replaced", counting)
     monkeypatch.setattr("backend.analyses.cost.formulas._exchanged", pricing)
     name, asked = module.partition(".")[2].replace("_", "-"), questions(8)
     request = Request.build(name, questions=asked, params={"head": [1, 2], **params})

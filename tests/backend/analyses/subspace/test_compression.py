@@ -6,8 +6,8 @@ import torch
 
 from backend.analyses import COMPRESSION, Findings, Task
 from backend.analyses.subspace.compression_arrays import DRAWS, kept_shares
-from backend.analyses.subspace.exchange import patched
-from backend.analyses.subspace.head_inputs import HeadInputs, Options, collected, read_with
+from backend.analyses.subspace.head_inputs import HeadInputs, HeadRow, Options, collect
+from backend.analyses.subspace.replaced_outputs import run_replaced
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -36,7 +36,7 @@ def found(instrument: Instrument, count: int = 16, **params: object) -> Findings
 def one_head(instrument: Instrument, head: list[int]) -> tuple[HeadInputs, Options]:
     given = task(head, 1)
     options = Options.of(instrument, COMPRESSION.values(given.request))
-    (inputs,), _ = collected(instrument, given, options, silent)
+    (inputs,), _ = collect(instrument, given, options, silent)
     return inputs, options
 
 
@@ -51,8 +51,8 @@ def test_a_query_is_patched_as_the_sweep_patches_it(family_instrument: Instrumen
     )
     if slot.limit is not None:
         query = query.clamp(-slot.limit, slot.limit)
-    read = read_with(trace, inputs, options.head, rotations, query[None], inputs.k[None], inputs.v[None])
-    ours = patched(family_instrument, inputs, {options.head: read.z}, silent)
+    read = HeadRow(trace, inputs, options.head, rotations).output(query[None], inputs.k[None], inputs.v[None])
+    ours = run_replaced(family_instrument, inputs, {options.head: read.z}, silent)
     node = ("q", Cell(1, trace.positions - 1, 2))
     swept = sweep_sets(
         family_instrument,
@@ -70,10 +70,10 @@ def test_keys_and_values_are_patched_as_the_sweep_patches_them() -> None:
     inputs, options = one_head(instrument, [2, 1])
     trace = instrument.trace(inputs.prompt.token_ids)
     keys, values = inputs.k.flip(0) * 1.5, inputs.v.flip(0)
-    read = read_with(
-        trace, inputs, options.head, Rotations(instrument, 2), inputs.q[None], keys[None], values[None]
+    read = HeadRow(trace, inputs, options.head, Rotations(instrument, 2)).output(
+        inputs.q[None], keys[None], values[None]
     )
-    ours = patched(instrument, inputs, {options.head: read.z}, silent)
+    ours = run_replaced(instrument, inputs, {options.head: read.z}, silent)
     given = {}
     for component, vectors in (("k", keys), ("v", values)):
         for position, vector in zip(inputs.positions, vectors, strict=True):

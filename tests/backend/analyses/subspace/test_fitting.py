@@ -4,7 +4,7 @@ import pytest
 
 from backend.analyses import Task
 from backend.analyses.subspace.fitting import halved, halved_alike, numbers_of, resampled
-from backend.analyses.subspace.head_inputs import ByHead, Options, collected_heads
+from backend.analyses.subspace.head_inputs import ByHead, Options, collect_heads
 from backend.analyses.subspace.schema import COMPRESSION
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
@@ -24,7 +24,7 @@ def kept() -> list[ByHead]:
         "compression", questions=asked, prompt=PromptSpec(), params={"heads": [[2, 0], [1, 1]]}
     )
     task = Task(request, asked, ((),) * 13)
-    found, _ = collected_heads(instrument, task, Options.of(instrument, COMPRESSION.values(request)), silent)
+    found, _ = collect_heads(instrument, task, Options.of(instrument, COMPRESSION.values(request)), silent)
     return found
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from backend.analyses import COMPRESSION, MUTATIONS_ANALYSIS, Task
-from backend.analyses.subspace.exchange import patched
 from backend.analyses.subspace.fitting import Fit, question_of
-from backend.analyses.subspace.head_inputs import ByHead, Options, collected_heads, kv_head_of, read_with
+from backend.analyses.subspace.head_inputs import ByHead, HeadRow, Options, collect_heads, kv_head_of
 from backend.analyses.subspace.projections import PARTS, Projection, projected, rotations_of
+from backend.analyses.subspace.replaced_outputs import run_replaced
 from backend.contract.analysis import Analysis
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.head import HeadRef
@@ -39,7 +39,7 @@ def one_question(instrument: Instrument) -> tuple[ByHead, dict[HeadRef, Fit]]:
         "compression", questions=asked, prompt=PromptSpec(template="plain"), params={"heads": HEADS}
     )
     options = Options.of(instrument, COMPRESSION.values(request))
-    (inputs,), _ = collected_heads(instrument, Task(request, asked, ((),)), options, silent)
+    (inputs,), _ = collect_heads(instrument, Task(request, asked, ((),)), options, silent)
     drawn = torch.Generator().manual_seed(0)
 
     def around(vector: Tensor) -> Tensor:
@@ -79,7 +79,9 @@ def test_heads_read_what_the_heads_below_left(plain_instrument: Instrument, part
     rotations = rotations_of(plain_instrument, [*inputs])
     cases = [Projection(fits, rank, part) for rank in (0, 2)]
     reads = projected(plain_instrument, inputs, rotations, cases, silent)
-    answer = patched(plain_instrument, question_of(inputs), {h: read.z for h, read in reads.items()}, silent)
+    answer = run_replaced(
+        plain_instrument, question_of(inputs), {h: read.z for h, read in reads.items()}, silent
+    )
     prompt = question_of(inputs).prompt
     for number, case in enumerate(cases):
         set_so_far: dict[HeadRef, Tensor] = {}
@@ -89,7 +91,7 @@ def test_heads_read_what_the_heads_below_left(plain_instrument: Instrument, part
                 at, kv_head = list(inputs[head].positions), kv_head_of(run, head.head)
                 own = (run.q[layer, -1, head.head], run.k[layer, at, kv_head], run.v[layer, at, kv_head])
                 given = [vector[None] for vector in case.of(head, *own)]
-                read = read_with(run, inputs[head], head, rotations[layer], *given)
+                read = HeadRow(run, inputs[head], head, rotations[layer]).output(*given)
                 torch.testing.assert_close(reads[head].z[number], read.z[0], atol=1e-4, rtol=1e-4)
                 torch.testing.assert_close(
                     reads[head].attention[number], read.attention[0], atol=1e-5, rtol=1e-4
@@ -113,7 +115,7 @@ def test_queries_are_those_of_one_pass_with_hooks(family_instrument: Instrument)
     reads = projected(
         instrument, inputs, rotations_of(instrument, [*inputs]), [Projection(fits, 1, "_q")], silent
     )
-    answer = patched(instrument, question_of(inputs), {h: read.z for h, read in reads.items()}, silent)
+    answer = run_replaced(instrument, question_of(inputs), {h: read.z for h, read in reads.items()}, silent)
 
     def projecting(slot: Slot, head: HeadRef) -> Any:
         def change(_: object, args: object, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Runs in which heads' outputs at the final position are exchanged, and what the model then answers."""
+"""Runs in which heads' outputs at the final position are replaced, and what the model then answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from backend.engine.sweep import Cell, Node, OwnValues, Wanted, recheck, sweep_s
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the model answers with other outputs of heads in one question.
+    """What the model answers to one question in some cases.
 
     Attributes:
-        loss: of the right label, in nats.
-        right: whether it has the highest logit of the labels.
-        logits: of the labels.
+        loss: cross-entropy of the right label's token, in nats.
+        right: 1 where the right label has the highest logit of the labels, else 0.
+        logits: the labels' logits.
+        oracle_error: the largest difference to whole forward passes, over the cases that were checked, in logits.
     """
 
     loss: Float[Tensor, " case"]
@@ -29,14 +30,17 @@ class Outcome:
     oracle_error: float
 
 
-def patched(
+def run_replaced(
     instrument: Instrument,
     inputs: HeadInputs,
     z: Mapping[HeadRef, Float[Tensor, "case d_head"]],
     progress: Progress,
     rechecked: int = 0,
 ) -> Outcome:
-    """The question's run with these heads' final outputs exchanged together, once for each case."""
+    """Run the question once for each case, with the final outputs `z` of these heads replaced together.
+
+    `rechecked` cases are run again as whole forward passes.
+    """
     ids = inputs.prompt.token_ids
     nodes: dict[HeadRef, Node] = {head: ("z", Cell(head.layer, len(ids) - 1, head.head)) for head in z}
     source = OwnValues(

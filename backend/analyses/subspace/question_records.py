@@ -1,4 +1,4 @@
-"""What a result says of each question that it used."""
+"""The records of the questions that a result used."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,16 +9,19 @@ from backend.contract.request import QuestionSet
 from backend.questions.banks import load_bank
 
 
-def wrong(kept: Iterable[HeadInputs]) -> int:
+def count_wrong(used: Iterable[HeadInputs]) -> int:
     """How many of the questions the model answers wrong."""
-    return sum(one.predicted != one.right for one in kept)
+    return sum(one.predicted != one.right for one in used)
 
 
-def told(task: Task, kept: list[HeadInputs]) -> list[dict[str, Any]]:
-    """Stem, answer and what the model says; `item` is the question's place in its bank, None where it has none."""
+def question_records(task: Task, used: list[HeadInputs]) -> list[dict[str, Any]]:
+    """Stem, subject, right and predicted label of each question.
+
+    `item` is the question's index in its bank, None where the questions are not of a bank.
+    """
     asked = task.request.questions
     bank = load_bank(asked.bank).questions if isinstance(asked, QuestionSet) else ()
-    places = {question: place for place, question in reversed(list(enumerate(bank)))}
+    items = {question: item for item, question in reversed(list(enumerate(bank)))}
     return [
         {
             "stem": task.questions[one.number].stem,
@@ -26,7 +29,7 @@ def told(task: Task, kept: list[HeadInputs]) -> list[dict[str, Any]]:
             "answer": one.prompt.labels[one.right],
             "predicted": one.prompt.labels[one.predicted],
             "right": one.predicted == one.right,
-            "item": places.get(task.questions[one.number]),
+            "item": items.get(task.questions[one.number]),
         }
-        for one in kept
+        for one in used
     ]
