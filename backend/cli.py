@@ -1,4 +1,4 @@
-"""The command line: `run REQUEST.json --out DIR`, `drift DIR DIR`, `models`, `banks`, `analyses`.
+"""The command line: `run REQUEST.json --out DIR`, `drift DIR DIR`, `verify [DIR]`, `models`, `banks`, `analyses`.
 
 Errors: one line, exit status 2.
 """
@@ -6,13 +6,16 @@ Errors: one line, exit status 2.
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.contract.errors import LetterheadsError, RequestError
+from backend.contract.errors import LetterheadsError, RequestError, shown
 from backend.contract.request import Request
+from backend.home import home
 from backend.results.drift import drift
-from backend.results.files import read, write
+from backend.results.files import JSON_NAME, read, write
+from backend.results.store import Store
 from backend.service import connect
 
 POLL_SECONDS = 0.5
@@ -33,14 +36,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        status: int | None = options.command(options)
     except LetterheadsError as error:
         print(f"letterheads: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("letterheads: stopped", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("one", type=Path, help="folder of the first's result.json and arrays.npz")
     compare.add_argument("other", type=Path, help="folder of the second's")
     compare.set_defaults(command=_drift)
+    verify = commands.add_parser("verify", help="check saved results against their checksums")
+    verify.add_argument(
+        "folder", nargs="?", type=Path, help="a store, or one result's folder; by default our store"
+    )
+    verify.set_defaults(command=_verify)
     for name, command in (("models", _models), ("banks", _banks), ("analyses", _analyses)):
         commands.add_parser(name, help=f"list the {name}").set_defaults(command=command)
     return parser
@@ -61,12 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     request = Request.from_json(_read(options.request))
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(
-            f"The folder {options.out} cannot be made: {error.strerror}. Choose another."
-        ) from error
+    _check_out(options.out)
     client = connect()
     job = client.submit(request)
     told = ""
@@ -83,6 +86,36 @@ def _run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise RequestError(f"The result cannot be written to {options.out}: {error.strerror}.") from error
     print(options.out / "result.json")
+
+
+def _check_out(folder: Path) -> None:
+    """Refuse a folder that cannot be written before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RequestError(
+            f"The folder {folder} cannot be written: {error.strerror}. Choose another."
+        ) from error
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Exit status 1 where something is damaged."""
+    folder = options.folder or home() / "results"
+    if not folder.is_dir():
+        raise RequestError(
+            f"There is no folder {shown(str(folder), 500)}. Name a store, or a result's folder."
+        )
+    if (folder / JSON_NAME).exists():
+        read(folder)
+        good, bad = 1, list[str]()
+    else:
+        good, bad = Store(folder).verify()
+    for line in bad:
+        print(line)
+    print(f"{good} results are whole, {len(bad)} damaged.")
+    return 1 if bad else 0
 
 
 def _drift(options: argparse.Namespace) -> None:

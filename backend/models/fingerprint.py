@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,8 +56,13 @@ def content_digest(file: Path) -> str:
         kept = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         kept = {}
-    if isinstance(kept, dict) and kept.get("state") == state:
+    if isinstance(kept, dict) and kept.get("state") == state and _is_digest(kept.get("sha256")):
         return str(kept["sha256"])
     digest = sha256_of(Path(real))
-    write_whole(note, json.dumps({"state": state, "sha256": digest}).encode())
+    with suppress(OSError):  # without the note, the file is read again the next time
+        write_whole(note, json.dumps({"state": state, "sha256": digest}).encode())
     return digest
+
+
+def _is_digest(text: object) -> bool:
+    return isinstance(text, str) and re.fullmatch("[0-9a-f]{64}", text) is not None

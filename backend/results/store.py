@@ -6,23 +6,28 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from backend.contract.errors import ResourceError, StoreError
 from backend.contract.result import Result
 from backend.results.checkpoint import Checkpoint
-from backend.results.files import read, write
+from backend.results.files import OlderFormatError, read, write
 
 DEFAULT_LIMIT = 2 * 2**30
 LEFTOVER_SECONDS = 3600
 UNFINISHED = "unfinished"
 UNFINISHED_SECONDS = 30 * 24 * 3600
+DAMAGED = "damaged"
+DAMAGED_KEPT = 20
 
 
 class Store:
     """A folder of results. Several processes may use one; a result appears by one rename.
 
-    A damaged entry is told to `report`, taken away, and then simply not there: it is computed again.
+    An entry that cannot be read is reported to `report`, moved to the folder `damaged`, and computed again. Everything
+    but the results themselves (times of use, trimming, checkpoints, moving damaged entries) is best effort, so that a
+    store on a disk that cannot be written can still be read.
     """
 
     def __init__(
@@ -31,29 +36,46 @@ class Store:
         self._folder = folder
         self._limit = limit
         self._report = report
+        self._reported: set[str] = set()
 
     def find(self, key: str) -> Result | None:
         """The result under `key` (a hex digest), or None."""
         entry = self._entry(key)
-        if not entry.is_dir():
-            return None
-        try:
-            result = read(entry)
-        except StoreError as error:
-            self._report(f"{error} It is computed again.")
-            shutil.rmtree(entry, ignore_errors=True)
-            return None
-        os.utime(entry)
+        for last in (False, True):
+            try:
+                result = read(entry, key)
+                break
+            except OlderFormatError:
+                return None
+            except StoreError as error:
+                if not entry.is_dir():  # there is none, or another process has just trimmed it
+                    return None
+                if last:  # the first time, another process may have replaced the entry between our two reads
+                    self._set_aside(entry, error)
+                    return None
+        with suppress(OSError):
+            os.utime(entry)
         return result
 
+    def verify(self) -> tuple[int, list[str]]:
+        """How many entries can be read, and what is wrong with each of the others. Nothing is changed."""
+        good, bad = 0, []
+        for entry in sorted(self._folder.glob("??/*")):
+            try:
+                read(entry, entry.name)
+                good += 1
+            except StoreError as error:
+                bad.append(str(error))
+        return good, bad
+
     def put(self, key: str, result: Result) -> None:
-        """Keep a result, replacing one of the same key. Raises ResourceError for a full disk, else StoreError."""
+        """Store a result, replacing one of the same key. Raises ResourceError for a full disk, else StoreError."""
         entry = self._entry(key)
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
             try:
-                write(result, fresh)
+                write(result, fresh, key)
                 _flush(fresh)
                 _swap(fresh, entry)
             finally:
@@ -70,21 +92,38 @@ class Store:
     def checkpoint(self, key: str) -> Checkpoint:
         """Where the computation of `key` keeps what it has finished; not counted in the limit."""
         self._entry(key)  # a key that is no key is refused
-        return Checkpoint(self._folder / UNFINISHED / f"{key}.npz")
+        return Checkpoint(self._folder / UNFINISHED / f"{key}.checkpoint", self._report)
 
     def _entry(self, key: str) -> Path:
         if not (key.isascii() and key.isalnum()):
             raise StoreError(f"{key!r} is not a result's key.")
         return self._folder / key[:2] / key
 
+    def _set_aside(self, entry: Path, error: StoreError) -> None:
+        """Report a damaged entry once, and move it out of the way; the newest few are kept to be looked at."""
+        if entry.name not in self._reported:
+            self._reported.add(entry.name)
+            self._report(f"{error} It is computed again.")
+        damaged = self._folder / DAMAGED
+        with suppress(OSError):
+            damaged.mkdir(exist_ok=True)
+            shutil.rmtree(damaged / entry.name, ignore_errors=True)
+            entry.rename(damaged / entry.name)
+            for older in sorted(damaged.iterdir(), key=_used, reverse=True)[DAMAGED_KEPT:]:
+                shutil.rmtree(older, ignore_errors=True)
+
     def _trim(self, keep: Path) -> None:
-        """Take leftovers away, and entries, the one used longest ago first, until the rest fits the limit."""
-        for leftover in (*self._folder.glob(".writing-*"), *self._folder.glob(".old-*")):
-            if time.time() - _used(leftover) > LEFTOVER_SECONDS:  # of a process that was killed
-                shutil.rmtree(leftover, ignore_errors=True)
-        for unfinished in (self._folder / UNFINISHED).glob("*"):
-            if time.time() - _used(unfinished) > UNFINISHED_SECONDS:
-                unfinished.unlink(missing_ok=True)
+        """Delete leftovers, and entries, the one used longest ago first, until the rest fits the limit."""
+        with suppress(OSError):  # another process trims too
+            for leftover in (*self._folder.glob(".writing-*"), *self._folder.glob(".old-*")):
+                if time.time() - _used(leftover) > LEFTOVER_SECONDS:  # of a process that was killed
+                    shutil.rmtree(leftover, ignore_errors=True)
+            for unfinished in (self._folder / UNFINISHED).glob("*"):
+                if time.time() - _used(unfinished) > UNFINISHED_SECONDS:
+                    unfinished.unlink(missing_ok=True)
+            self._trim_entries(keep)
+
+    def _trim_entries(self, keep: Path) -> None:
         entries = [entry for entry in self._folder.glob("??/*") if entry.is_dir()]
         sizes = {entry: _size(entry) for entry in entries}
         excess = sum(sizes.values()) - self._limit

@@ -66,4 +66,4 @@ def test_unreadable_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "cannot be read" in capsys.readouterr().err
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert main(["run", request_file(tmp_path), "--out", str(tmp_path / "file" / "out")]) == 2
-    assert "cannot be made" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err

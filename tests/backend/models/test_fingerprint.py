@@ -1,5 +1,6 @@
 """A fingerprint changes with all that moves the numbers, and with nothing else."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -61,3 +62,26 @@ def test_damaged_note_is_made_again(tmp_path: Path) -> None:
     for note in (home() / "fingerprints").iterdir():
         note.write_text("{")
     assert content_digest(file) == first
+
+
+@pytest.mark.parametrize("digest", [None, "", "ab", 17, "G" * 64])
+def test_a_note_without_a_digest_is_made_again(tmp_path: Path, digest: object) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    first = content_digest(file)
+    (note,) = (home() / "fingerprints").iterdir()
+    kept = json.loads(note.read_text(encoding="utf-8"))
+    note.write_text(json.dumps({**kept, "sha256": digest}), encoding="utf-8")
+    assert content_digest(file) == first
+
+
+def test_a_home_that_cannot_be_written_costs_only_the_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    monkeypatch.setattr("backend.models.fingerprint.write_whole", refuse)
+    assert content_digest(file) == content_digest(file)
