@@ -31,6 +31,7 @@ from backend.engine.sweep import (
     Cell,
     Estimate,
     Pairing,
+    Sweep,
     Swept,
     Wanted,
     all_cells,
@@ -39,7 +40,7 @@ from backend.engine.sweep import (
     matrix_speed,
     recheck,
     run_source,
-    sweep,
+    run_sweep,
     timed_product,
 )
 from backend.models import fetch, load
@@ -139,7 +140,7 @@ def timed_sweep(
 ) -> tuple[Swept, float]:
     """A sweep and its seconds without the meter's."""
     begun, before = time.perf_counter(), meter.taken
-    swept = sweep(instrument, *arguments, budget_bytes=BUDGET, progress=meter)
+    swept = run_sweep(instrument, one_component(instrument, *arguments), budget_bytes=BUDGET, progress=meter)
     return swept, time.perf_counter() - begun - (meter.taken - before)
 
 
@@ -179,7 +180,8 @@ def by_length(instrument: Instrument) -> None:
         clean, corrupted = pair(instrument, tokens, first)
         cells = all_cells("z", instrument.shape, range(first, tokens, max(1, tokens // 12)))
         begun = time.perf_counter()
-        swept = sweep(instrument, corrupted, clean, "z", cells, answers(instrument), budget_bytes=BUDGET)
+        asked = one_component(instrument, corrupted, clean, "z", cells, answers(instrument))
+        swept = run_sweep(instrument, asked, budget_bytes=BUDGET)
         seconds = time.perf_counter() - begun
         run = len(cells) - swept.skipped
         flops = cost(instrument, corrupted, clean, "z", cells).flops
@@ -201,13 +203,12 @@ def peak_within(model: str, more: int) -> tuple[int, int, int]:
     instrument, case = loaded(model, "float32"), CASES[0]
     clean, corrupted = pair(instrument, case.tokens, case.first)
     cells = all_cells(case.component, instrument.shape, range(case.first, case.tokens, 4))
-    source, tokens = run_source(instrument, corrupted, clean), answers(instrument)
-    sets = each_alone(case.component, cells)
+    asked = one_component(instrument, corrupted, clean, case.component, cells, answers(instrument))
     instrument.trace(corrupted)
-    budget = more + estimate(instrument, corrupted, source, sets, 0).peak_bytes
-    expected = estimate(instrument, corrupted, source, sets, budget)
+    budget = more + estimate(instrument, corrupted, asked.source, asked.sets, 0).peak_bytes
+    expected = estimate(instrument, corrupted, asked.source, asked.sets, budget)
     memory = PeakMemory()
-    sweep(instrument, corrupted, clean, case.component, cells, tokens, budget_bytes=budget)
+    run_sweep(instrument, asked, budget_bytes=budget)
     return budget, expected.peak_bytes, memory.peak()
 
 
@@ -218,16 +219,23 @@ def bfloat16(exact: Instrument, model: str) -> None:
     clean, corrupted = pair(exact, case.tokens, case.first)
     cells, tokens = case.cells(exact), answers(exact)
     arguments = (corrupted, clean, case.component, cells, tokens)
-    reference = sweep(exact, *arguments).logits
+    reference = run_sweep(exact, one_component(exact, *arguments)).logits
     begun = time.perf_counter()
-    swept = sweep(half, *arguments, budget_bytes=BUDGET)
+    asked = one_component(half, *arguments)
+    swept = run_sweep(half, asked, budget_bytes=BUDGET)
     seconds = time.perf_counter() - begun
-    source, sets = run_source(half, corrupted, clean), each_alone(case.component, cells)
     print(
         f"bfloat16, {case.name}: {seconds:.2f} s, {matrix_speed(half) / 1e9:.0f} GFLOP/s; logits differ from"
         f" float32's by {float((swept.logits - reference).abs().max()):.3f} at most, from bfloat16 whole passes by "
-        f"{recheck(half, corrupted, source, sets, Wanted(tokens), swept):.3f}"
+        f"{recheck(half, asked, swept):.3f}"
     )
+
+
+def one_component(
+    instrument: Instrument, base: Ids, source: Ids, component: str, cells: Sequence[Cell], tokens: Ids
+) -> Sweep:
+    """Each cell alone, with the value of the source run, which is run where it is not kept."""
+    return Sweep(base, run_source(instrument, base, source), each_alone(component, cells), Wanted(tokens))
 
 
 def cost(instrument: Instrument, base: Ids, source: Ids, component: str, cells: Sequence[Cell]) -> Estimate:

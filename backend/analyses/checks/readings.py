@@ -24,7 +24,7 @@ from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, Wanted, cost_of, each_alone, recheck, sweep_sets
+from backend.engine.sweep import Cell, Sweep, Wanted, cost_of, each_alone, recheck, run_sweep
 from backend.questions.prompt import Prompt
 
 RECHECKED = 2
@@ -103,10 +103,11 @@ def _patched_heads(
     places = (divmod(index, net.shape[1]) for index in heads.tolist())
     sets = each_alone("z", [Cell(layer, final, head) for layer, head in places])
     wanted, source = Wanted(pair.token_ids, pair.vocabulary), runs.run_source(instrument, progress)
-    swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
+    sweep = Sweep(runs.base, source, sets, wanted)
+    swept = run_sweep(instrument, sweep, progress=progress)
     values = torch.full((net.numel(),), float("nan"))
     values[heads] = pair.values(instrument, swept.logits, swept.logsumexp)
-    error = recheck(instrument, runs.base, source, sets, wanted, swept, count=RECHECKED, progress=progress)
+    error = recheck(instrument, sweep, swept, count=RECHECKED, progress=progress)
     return values.view(net.shape), error
 
 

@@ -22,7 +22,7 @@ from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, Node, Wanted, recheck, sweep_sets, unembedded
+from backend.engine.sweep import Cell, Node, Sweep, Wanted, recheck, run_sweep, unembedded
 from backend.engine.writes import head_changes
 
 NORMS = ("recomputed", "frozen")
@@ -55,12 +55,10 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
     ]
     sets += [[("mlp_out", Cell(layer, final))] for layer in range(shape.layers)]
     wanted = Wanted(pair.token_ids, pair.vocabulary, final=True)
-    source = runs.run_source(instrument, progress)
-    swept = sweep_sets(instrument, runs.base, source, sets, wanted, progress=progress)
+    sweep = Sweep(runs.base, runs.run_source(instrument, progress), sets, wanted)
+    swept = run_sweep(instrument, sweep, progress=progress)
     assert swept.final is not None  # asked for
-    oracle_error = recheck(
-        instrument, runs.base, source, sets, wanted, swept, count=RECHECKED, progress=progress
-    )
+    oracle_error = recheck(instrument, sweep, swept, count=RECHECKED, progress=progress)
     changes = _write_changes(instrument, pair)
     clean = instrument.trace(runs.base).resid_final[-1]
     states = {"total": swept.final, "direct": clean + changes, "indirect": swept.final - changes}

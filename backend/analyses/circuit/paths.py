@@ -22,7 +22,7 @@ from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.paths import INPUTS, Senders, senders, through_heads, whole_change
-from backend.engine.sweep import Cell, Node, OwnValues, Wanted, recheck, sweep_sets
+from backend.engine.sweep import Cell, Node, OwnValues, Sweep, Wanted, recheck, run_sweep
 from backend.engine.writes import mlp_writes
 
 RECHECKED = 3
@@ -151,19 +151,11 @@ class Paths:
         source = OwnValues({(number, node): value for number, (node, value) in enumerate(given)})
         sets = [[node] for node, _ in given]
         wanted = Wanted(pair.token_ids, pair.vocabulary)
-        swept = sweep_sets(instrument, self._runs.base, source, sets, wanted, progress=self._progress)
+        sweep = Sweep(self._runs.base, source, sets, wanted)
+        swept = run_sweep(instrument, sweep, progress=self._progress)
         clean, _ = pair.ends(instrument, self._progress)
         effects = clean - pair.values(instrument, swept.logits, swept.logsumexp)
-        error = recheck(
-            instrument,
-            self._runs.base,
-            source,
-            sets,
-            wanted,
-            swept,
-            count=RECHECKED,
-            progress=self._progress,
-        )
+        error = recheck(instrument, sweep, swept, count=RECHECKED, progress=self._progress)
         return effects, error
 
 

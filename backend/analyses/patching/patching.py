@@ -22,7 +22,7 @@ from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import COMPONENTS, recheck
+from backend.engine.sweep import COMPONENTS, Sweep, recheck
 
 RECHECKED = 6
 
@@ -47,14 +47,11 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
     engine, errors = "", []
     for number, draw in enumerate(chosen.draws):
-        base, source = draw.runs.base, draw.runs.run_source(instrument, progress)
-        swept = board.sweep(
-            instrument, base, source, draw.sets, chosen.wanted, number, progress, chosen.budget.bytes
-        )
+        source = draw.runs.run_source(instrument, progress)
+        sweep = Sweep(draw.runs.base, source, draw.sets, chosen.wanted)
+        swept = board.sweep(instrument, sweep, number, progress, chosen.budget.bytes)
         count = max(2, RECHECKED // len(chosen.draws))
-        errors.append(
-            recheck(instrument, base, source, draw.sets, chosen.wanted, swept, count=count, progress=progress)
-        )
+        errors.append(recheck(instrument, sweep, swept, count=count, progress=progress))
         engine = swept.engine
     checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
     found = picture.findings(board)

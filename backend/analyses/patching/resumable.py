@@ -1,14 +1,15 @@
 """A sweep that saves what it has finished every few seconds, and goes on from there."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Node, Source, Swept, Wanted, sweep_sets
+from backend.engine.sweep import Sweep, Swept, run_sweep
 from backend.results.checkpoint import Checkpoint
 
 SAVE_SECONDS = 2.0
@@ -41,22 +42,19 @@ class Board:
     def sweep(
         self,
         instrument: Instrument,
-        base_ids: tuple[int, ...],
-        source: Source,
-        sets: Sequence[Sequence[Node]],
-        wanted: Wanted,
+        sweep: Sweep,
         draw: int,
         progress: Progress,
         budget_bytes: int | None,
     ) -> Swept:
-        """`sweep_sets` of those of one draw's `sets` that are not known yet; empty sets stay unknown.
+        """`run_sweep` of those sets of one draw's `sweep` that are not known yet; empty sets stay unknown.
 
-        What was finished is saved at the end, also when it is interrupted. Raises what `sweep_sets` raises.
+        What was finished is saved at the end, also when it is interrupted. Raises what `run_sweep` raises.
         """
         known = ~self.logits[draw].isnan().any(-1)
         if bool(known.any()):
             self._changed()  # what was saved can be looked at before more comes
-        waiting = [number for number, nodes in enumerate(sets) if nodes and not bool(known[number])]
+        waiting = [number for number, nodes in enumerate(sweep.sets) if nodes and not bool(known[number])]
 
         def keep(numbers: list[int], logits: Tensor, logsumexp: Tensor | None) -> None:
             places = [waiting[number] for number in numbers]
@@ -66,19 +64,16 @@ class Board:
             self._now_and_then()
 
         try:
-            swept = sweep_sets(
+            swept = run_sweep(
                 instrument,
-                base_ids,
-                source,
-                [sets[number] for number in waiting],
-                wanted,
+                replace(sweep, sets=[sweep.sets[number] for number in waiting]),
                 budget_bytes=budget_bytes,
                 progress=progress,
                 on_done=keep,
             )
         finally:
             self._save()
-        logsumexp = self.logsumexp[draw] if wanted.vocabulary else None
+        logsumexp = self.logsumexp[draw] if sweep.wanted.vocabulary else None
         return Swept(self.logits[draw], logsumexp, None, swept.skipped, swept.engine)
 
     def _now_and_then(self) -> None:

@@ -20,6 +20,7 @@ from backend.engine.sweep import (
     Cell,
     Estimate,
     Pairing,
+    Sweep,
     Wanted,
     all_cells,
     components_of,
@@ -28,7 +29,7 @@ from backend.engine.sweep import (
     experiments,
     one_after_other,
     recheck,
-    sweep_sets,
+    run_sweep,
 )
 from backend.engine.sweep.source import Ids
 from backend.models.families import Shape
@@ -155,13 +156,10 @@ def exact_changes(
     for pair in pairs:
         runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument, progress)
         source, wanted = runs.run_source(instrument, progress), Wanted(pair.token_ids, pair.vocabulary)
-        swept = sweep_sets(
-            instrument, runs.base, source, sets, wanted, budget_bytes=budget.bytes, progress=progress
-        )
+        sweep = Sweep(runs.base, source, sets, wanted)
+        swept = run_sweep(instrument, sweep, budget_bytes=budget.bytes, progress=progress)
         count = max(2, RECHECKED // len(pairs))
-        errors.append(
-            recheck(instrument, runs.base, source, sets, wanted, swept, count=count, progress=progress)
-        )
+        errors.append(recheck(instrument, sweep, swept, count=count, progress=progress))
         unpatched = corrupted if direction == "denoise" else clean
         total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
     return total / len(pairs), worst(errors)

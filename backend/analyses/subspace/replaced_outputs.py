@@ -10,7 +10,7 @@ from backend.analyses.subspace.head_inputs import HeadInputs
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, Node, OwnValues, Wanted, recheck, sweep_sets
+from backend.engine.sweep import Cell, Node, OwnValues, Sweep, Wanted, recheck, run_sweep
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ def run_replaced(
     )
     cases = len(next(iter(z.values())))
     sets, wanted = [[*nodes.values()]] * cases, Wanted(inputs.prompt.answer_ids, vocabulary=True)
-    swept = sweep_sets(instrument, ids, source, sets, wanted, progress=progress)
+    sweep = Sweep(ids, source, sets, wanted)
+    swept = run_sweep(instrument, sweep, progress=progress)
     assert swept.logsumexp is not None  # asked for
-    error = recheck(instrument, ids, source, sets, wanted, swept, count=rechecked, progress=progress)
+    error = recheck(instrument, sweep, swept, count=rechecked, progress=progress)
     return Outcome(
         loss=swept.logsumexp - swept.logits[:, inputs.right],
         right=(swept.logits.argmax(1) == inputs.right).float(),

@@ -1,21 +1,16 @@
-"""Activation patching over many cells: the exact causal cone, and plain forward passes as its oracle."""
+"""Activation patching of many cells: the exact causal cone, and passes of the whole model as its oracle."""
 
 from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells, components_of
-from backend.engine.sweep.cost import (
-    Cost,
-    Estimate,
-    cost_of,
-    machine_speed,
-    matrix_speed,
-    one_after_other,
-    timed_product,
-)
-from backend.engine.sweep.experiment import Experiment
+from backend.engine.sweep.cost import Cost, cost_of
+from backend.engine.sweep.estimate import Estimate, estimate, one_after_other
+from backend.engine.sweep.experiment import Experiment, Sweep, each_alone, experiments
 from backend.engine.sweep.final_rows import FinalInputs, FinalRows, check_rows
 from backend.engine.sweep.partial_results import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
+from backend.engine.sweep.recheck import recheck
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
-from backend.engine.sweep.sweep import each_alone, estimate, experiments, recheck, sweep, sweep_sets
+from backend.engine.sweep.speed import machine_speed, matrix_speed, timed_product
+from backend.engine.sweep.sweep import run_sweep
 
 __all__ = [
     "COMPONENTS",
@@ -33,6 +28,7 @@ __all__ = [
     "Pairing",
     "RunSource",
     "Source",
+    "Sweep",
     "Swept",
     "Wanted",
     "all_cells",
@@ -47,8 +43,7 @@ __all__ = [
     "one_after_other",
     "recheck",
     "run_source",
-    "sweep",
-    "sweep_sets",
+    "run_sweep",
     "timed_product",
     "unembedded",
 ]

@@ -1,21 +1,48 @@
-"""One experiment: the nodes that are patched together, and where their cone begins."""
+"""A sweep and its experiments: which nodes are patched together, and where their cone begins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.engine.sweep.cells import COMPONENTS, Node
-from backend.engine.sweep.source import Patchable
+from backend.engine.instrument import Instrument
+from backend.engine.sweep.cells import COMPONENTS, Cell, Node, check_node
+from backend.engine.sweep.readout import Wanted
+from backend.engine.sweep.source import Ids, Patchable, Source
+
+Sets = Sequence[Sequence[Node]]
+"""One experiment each: the nodes that are patched together."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep does: experiments on one prompt, each of which patches a set of nodes into its run.
+
+    Attributes:
+        base_ids: the tokens of the prompt whose run is patched. Denoising: the corrupted one; noising: the clean one.
+        source: where the patched values come from.
+        sets: the nodes of each experiment.
+        wanted: what is read out after each.
+    """
+
+    base_ids: Ids
+    source: Source
+    sets: Sets
+    wanted: Wanted
+
+    def experiments(self, instrument: Instrument) -> "list[Experiment]":
+        """See `experiments`."""
+        return experiments(instrument, self.base_ids, self.source, self.sets)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """At least one node. Its rows are those from `position` on, from `layer` up.
+    """Nodes that are patched together, at least one. Its cone has the rows from `position` on, from `layer` up.
 
     Attributes:
-        number: its place among the experiments that were asked for.
+        number: its index in the list of sets that was asked for.
+        nodes: what is patched.
         layer: the lowest layer patched.
         position: the first position patched.
-        one_row: whether its first layer changes at `position` only: later rows join in the layer above.
+        one_row: whether in its first layer only the row at `position` changes; later rows change from the next layer.
     """
 
     number: int
@@ -36,12 +63,28 @@ class Experiment:
         return cls(number, nodes, layer, position, not any(later_rows))
 
 
-def effective(
-    sets: Sequence[Sequence[Node]], layers: int, tokens: int, source: Patchable
-) -> list[Experiment]:
-    """The experiments that can change the final logits, without the nodes that cannot.
+def each_alone(component: str, cells: Sequence[Cell]) -> list[list[Node]]:
+    """One set for each cell."""
+    return [[(component, cell)] for cell in cells]
 
-    Those are the nodes whose value is the base run's own, and in the last layer those whose value no later row reads.
+
+def experiments(instrument: Instrument, base_ids: Ids, source: Patchable, sets: Sets) -> list[Experiment]:
+    """The experiments that a sweep runs: those that can change the final logits, without the nodes that cannot.
+
+    Raises RequestError for a node that the model does not have, or for which there is no value.
+    """
+    for nodes in sets:
+        for node in nodes:
+            check_node(node, instrument.shape, len(base_ids))
+            source.check(node)
+    return effective(sets, instrument.shape.layers, len(base_ids), source)
+
+
+def effective(sets: Sets, layers: int, tokens: int, source: Patchable) -> list[Experiment]:
+    """The same for a model of `layers` layers, without the checks.
+
+    Two kinds of nodes cannot change the final logits: those whose value equals the base run's, and in the last layer
+    those that no later row reads, such as a `z` before the final position.
     """
 
     def changes(node: Node) -> bool:

@@ -1,11 +1,12 @@
 """One call of one of the model's own decoder layers on the rows of many experiments.
 
-The layer's modules do all the arithmetic; hooks put patched values into what they take or give. The attention call
+The layer's modules do all the arithmetic; hooks write patched values into their inputs and outputs. The attention call
 is answered in `cone_attention.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -20,45 +21,55 @@ from backend.engine.sweep.rows import Block, joined, last_rows, positions, width
 from backend.engine.trace import Trace
 from backend.models.families import Slot
 
-# What a layer is given once for each position, on axis 1.
+# Arguments of a layer with one value for each position, on axis 1.
 BY_POSITION = ("position_embeddings", "position_ids")
-# Components that some module gives, in the order in which they are put.
-GIVEN = ("q", "k", "v", "attn_out", "resid_mid", "mlp_out")
+# Components that are the output of a module, in the order in which they are patched.
+OUTPUTS = ("q", "k", "v", "attn_out", "resid_mid", "mlp_out")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The input of one call.
+
+    Attributes:
+        hidden: the residual stream before the layer, on the layer's device. The call overwrites patched rows in it.
+        blocks: which rows belong to which experiments.
+        patches: patched values by component.
+    """
+
+    hidden: Float[Tensor, "row d_model"]
+    blocks: Sequence[Block]
+    patches: Mapping[str, Patch]
 
 
 def call_layer(
-    instrument: Instrument,
-    base: Trace,
-    layer: int,
-    hidden: Float[Tensor, "row d_model"],
-    blocks: Sequence[Block],
-    patches: Mapping[str, Patch],
-    last_only: bool = False,
+    instrument: Instrument, base: Trace, layer: int, batch: Batch, last_only: bool = False
 ) -> Float[Tensor, "row d_model"]:
-    """The residual stream after `layer`.
+    """The residual stream after `layer`, in the model's dtype and on the layer's device.
 
     Args:
-        hidden: the residual stream before it, on the layer's device; it is overwritten where patched.
-        patches: patched values by component.
-        last_only: whether only the last row of each cell is needed; attention and MLP leave out the others.
+        base: the run whose keys and values stand before each experiment's rows.
+        last_only: whether only the last row of each experiment is needed; the other rows skip the output projection
+            and the MLP, and their result means nothing.
     """
     family = instrument.family
     module = family.layers(instrument.model)[layer]
-    blocks = joined(blocks)
-    patches = _residual(patches, hidden, blocks)
+    hidden, blocks = batch.hidden, joined(batch.blocks)
+    patches = _patch_residual(batch.patches, hidden, blocks)
     attend = cone_attention(base, layer, blocks, patches.get("pattern"), last_only)
     with ExitStack() as stack:
         stack.enter_context(replacing(instrument.model, family, attend))
+        # Hooks run in the order in which they are registered: z is patched before rows are left out, the outputs
+        # after all rows are there again.
         if "z" in patches:
             z = family.z(family.attention(module), instrument.shape)
             before = z.module.register_forward_pre_hook(lambda _, args: patches["z"].write(z, args[0]))
             stack.callback(before.remove)
-        # Hooks run in this order: z is put before rows are left out, the others after all rows are there again.
         if last_only:
             rows = last_rows(blocks).to(hidden.device)
             for part in (family.output(family.attention(module)), family.mlp(module)):
-                _only(stack, part, rows, len(hidden))
-        for name in GIVEN:
+                _compute_only(stack, part, rows, len(hidden))
+        for name in OUTPUTS:
             if name in patches:
                 slot = _slot(instrument, module, name)
                 stack.callback(slot.module.register_forward_hook(_patching(slot, patches[name])).remove)
@@ -69,7 +80,7 @@ def call_layer(
 
 
 def arguments_at(base: Trace, layer: int, at: Int[Tensor, " row"]) -> dict[str, Any]:
-    """Keyword arguments for a call of `layer` whose rows stand at the positions `at`."""
+    """Keyword arguments for a call of `layer` on rows at the positions `at`."""
     return {
         name: _gather(value, at) if name in BY_POSITION and value is not None else value
         for name, value in base.calls[layer].items()
@@ -83,7 +94,7 @@ def _gather(value: Tensor | tuple[Tensor, ...], at: Tensor) -> Any:
 
 
 def _slot(instrument: Instrument, layer: nn.Module, component: str) -> Slot:
-    """Where a module gives one of GIVEN (for `resid_mid` see `_residual`)."""
+    """The module output that is a component of OUTPUTS (for `resid_mid` see `_patch_residual`)."""
     family, shape = instrument.family, instrument.shape
     if component in ("attn_out", "resid_mid"):
         return family.attn_out(layer, shape)
@@ -93,8 +104,10 @@ def _slot(instrument: Instrument, layer: nn.Module, component: str) -> Slot:
     return part(family.attention(layer), shape)
 
 
-def _residual(patches: Mapping[str, Patch], hidden: Tensor, blocks: Sequence[Block]) -> Mapping[str, Patch]:
-    """Set patched rows of `hidden`; turn a patch between attention and MLP into one of what attention writes."""
+def _patch_residual(
+    patches: Mapping[str, Patch], hidden: Tensor, blocks: Sequence[Block]
+) -> Mapping[str, Patch]:
+    """Write patched rows into `hidden`; turn a patch of `resid_mid` into one of attention's output."""
     if "resid_pre" in patches:
         before = patches["resid_pre"]
         hidden[before.rows.to(hidden.device)] = before.values.to(hidden)
@@ -102,8 +115,8 @@ def _residual(patches: Mapping[str, Patch], hidden: Tensor, blocks: Sequence[Blo
         return patches
     middle = patches["resid_mid"]
     rows, wanted = middle.rows.to(hidden.device), middle.values.to(hidden)
-    # Nobody else reads the keys and values of a cell's only row, so the wanted value may come in from below: what
-    # attention has to write is then 0, and the model's addition gives it to the last bit.
+    # If an experiment has one row, no other row reads its keys and values. Then the wanted value may be the layer's
+    # input: attention's output is patched to 0, and the model's own addition gives the value to the last bit.
     alone = widths(blocks)[middle.rows].to(hidden.device) == 1
     hidden[rows[alone]] = wanted[alone]
     return {**patches, "resid_mid": Patch(middle.rows, None, wanted - hidden[rows])}
@@ -113,16 +126,16 @@ def _patching(slot: Slot, patch: Patch) -> Callable[[nn.Module, object, Tensor],
     return lambda _, args, output: patch.write(slot, output)
 
 
-def _only(stack: ExitStack, module: nn.Module, rows: Tensor, whole: int) -> None:
-    """Until the stack is left, `module` computes these rows only of its `whole` rows; the others' output is 0."""
+def _compute_only(stack: ExitStack, module: nn.Module, rows: Tensor, count: int) -> None:
+    """Until the stack is closed, `module` computes these rows of its `count` rows; the others' output is 0."""
 
     def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0][..., rows, :], *args[1:])
 
     def scatter(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        room = output.new_zeros(*output.shape[:-2], whole, output.shape[-1])
-        room[..., rows, :] = output
-        return room
+        all_rows = output.new_zeros(*output.shape[:-2], count, output.shape[-1])
+        all_rows[..., rows, :] = output
+        return all_rows
 
     stack.callback(module.register_forward_pre_hook(gather).remove)
     stack.callback(module.register_forward_hook(scatter).remove)

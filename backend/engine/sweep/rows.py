@@ -1,7 +1,10 @@
-"""Which rows of one flat batch belong to which cells.
+"""Which rows of one flat batch belong to which experiments.
 
-Cells patched at different positions have cones of different widths. Their rows stand one after the other in one
-batch `[1, row, d_model]`, so that a matrix product sees them all at once and none is padding.
+Experiments patched at different positions have cones of different widths. Their rows stand one after the other in one
+batch `[1, row, d_model]`, so that a matrix product takes all of them at once and none is padding.
+
+Example: two experiments at position 3 of 5 and one at position 4 are the blocks `Block(start=3, width=2, count=2)` and
+`Block(start=4, width=1, count=1)`. The batch has 5 rows, at the positions 3 4 3 4 4.
 """
 
 from collections.abc import Sequence
@@ -15,52 +18,52 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Block:
-    """`cells` cells side by side, each with the rows of positions `start` to `start + width - 1`."""
+    """`count` experiments one after the other, each with the rows of positions `start` to `start + width - 1`."""
 
     start: int
     width: int
-    cells: int
+    count: int
 
     @property
     def rows(self) -> int:
         """How many rows of the batch it takes."""
-        return self.width * self.cells
+        return self.width * self.count
 
 
 def joined(blocks: Sequence[Block]) -> list[Block]:
-    """The same rows in as few blocks as can be, none empty.
+    """The same rows in as few blocks as possible, none empty.
 
-    >>> joined([Block(start=3, width=2, cells=5), Block(start=3, width=2, cells=1), Block(start=0, width=1, cells=0)])
-    [Block(start=3, width=2, cells=6)]
+    >>> joined([Block(start=3, width=2, count=5), Block(start=3, width=2, count=1), Block(start=0, width=1, count=0)])
+    [Block(start=3, width=2, count=6)]
     """
-    alike = groupby(filter(lambda block: block.cells, blocks), key=lambda block: (block.start, block.width))
-    return [Block(*place, sum(block.cells for block in some)) for place, some in alike]
+    alike = groupby(filter(lambda block: block.count, blocks), key=lambda block: (block.start, block.width))
+    return [Block(start, width, sum(block.count for block in some)) for (start, width), some in alike]
 
 
 def positions(blocks: Sequence[Block]) -> Int[Tensor, " row"]:
     """The position of each row.
 
-    >>> positions([Block(start=3, width=2, cells=2), Block(start=4, width=1, cells=1)])
+    >>> positions([Block(start=3, width=2, count=2), Block(start=4, width=1, count=1)])
     tensor([3, 4, 3, 4, 4])
     """
-    parts = [torch.arange(block.start, block.start + block.width).repeat(block.cells) for block in blocks]
+    parts = [torch.arange(block.start, block.start + block.width).repeat(block.count) for block in blocks]
     return torch.cat(parts)
 
 
 def widths(blocks: Sequence[Block]) -> Int[Tensor, " row"]:
-    """How many rows the cell has that each row belongs to.
+    """For each row, how many rows its experiment has.
 
-    >>> widths([Block(start=3, width=2, cells=1), Block(start=4, width=1, cells=1)])
+    >>> widths([Block(start=3, width=2, count=1), Block(start=4, width=1, count=1)])
     tensor([2, 2, 1])
     """
     return torch.cat([torch.full((block.rows,), block.width) for block in blocks])
 
 
-def last_rows(blocks: Sequence[Block]) -> Int[Tensor, " cell"]:
-    """The batch's row that is each cell's last.
+def last_rows(blocks: Sequence[Block]) -> Int[Tensor, " experiment"]:
+    """For each experiment, the batch's row that is its last.
 
-    >>> last_rows([Block(start=3, width=2, cells=2), Block(start=4, width=1, cells=1)])
+    >>> last_rows([Block(start=3, width=2, count=2), Block(start=4, width=1, count=1)])
     tensor([1, 3, 4])
     """
-    each = [torch.full((block.cells,), block.width) for block in blocks]
+    each = [torch.full((block.count,), block.width) for block in blocks]
     return torch.cat(each).cumsum(0) - 1

@@ -34,28 +34,33 @@ def patched_run(
     model = instrument.model
     finals: list[Tensor] = []
 
-    def note(whole: Tensor) -> Tensor:
-        finals.append(whole[0, -1].float().cpu())
-        return whole
+    def record(residual: Tensor) -> Tensor:
+        finals.append(residual[0, -1].float().cpu())
+        return residual
 
     with ExitStack() as stack:
         for component, cell in experiment.nodes:
             value = source.values(component, cell.layer, [(experiment.number, cell)])[0]
             for hook in HOOKS[component](_PatchedLayer(instrument, cell, value)):
                 stack.callback(hook.remove)
-        stack.callback(_input(instrument.family.final_norm(model), note).remove)
+        stack.callback(_change_input(instrument.family.final_norm(model), record).remove)
         stack.enter_context(between_layers(model, instrument.family, progress))
         logits = final_logits(model, instrument.family, base_ids)
     return logits.float().cpu(), finals[-1]
 
 
+def step_of(progress: Progress, message: str, done: int, total: int) -> Progress:
+    """A progress for one of `total` passes: whatever the pass reports, `progress` hears that `done` are finished."""
+    return lambda *_: progress(message, done, total)
+
+
 class _PatchedLayer:
-    """The modules of a cell's layer, and how to replace a row of what they take or give."""
+    """A cell, the value that is patched there, and the modules of the cell's layer that have its components."""
 
     def __init__(self, instrument: Instrument, cell: Cell, value: Tensor) -> None:
         family = instrument.family
         self.cell, self.value = cell, value
-        self.group = instrument.shape.heads // instrument.shape.kv_heads
+        self.heads_per_kv_head = instrument.shape.heads // instrument.shape.kv_heads
         self.layer = family.layers(instrument.model)[cell.layer]
         self.attention = family.attention(self.layer)
         self.slots = {
@@ -67,29 +72,31 @@ class _PatchedLayer:
             "v": family.value(self.attention, instrument.shape),
         }
 
-    def into_layer(self) -> Any:
-        """Hook that puts the cell's value into the layer's input."""
+    def patch_layer_input(self) -> Any:
+        """A hook that writes the value into the layer's input."""
 
-        def change(whole: Tensor) -> Tensor:
-            changed = whole.clone()
-            changed[0, self.cell.position] = self.value.to(whole)
+        def change(hidden: Tensor) -> Tensor:
+            changed = hidden.clone()
+            changed[0, self.cell.position] = self.value.to(hidden)
             return changed
 
-        return _input(self.layer, change)
+        return _change_input(self.layer, change)
 
-    def result(self, name: str) -> Any:
-        """Hook that puts the cell's value into what a module gives."""
-        return _result(self.slots[name].module, lambda whole: self.put(name, whole, self.value))
+    def patch_output(self, name: str) -> Any:
+        """A hook that writes the value into the output of a component's module."""
+        return _change_output(
+            self.slots[name].module, lambda output: self.patched_copy(name, output, self.value)
+        )
 
-    def put(self, name: str, whole: Tensor, value: Tensor) -> Tensor:
-        """A copy of `whole`, which holds a component, with the cell's part exchanged."""
-        changed = whole.clone()
+    def patched_copy(self, name: str, tensor: Tensor, value: Tensor) -> Tensor:
+        """A copy of `tensor`, which holds a component, with `value` at the cell."""
+        changed = tensor.clone()
         at, head = torch.tensor([self.cell.position]), torch.tensor([self.cell.head or 0])
         self.slots[name].write(changed, at, head, value[None])
         return changed
 
 
-def _input(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
+def _change_input(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
     def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         if args:
             return (change(args[0]), *args[1:]), kwargs
@@ -98,51 +105,59 @@ def _input(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
     return module.register_forward_pre_hook(hook, with_kwargs=True)
 
 
-def _result(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
+def _change_output(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
     return module.register_forward_hook(lambda _, args, output: change(output))
 
 
 def _resid_mid(patched: _PatchedLayer) -> list[Any]:
-    # The model adds attention's output to its input itself; what has to be written is the difference.
+    # The model itself adds attention's output to the layer's input, so the output must be the difference.
     before: list[Tensor] = []
 
-    def note(whole: Tensor) -> Tensor:
-        before.append(whole[0, patched.cell.position])
-        return whole
+    def record(hidden: Tensor) -> Tensor:
+        before.append(hidden[0, patched.cell.position])
+        return hidden
 
-    def change(whole: Tensor) -> Tensor:
-        return patched.put("attn_out", whole, patched.value.to(before[-1]) - before[-1])
+    def change(output: Tensor) -> Tensor:
+        return patched.patched_copy("attn_out", output, patched.value.to(before[-1]) - before[-1])
 
-    return [_input(patched.layer, note), _result(patched.slots["attn_out"].module, change)]
+    return [
+        _change_input(patched.layer, record),
+        _change_output(patched.slots["attn_out"].module, change),
+    ]
 
 
 def _pattern(patched: _PatchedLayer) -> list[Any]:
     values: list[Tensor] = []
     assert patched.cell.head is not None  # checked with the cells
-    kv_head = patched.cell.head // patched.group
+    kv_head = patched.cell.head // patched.heads_per_kv_head
 
-    def note(whole: Tensor) -> Tensor:
-        values.append(patched.slots["v"].read(whole)[:, kv_head])
-        return whole
+    def record(output: Tensor) -> Tensor:
+        values.append(patched.slots["v"].read(output)[:, kv_head])
+        return output
 
-    def change(whole: Tensor) -> Tensor:
-        return patched.put("z", whole, patched.value.to(values[-1]) @ values[-1])
+    def change(z: Tensor) -> Tensor:
+        return patched.patched_copy("z", z, patched.value.to(values[-1]) @ values[-1])
 
-    return [_result(patched.slots["v"].module, note), _input(patched.slots["z"].module, change)]
+    return [
+        _change_output(patched.slots["v"].module, record),
+        _change_input(patched.slots["z"].module, change),
+    ]
 
 
 def _z(patched: _PatchedLayer) -> list[Any]:
-    return [_input(patched.slots["z"].module, lambda whole: patched.put("z", whole, patched.value))]
+    return [
+        _change_input(patched.slots["z"].module, lambda z: patched.patched_copy("z", z, patched.value)),
+    ]
 
 
 HOOKS: dict[str, Callable[[_PatchedLayer], list[Any]]] = {
-    "resid_pre": lambda patched: [patched.into_layer()],
+    "resid_pre": lambda patched: [patched.patch_layer_input()],
     "resid_mid": _resid_mid,
-    "attn_out": lambda patched: [patched.result("attn_out")],
-    "mlp_out": lambda patched: [patched.result("mlp_out")],
+    "attn_out": lambda patched: [patched.patch_output("attn_out")],
+    "mlp_out": lambda patched: [patched.patch_output("mlp_out")],
     "z": _z,
-    "q": lambda patched: [patched.result("q")],
-    "k": lambda patched: [patched.result("k")],
-    "v": lambda patched: [patched.result("v")],
+    "q": lambda patched: [patched.patch_output("q")],
+    "k": lambda patched: [patched.patch_output("k")],
+    "v": lambda patched: [patched.patch_output("v")],
     "pattern": _pattern,
 }

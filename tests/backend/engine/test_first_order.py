@@ -8,9 +8,10 @@ from backend.engine.first_order import by_pattern, changes
 from backend.engine.gradients import Gradients, forward
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import full_pattern, patterns
-from backend.engine.sweep import COMPONENTS, all_cells, components_of, sweep
+from backend.engine.sweep import COMPONENTS, all_cells, components_of
 from backend.engine.trace import Trace
 from tests import tiny
+from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.slots import with_value
 
 BASE = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
@@ -66,7 +67,7 @@ def test_small_differences_change_what_is_estimated(
     base, source = nearly_equal.trace(BASE), nearly_equal.trace(SOURCE)
     estimated = changes(base, source, gradients_of(nearly_equal), qk_fix=qk_fix)[component]
     cells = all_cells(component, nearly_equal.shape, range(len(BASE)))
-    swept = sweep(nearly_equal, BASE, SOURCE, component, cells, TOKENS)
+    swept = sweep_cells(nearly_equal, BASE, SOURCE, component, cells, TOKENS)
     exact = swept.logits[:, 0] - swept.logits[:, 1] - difference(base.logits)
     assert estimated.numel() == len(cells)
     assert exact.abs().max() > 4e-5

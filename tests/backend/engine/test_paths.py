@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from backend.engine.instrument import Instrument
 from backend.engine.paths import INPUTS, senders, through_heads, whole_change
-from backend.engine.sweep import Cell, OwnValues, Pairing, Wanted, sweep_sets
+from backend.engine.sweep import Cell, OwnValues, Pairing, Sweep, Wanted, run_sweep
 from backend.engine.writes import head_changes, mlp_writes
 from backend.models.families import Slot
 from tests import tiny
@@ -65,9 +65,9 @@ def test_a_query_sees_the_sender_and_nothing_else(
     for head in range(family_instrument.shape.heads):
         ours = OwnValues({(0, ("z", Cell(2, final, head))): z[0, INPUTS.index("query"), head]})
         theirs = OwnValues({(0, ("q", Cell(2, final, head))): seen["query"][final, head]})
-        found = sweep_sets(family_instrument, CLEAN, ours, [[("z", Cell(2, final, head))]], wanted)
-        expected = sweep_sets(
-            family_instrument, CLEAN, theirs, [[("q", Cell(2, final, head))]], wanted, engine="full"
+        found = run_sweep(family_instrument, Sweep(CLEAN, ours, [[("z", Cell(2, final, head))]], wanted))
+        expected = run_sweep(
+            family_instrument, Sweep(CLEAN, theirs, [[("q", Cell(2, final, head))]], wanted), engine="full"
         )
         torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-5)
 
@@ -91,8 +91,8 @@ def test_keys_and_values_of_one_head(name: str) -> None:
         nodes = [(component, Cell(2, position, head)) for position in range(len(CLEAN))]
         theirs = OwnValues({(0, node): seen[node[1].position, head] for node in nodes})
         ours = OwnValues({(0, ("z", Cell(2, final, head))): z[head]})
-        found = sweep_sets(instrument, CLEAN, ours, [[("z", Cell(2, final, head))]], wanted)
-        expected = sweep_sets(instrument, CLEAN, theirs, [nodes], wanted, engine="full")
+        found = run_sweep(instrument, Sweep(CLEAN, ours, [[("z", Cell(2, final, head))]], wanted))
+        expected = run_sweep(instrument, Sweep(CLEAN, theirs, [nodes], wanted), engine="full")
         torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-5)
 
 

@@ -20,7 +20,7 @@ from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.paths import through_heads
 from backend.engine.rotation import Rotations
-from backend.engine.sweep import FinalRows, all_cells, components_of, machine_speed, sweep
+from backend.engine.sweep import FinalRows, all_cells, components_of, machine_speed
 from backend.engine.writes import head_changes, mlp_writes
 from backend.models import load, placement, room
 from backend.models.families import family_of
@@ -30,6 +30,7 @@ from backend.results.store import Store
 from backend.service.in_process import InProcessClient
 from backend.service.worker import Worker
 from tests import hand_wired, tiny
+from tests.backend.engine.sweep.one_component import sweep_cells
 
 IDS, OTHER, TOKENS = (1, 2, 3, 4, 5, 6), (1, 2, 9, 4, 5, 6), (5, 6, 7)
 # Norms after the sublayers, fused and transposed projections, experts, side by side; one tried by structure.
@@ -125,7 +126,7 @@ def test_patching_equals_that_of_the_model_in_memory(
     for component in components_of(shape):
         cells = all_cells(component, shape, [2, 5])[:: 1 if engine == "cone" else 7]
         one, other = (
-            sweep(instrument, IDS, OTHER, component, cells, TOKENS, vocabulary=True, engine=engine)
+            sweep_cells(instrument, IDS, OTHER, component, cells, TOKENS, vocabulary=True, engine=engine)
             for instrument in both
         )
         torch.testing.assert_close(other.logits, one.logits, rtol=1e-5, atol=1e-5)

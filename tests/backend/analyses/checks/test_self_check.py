@@ -8,11 +8,12 @@ import torch
 from backend.analyses.checks.self_check import refuse_failed, self_check
 from backend.contract.errors import ModelError
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, sweep
+from backend.engine.sweep import Cell
 from backend.models.families import Family, family_of
 from backend.models.families.by_structure import ByStructure
 from backend.models.families.granite import Granite
 from tests import tiny
+from tests.backend.engine.sweep.one_component import sweep_cells
 
 
 def instrument_of(name: str, monkeypatch: pytest.MonkeyPatch, **config: object) -> Instrument:
@@ -84,7 +85,7 @@ def test_a_family_that_is_not_listed_is_found_by_structure(
     checks = self_check(instrument)
     refuse_failed(name, checks)
     assert all(value < 1e-4 for value, _ in checks.values())
-    swept = sweep(instrument, (1, 2, 3, 4), (1, 2, 9, 4), "z", [Cell(0, 2, 0)], (5, 6))
+    swept = sweep_cells(instrument, (1, 2, 3, 4), (1, 2, 9, 4), "z", [Cell(0, 2, 0)], (5, 6))
     assert swept.engine == "full"
     with torch.no_grad():
         own = instrument.model(torch.tensor([[1, 2, 3, 4]])).logits[0, -1, [5, 6]]

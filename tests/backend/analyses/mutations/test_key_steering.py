@@ -11,7 +11,7 @@ from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, OwnValues, Wanted, sweep_sets
+from backend.engine.sweep import Cell, OwnValues, Sweep, Wanted, run_sweep
 from tests import tiny
 from tests.backend.analyses.subspace.test_subspace import questions
 
@@ -66,8 +66,8 @@ def test_every_case_is_a_patched_key() -> None:
     for option in range(4):
         node = ("k", Cell(2, prompt.positions(f"label {option}")[-1], 1))
         values = {(case, node): keys[2][option] + s * direction for case, s in enumerate((-1.5, 2))}
-        swept = sweep_sets(
-            instrument, prompt.token_ids, OwnValues(values), [[node]] * 2, Wanted(prompt.answer_ids)
+        swept = run_sweep(
+            instrument, Sweep(prompt.token_ids, OwnValues(values), [[node]] * 2, Wanted(prompt.answer_ids))
         )
         ours = torch.from_numpy(result.arrays["label_logits"].values[2, option])
         torch.testing.assert_close(ours, swept.logits, atol=2e-5, rtol=1e-4)

@@ -18,7 +18,7 @@ from backend.contract.request import Request
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
-from backend.engine.sweep import COMPONENTS, Swept, components_of, sweep_sets
+from backend.engine.sweep import COMPONENTS, Swept, components_of, run_sweep
 from backend.engine.sweep.batching import SET_ASIDE_BYTES
 from tests import hand_wired, tiny
 
@@ -147,10 +147,10 @@ def test_what_is_verified_is_rechecked(plain_instrument: Instrument, monkeypatch
     assert "oracle_error" not in for_family(plain_instrument).checks
 
     def wrong(*args: Any, **kwargs: Any) -> Swept:
-        found = sweep_sets(*args, **kwargs)
+        found = run_sweep(*args, **kwargs)
         return replace(found, logits=found.logits + 1)
 
-    monkeypatch.setattr(verification, "sweep_sets", wrong)
+    monkeypatch.setattr(verification, "run_sweep", wrong)
     assert for_family(plain_instrument, verify=verify).checks["oracle_error"][0] == pytest.approx(1, abs=1e-4)
 
 

@@ -14,7 +14,7 @@ from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 from backend.engine.rotation import Rotations
-from backend.engine.sweep import Cell, OwnValues, Wanted, sweep_sets
+from backend.engine.sweep import Cell, OwnValues, Sweep, Wanted, run_sweep
 from tests import hand_wired, tiny
 from tests.backend.analyses.subspace.test_subspace import questions
 
@@ -54,12 +54,11 @@ def test_a_query_is_patched_as_the_sweep_patches_it(family_instrument: Instrumen
     read = HeadRow(trace, inputs, options.head, rotations).output(query[None], inputs.k[None], inputs.v[None])
     ours = run_replaced(family_instrument, inputs, {options.head: read.z}, silent)
     node = ("q", Cell(1, trace.positions - 1, 2))
-    swept = sweep_sets(
+    swept = run_sweep(
         family_instrument,
-        inputs.prompt.token_ids,
-        OwnValues({(0, node): query}),
-        [[node]],
-        Wanted(inputs.prompt.answer_ids),
+        Sweep(
+            inputs.prompt.token_ids, OwnValues({(0, node): query}), [[node]], Wanted(inputs.prompt.answer_ids)
+        ),
     )
     torch.testing.assert_close(ours.logits, swept.logits, atol=2e-5, rtol=1e-4)
 
@@ -79,8 +78,9 @@ def test_keys_and_values_are_patched_as_the_sweep_patches_them() -> None:
         for position, vector in zip(inputs.positions, vectors, strict=True):
             given[(0, (component, Cell(2, position, 1)))] = vector
     nodes = [node for _, node in given]
-    swept = sweep_sets(
-        instrument, inputs.prompt.token_ids, OwnValues(given), [nodes], Wanted(inputs.prompt.answer_ids)
+    swept = run_sweep(
+        instrument,
+        Sweep(inputs.prompt.token_ids, OwnValues(given), [nodes], Wanted(inputs.prompt.answer_ids)),
     )
     torch.testing.assert_close(ours.logits, swept.logits, atol=2e-5, rtol=1e-4)
 

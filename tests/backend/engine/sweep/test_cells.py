@@ -2,7 +2,8 @@ import pytest
 
 from backend.contract.errors import RequestError
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, all_cells, sweep
+from backend.engine.sweep import Cell, all_cells
+from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.engine.sweep.prompts import CLEAN, CORRUPTED, TOKENS
 
 
@@ -23,7 +24,7 @@ def test_cells_that_there_are_not(
     family_instrument: Instrument, component: str, cell: Cell, message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
-        sweep(family_instrument, CORRUPTED, CLEAN, component, [cell], TOKENS)
+        sweep_cells(family_instrument, CORRUPTED, CLEAN, component, [cell], TOKENS)
 
 
 def test_nothing_between_attention_and_mlp_that_are_side_by_side(family_instrument: Instrument) -> None:
@@ -33,7 +34,7 @@ def test_nothing_between_attention_and_mlp_that_are_side_by_side(family_instrume
     model_type = family_instrument.shape.model_type
     for refused in (
         lambda: all_cells("resid_mid", family_instrument.shape, (11,)),
-        lambda: sweep(family_instrument, CORRUPTED, CLEAN, "resid_mid", [Cell(0, 11)], TOKENS),
+        lambda: sweep_cells(family_instrument, CORRUPTED, CLEAN, "resid_mid", [Cell(0, 11)], TOKENS),
     ):
         with pytest.raises(
             RequestError, match=f"This {model_type} model .* side by side: there is no resid_mid"

@@ -12,12 +12,13 @@ from backend.engine.sweep import (
     each_alone,
     experiments,
     run_source,
-    sweep,
 )
-from backend.engine.sweep.cone import ConePass, RowLimit
+from backend.engine.sweep.cone import ConePass
 from backend.engine.sweep.layer_call import call_layer
+from backend.engine.sweep.row_limit import RowLimit
 from backend.engine.trace import Trace
 from tests import tiny
+from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need, ragged
 
 
@@ -46,25 +47,25 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
     instrument = Instrument(tiny.loaded(tiny.tiny_model("llama"), tiny.tokenizer(), "llama"))
     cells = ragged(instrument, "z", seed=5)
     arguments = (instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
-    expected = sweep(*arguments).logits
+    expected = sweep_cells(*arguments).logits
     room, sizes = 20, []
 
     def short_of_memory(*args, **kwargs):
-        sizes.append(len(args[3]))
-        if len(args[3]) > room:
+        sizes.append(len(args[3].hidden))
+        if sizes[-1] > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return call_layer(*args, **kwargs)
 
     monkeypatch.setattr(cone, "call_layer", short_of_memory)
     monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
-    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+    torch.testing.assert_close(sweep_cells(*arguments).logits, expected, **CLOSE)
     assert sum(size > room for size in sizes) < 8
     # The longest cell has 9 rows, and fits as long as none are added.
     room = 9
-    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+    torch.testing.assert_close(sweep_cells(*arguments).logits, expected, **CLOSE)
     room = 2
     with pytest.raises(ResourceError, match="rows of one cell"):
-        sweep(*arguments)
+        sweep_cells(*arguments)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -75,9 +76,9 @@ def test_filler_rows_change_nothing(
     cells = ragged(family_instrument, component, seed=3, share=0.2)
     arguments = (family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
     monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 0)
-    expected = sweep(*arguments).logits
+    expected = sweep_cells(*arguments).logits
     monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
-    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+    torch.testing.assert_close(sweep_cells(*arguments).logits, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("most", [8, 30, 1000])
@@ -90,10 +91,11 @@ def test_a_batch_is_filled_up_where_there_is_room(monkeypatch: pytest.MonkeyPatc
     filled = []
 
     def seen(*args, **kwargs):
-        _, _, layer, hidden, (*blocks, filler), _ = args
-        cells, rows = sum(block.cells for block in blocks), sum(block.rows for block in blocks)
-        assert len(hidden) == rows + filler.rows
-        room = cells > 1 and layer < last and rows + 3 <= most
+        _, _, layer, batch, _ = args
+        *blocks, filler = batch.blocks
+        count, rows = sum(block.count for block in blocks), sum(block.rows for block in blocks)
+        assert len(batch.hidden) == rows + filler.rows
+        room = count > 1 and layer < last and rows + 3 <= most
         assert filler.rows == (3 if room else 0)
         filled.append(room)
         return call_layer(*args, **kwargs)
@@ -109,7 +111,7 @@ def test_out_of_memory_after_a_call_loses_nothing(monkeypatch: pytest.MonkeyPatc
     """Rows that join are filled up when their layer was called; then there may be no memory either."""
     instrument = Instrument(tiny.loaded(tiny.tiny_model("llama"), tiny.tokenizer(), "llama"))
     arguments = (instrument, CORRUPTED, CLEAN, "z", ragged(instrument, "z", seed=5, share=1.0), TOKENS)
-    expected = sweep(*arguments).logits
+    expected = sweep_cells(*arguments).logits
     resid_after, calls = Trace.resid_after, []
 
     def short_of_memory(*args):
@@ -119,5 +121,5 @@ def test_out_of_memory_after_a_call_loses_nothing(monkeypatch: pytest.MonkeyPatc
         return resid_after(*args)
 
     monkeypatch.setattr(Trace, "resid_after", short_of_memory)
-    torch.testing.assert_close(sweep(*arguments).logits, expected, **CLOSE)
+    torch.testing.assert_close(sweep_cells(*arguments).logits, expected, **CLOSE)
     assert len(calls) > failing

@@ -16,12 +16,13 @@ from backend.engine.sweep.batching import (
     SET_ASIDE_BYTES,
     batch_rows,
     budget_for,
+    check_budget,
     least_budget,
     limits_of,
     passes,
-    refuse_cramped,
 )
-from backend.engine.sweep.cost import Estimate, cost_of
+from backend.engine.sweep.cost import cost_of
+from backend.engine.sweep.estimate import Estimate
 from backend.engine.sweep.experiment import Experiment
 from tests import tiny
 
@@ -91,6 +92,18 @@ def test_rows_and_bytes(instrument: Instrument) -> None:
     assert cost.state_bytes(12, one("z", 0, 10, 0)) == 2 * 48 * 4
 
 
+def test_the_cones_that_are_drawn() -> None:
+    """The two pictures of `cone.py`: 3 layers, 4 tokens, a patch at layer 0 and position 2."""
+    cost = cost_of(Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2")))
+    assert cost.shape.layers == 3
+    assert cost.row_layers(4, one("z", 0, 2, 0)) == 5
+    assert cost.row_layers(4, one("v", 0, 2, 0)) == 6
+    keys_values, queries = 2 * 48 * 24, 48 * 48
+    first, middle = cost.row - keys_values - queries, 2 * cost.row + (3 + 4) * 2 * 48
+    last = keys_values + cost.row + 4 * 2 * 48
+    assert cost.flops(4, one("z", 0, 2, 0)) == 2 * (first + middle + last)
+
+
 def test_an_estimate_is_of_what_is_run(instrument: Instrument) -> None:
     cells = all_cells("z", instrument.shape, range(12))
     found = estimate(instrument, SOURCE, cells)
@@ -107,7 +120,7 @@ def test_an_estimate_looks_for_a_cancel_before_each_part(instrument: Instrument)
         each_alone("z", all_cells("z", instrument.shape, [11])),
     )
     estimate_sets(instrument, BASE, source, sets, progress=lambda *told: seen.append(told))
-    assert seen == [("Counting what it costs",)] * 3
+    assert seen == [("Estimating the cost",)] * 3
 
 
 def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> None:
@@ -124,16 +137,16 @@ def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> Non
     assert estimate(instrument, many, cells, least).peak_bytes <= least
     assert least < estimate(instrument, many, cells, least + 10**6).peak_bytes <= least + 10**6
     with pytest.raises(ResourceError, match=r"Patching needs at least .* and may take"):
-        refuse_cramped(instrument, 12, [one("z", 0, 9, 0)], 100)
+        check_budget(instrument, 12, [one("z", 0, 9, 0)], 100)
 
 
 def test_a_budget_has_room_for_rows_enough_to_be_fast(instrument: Instrument) -> None:
     many = [one("z", 0, 9, 0)] * 30
     cost, least = cost_of(instrument), least_budget(instrument, 12, many)
     assert batch_rows(instrument, 12, least) == LEAST_ROWS
-    refuse_cramped(instrument, 12, many, least)
+    check_budget(instrument, 12, many, least)
     with pytest.raises(ResourceError):
-        refuse_cramped(instrument, 12, many, least - 1)
+        check_budget(instrument, 12, many, least - 1)
     # A sweep that has fewer rows needs no more room than for those.
     assert least_budget(instrument, 12, many[:2]) == SET_ASIDE_BYTES + 2 * 6 * cost.row_bytes(12)
     assert least_budget(instrument, 12, []) == 0

@@ -12,12 +12,13 @@ from backend.engine.sweep import (
     Cell,
     OwnValues,
     Pairing,
+    Sweep,
     Wanted,
     all_cells,
     run_source,
-    sweep,
-    sweep_sets,
+    run_sweep,
 )
+from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, TOKENS, need
 
 LONGER = (5, 17, 42, 9, 99, 13, 120, 11, 250, 64, 8, 30, 77)
@@ -61,11 +62,11 @@ def test_values_of_ones_own_are_put_like_a_runs(family_instrument: Instrument) -
     }
     values[2, ("z", Cell(1, 7, 3))] = torch.ones(family_instrument.shape.d_head)
     own, wanted = OwnValues(values), Wanted(TOKENS)
-    cones = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted)
-    whole = sweep_sets(family_instrument, CORRUPTED, own, sets, wanted, engine="full")
+    cones = run_sweep(family_instrument, Sweep(CORRUPTED, own, sets, wanted))
+    whole = run_sweep(family_instrument, Sweep(CORRUPTED, own, sets, wanted), engine="full")
     torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
     of_run = run_source(family_instrument, CORRUPTED, CLEAN)
-    expected = sweep_sets(family_instrument, CORRUPTED, of_run, sets, wanted).logits
+    expected = run_sweep(family_instrument, Sweep(CORRUPTED, of_run, sets, wanted)).logits
     torch.testing.assert_close(cones.logits[:2], expected[:2], **CLOSE)
     assert (cones.logits[2] - expected[2]).abs().max() > 1e-3
 
@@ -79,12 +80,12 @@ def test_patching_between_prompts_of_different_length(family_instrument: Instrum
         cells = all_cells(component, shape, matched)
         cells = random.Random(1).sample(cells, len(cells) // 3)
         arguments = (family_instrument, base, source, component, cells, TOKENS)
-        cones = sweep(*arguments, match=match)
-        whole = sweep(*arguments, match=match, engine="full")
+        cones = sweep_cells(*arguments, match=match)
+        whole = sweep_cells(*arguments, match=match, engine="full")
         torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
     if shape.model_type in ("gpt2", "opt"):  # their embeddings say which position it is
         return
-    token = sweep(family_instrument, CLEAN, LONGER, "resid_pre", [Cell(0, 6)], TOKENS, match=MATCH)
+    token = sweep_cells(family_instrument, CLEAN, LONGER, "resid_pre", [Cell(0, 6)], TOKENS, match=MATCH)
     with torch.no_grad():
         ids = [*CLEAN[:6], LONGER[7], *CLEAN[7:]]
         own = family_instrument.model(torch.tensor([ids])).logits[0, -1, list(TOKENS)]
@@ -93,6 +94,6 @@ def test_patching_between_prompts_of_different_length(family_instrument: Instrum
 
 def test_what_has_no_counterpart_is_refused(family_instrument: Instrument) -> None:
     with pytest.raises(RequestError, match="Position 5 has no counterpart"):
-        sweep(family_instrument, LONGER, CLEAN, "z", [Cell(0, 5, 0)], TOKENS, match=BACK)
+        sweep_cells(family_instrument, LONGER, CLEAN, "z", [Cell(0, 5, 0)], TOKENS, match=BACK)
     with pytest.raises(RequestError, match="tokens stand in the same places"):
-        sweep(family_instrument, CLEAN, LONGER, "pattern", [Cell(0, 11, 0)], TOKENS, match=MATCH)
+        sweep_cells(family_instrument, CLEAN, LONGER, "pattern", [Cell(0, 11, 0)], TOKENS, match=MATCH)

@@ -14,6 +14,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     COMPONENTS,
     Cell,
+    Sweep,
     Swept,
     Wanted,
     all_cells,
@@ -23,11 +24,11 @@ from backend.engine.sweep import (
     experiments,
     recheck,
     run_source,
-    sweep,
-    sweep_sets,
+    run_sweep,
 )
 from tests import hand_wired, tiny
 from tests.backend.engine.hooks import count_hooks
+from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.engine.sweep.prompts import CLEAN, CLOSE, CORRUPTED, FIRST, TOKENS, need, ragged
 
 
@@ -40,9 +41,8 @@ def rechecked(
     swept: Swept,
 ) -> float:
     wanted = Wanted(TOKENS, swept.logsumexp is not None)
-    return recheck(
-        instrument, base, run_source(instrument, base, source), each_alone(component, cells), wanted, swept
-    )
+    own = run_source(instrument, base, source)
+    return recheck(instrument, Sweep(base, own, each_alone(component, cells), wanted), swept)
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -52,8 +52,8 @@ def test_cones_are_whole_passes(family_instrument: Instrument, component: str, d
     base, source = (CORRUPTED, CLEAN) if direction == "denoise" else (CLEAN, CORRUPTED)
     cells = ragged(family_instrument, component, seed=len(component) + (direction == "noise"))
     arguments = (family_instrument, base, source, component, cells, TOKENS)
-    cones = sweep(*arguments, vocabulary=True)
-    whole = sweep(*arguments, vocabulary=True, engine="full")
+    cones = sweep_cells(*arguments, vocabulary=True)
+    whole = sweep_cells(*arguments, vocabulary=True, engine="full")
     assert (cones.engine, whole.engine) == ("cone", "full")
     torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
     torch.testing.assert_close(cones.logsumexp, whole.logsumexp, **CLOSE)
@@ -66,8 +66,8 @@ def test_almost_every_cell_that_is_run_changes_the_logits(
 ) -> None:
     need(family_instrument, component)
     cells = all_cells(component, family_instrument.shape, range(len(CLEAN)))
-    swept = sweep(family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
-    base = sweep(family_instrument, CORRUPTED, CORRUPTED, component, cells[:1], TOKENS).logits
+    swept = sweep_cells(family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
+    base = sweep_cells(family_instrument, CORRUPTED, CORRUPTED, component, cells[:1], TOKENS).logits
     changed = int((swept.logits != base).any(-1).sum())
     # A sliding window of 7 puts some late cells out of the last row's sight.
     assert changed > 0.6 * (len(cells) - swept.skipped)
@@ -87,7 +87,9 @@ def test_any_pair_of_prompts(
     cells = all_cells(component, family_instrument.shape, range(len(ids)))
     cells = random.Random(seed).sample(cells, min(len(cells), 12))
     arguments = (family_instrument, base, source, component, cells, TOKENS)
-    torch.testing.assert_close(sweep(*arguments).logits, sweep(*arguments, engine="full").logits, **CLOSE)
+    torch.testing.assert_close(
+        sweep_cells(*arguments).logits, sweep_cells(*arguments, engine="full").logits, **CLOSE
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -105,8 +107,8 @@ def test_sets_patched_together_are_whole_passes(family_instrument: Instrument, s
         sets.append(list(nodes.values()))
     sets.append([("z", Cell(1, 11, head)) for head in range(family_instrument.shape.heads)])
     source = run_source(family_instrument, CORRUPTED, CLEAN)
-    arguments = (family_instrument, CORRUPTED, source, sets, Wanted(TOKENS, final=True))
-    cones, whole = sweep_sets(*arguments), sweep_sets(*arguments, engine="full")
+    asked = Sweep(CORRUPTED, source, sets, Wanted(TOKENS, final=True))
+    cones, whole = run_sweep(family_instrument, asked), run_sweep(family_instrument, asked, engine="full")
     assert cones.skipped == whole.skipped >= 1
     torch.testing.assert_close(cones.logits, whole.logits, **CLOSE)
     torch.testing.assert_close(cones.final, whole.final, **CLOSE)
@@ -117,8 +119,8 @@ def test_all_heads_and_mlps_of_a_row_are_the_other_run() -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
     final = len(CLEAN) - 1
     nodes = [(name, Cell(layer, final)) for name in ("attn_out", "mlp_out") for layer in range(3)]
-    swept = sweep_sets(
-        instrument, CORRUPTED, run_source(instrument, CORRUPTED, CLEAN), [nodes], Wanted(TOKENS)
+    swept = run_sweep(
+        instrument, Sweep(CORRUPTED, run_source(instrument, CORRUPTED, CLEAN), [nodes], Wanted(TOKENS))
     )
     with torch.no_grad():
         source = instrument.model(torch.tensor([CLEAN])).logits[0, -1, list(TOKENS)]
@@ -129,7 +131,7 @@ def test_the_first_residual_patched_is_the_token_exchanged(family_instrument: In
     """Ties both engines to something that neither computes: a pass of the prompt with one other token."""
     cells = [Cell(0, position) for position in (3, 6, 10)]
     for engine in ("cone", "full"):
-        swept = sweep(family_instrument, CORRUPTED, CLEAN, "resid_pre", cells, TOKENS, engine=engine)
+        swept = sweep_cells(family_instrument, CORRUPTED, CLEAN, "resid_pre", cells, TOKENS, engine=engine)
         for cell, logits in zip(cells, swept.logits, strict=True):
             ids = list(CORRUPTED)
             ids[cell.position] = CLEAN[cell.position]
@@ -141,7 +143,7 @@ def test_the_first_residual_patched_is_the_token_exchanged(family_instrument: In
 def test_cells_that_can_change_nothing_are_skipped(family_instrument: Instrument) -> None:
     shape = family_instrument.shape
     cells = all_cells("z", shape, range(len(CLEAN)))
-    swept = sweep(family_instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
+    swept = sweep_cells(family_instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
     last_layer = shape.heads * (len(CLEAN) - FIRST - 1)
     assert swept.skipped == shape.layers * shape.heads * FIRST + last_layer
     with torch.no_grad():
@@ -152,7 +154,7 @@ def test_cells_that_can_change_nothing_are_skipped(family_instrument: Instrument
     assert torch.equal(grid[:, :, :FIRST], base.expand_as(grid[:, :, :FIRST]))
     keys = all_cells("k", shape, range(len(CLEAN)))
     assert (
-        sweep(family_instrument, CORRUPTED, CLEAN, "k", keys, TOKENS).skipped
+        sweep_cells(family_instrument, CORRUPTED, CLEAN, "k", keys, TOKENS).skipped
         == shape.layers * shape.kv_heads * FIRST
     )
 
@@ -177,14 +179,16 @@ def test_the_least_memory_and_small_parts_give_the_same_numbers(
     least = batching.least_budget(family_instrument, len(CORRUPTED), run)
     assert least < enough
     finished: list[list[int]] = []
-    cramped = sweep(*arguments, budget_bytes=least, on_done=lambda numbers, *_: finished.append(numbers))
-    torch.testing.assert_close(cramped.logits, sweep(*arguments).logits, **CLOSE)
+    cramped = sweep_cells(
+        *arguments, budget_bytes=least, on_done=lambda numbers, *_: finished.append(numbers)
+    )
+    torch.testing.assert_close(cramped.logits, sweep_cells(*arguments).logits, **CLOSE)
     assert len(finished) > 3
     assert sorted(number for numbers in finished for number in numbers) == list(range(len(cells)))
     with pytest.raises(
         ResourceError, match=r"Patching needs at least 64\.\d MB of memory here and may take 64\.\d MB"
     ):
-        sweep(*arguments, budget_bytes=least - 1)
+        sweep_cells(*arguments, budget_bytes=least - 1)
 
 
 @pytest.mark.usefixtures("in_small_parts")
@@ -193,7 +197,7 @@ def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrum
     hooks, usual = count_hooks(family_instrument), family_instrument.model.config._attn_implementation
     cells = ragged(family_instrument, "z", seed=6)
     arguments = (family_instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
-    whole = sweep(*arguments)
+    whole = sweep_cells(*arguments)
     kept: dict[int, torch.Tensor] = {}
 
     def keep(numbers: list[int], logits: torch.Tensor, _: torch.Tensor | None) -> None:
@@ -204,7 +208,7 @@ def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrum
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        sweep(*arguments, engine=engine, progress=cancel, on_done=keep)
+        sweep_cells(*arguments, engine=engine, progress=cancel, on_done=keep)
     assert whole.skipped < len(kept) < len(cells)
     for number, logits in kept.items():
         torch.testing.assert_close(logits, whole.logits[number], **CLOSE)
@@ -215,7 +219,7 @@ def test_a_cancelled_sweep_leaves_the_model_as_it_was(family_instrument: Instrum
 def test_a_whole_pass_can_be_cancelled_between_its_layers() -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
     hooks, cell = count_hooks(instrument), Cell(1, 11)
-    swept = sweep(instrument, CORRUPTED, CLEAN, "mlp_out", [cell], TOKENS)
+    swept = sweep_cells(instrument, CORRUPTED, CLEAN, "mlp_out", [cell], TOKENS)
     source, sets = run_source(instrument, CORRUPTED, CLEAN), each_alone("mlp_out", [cell])
     asked: list[str] = []
 
@@ -225,7 +229,7 @@ def test_a_whole_pass_can_be_cancelled_between_its_layers() -> None:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        recheck(instrument, CORRUPTED, source, sets, Wanted(TOKENS), swept, progress=cancel)
+        recheck(instrument, Sweep(CORRUPTED, source, sets, Wanted(TOKENS)), swept, progress=cancel)
     assert all(message.startswith("Re-checking") for message in asked)
     assert count_hooks(instrument) == hooks
 
@@ -239,7 +243,7 @@ def test_progress_ends_at_its_total(family_instrument: Instrument, component: st
             steps.append((done, total))
 
     cells = ragged(family_instrument, component, seed=7)
-    sweep(family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS, progress=note)
+    sweep_cells(family_instrument, CORRUPTED, CLEAN, component, cells, TOKENS, progress=note)
     assert steps == sorted(steps)
     assert steps[-1][0] == steps[-1][1]
 
@@ -251,7 +255,7 @@ def test_denoising_finds_the_hand_wired_head(hand_wired_instrument: Instrument) 
     shape, tokens = hand_wired_instrument.shape, len(clean.token_ids)
     cells = all_cells("z", shape, range(tokens))
     answers = (clean.answer_ids[2], clean.answer_ids[0])
-    swept = sweep(hand_wired_instrument, corrupted.token_ids, clean.token_ids, "z", cells, answers)
+    swept = sweep_cells(hand_wired_instrument, corrupted.token_ids, clean.token_ids, "z", cells, answers)
     difference = (swept.logits[:, 0] - swept.logits[:, 1]).view(shape.layers, shape.heads, tokens)
     found = {
         tuple(int(i) for i in torch.unravel_index(number, difference.shape))
@@ -267,7 +271,7 @@ def test_a_bfloat16_model_is_patched_in_its_own_precision(name: str) -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model(name).to(torch.bfloat16), tiny.tokenizer(), "bfloat"))
     cells = ragged(instrument, "z", seed=8)
     arguments = (instrument, CORRUPTED, CLEAN, "z", cells, TOKENS)
-    cones, whole = sweep(*arguments).logits, sweep(*arguments, engine="full").logits
+    cones, whole = sweep_cells(*arguments).logits, sweep_cells(*arguments, engine="full").logits
     assert cones.dtype == torch.float32
     assert (cones - whole).abs().max() < 0.05 * whole.abs().max()
 
@@ -275,30 +279,31 @@ def test_a_bfloat16_model_is_patched_in_its_own_precision(name: str) -> None:
 def test_a_model_whose_rows_depend_on_their_batch_is_run_whole() -> None:
     loaded = tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "eight bits")
     loaded = dataclasses.replace(loaded, resolved=dataclasses.replace(loaded.resolved, quantization="8bit"))
-    swept = sweep(Instrument(loaded), CORRUPTED, CLEAN, "mlp_out", [Cell(1, 11)], TOKENS)
+    swept = sweep_cells(Instrument(loaded), CORRUPTED, CLEAN, "mlp_out", [Cell(1, 11)], TOKENS)
     assert swept.engine == "full"
 
 
 def test_prompts_of_different_lengths_and_unknown_engines(family_instrument: Instrument) -> None:
     with pytest.raises(RequestError, match="12 and 11"):
-        sweep(family_instrument, CORRUPTED, CLEAN[:-1], "z", [], TOKENS)
+        sweep_cells(family_instrument, CORRUPTED, CLEAN[:-1], "z", [], TOKENS)
     with pytest.raises(RequestError, match="Engines: cone, full"):
-        sweep(family_instrument, CORRUPTED, CLEAN, "z", [], TOKENS, engine="fast")
+        sweep_cells(family_instrument, CORRUPTED, CLEAN, "z", [], TOKENS, engine="fast")
 
 
 def test_no_cells_and_equal_prompts_are_nothing_to_do(family_instrument: Instrument) -> None:
-    assert sweep(family_instrument, CORRUPTED, CLEAN, "z", [], TOKENS).logits.shape == (0, 3)
+    assert sweep_cells(family_instrument, CORRUPTED, CLEAN, "z", [], TOKENS).logits.shape == (0, 3)
     cells = all_cells("z", family_instrument.shape, range(len(CLEAN)))
-    swept = sweep(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS)
+    swept = sweep_cells(family_instrument, CLEAN, CLEAN, "z", cells, TOKENS)
     assert swept.skipped == len(cells)
     assert rechecked(family_instrument, CLEAN, CLEAN, "z", cells, swept) == 0
 
 
 def test_what_is_no_number_fails_the_recheck(family_instrument: Instrument) -> None:
     cells = [Cell(1, 11), Cell(0, 10), Cell(0, 11)]
-    swept = sweep(family_instrument, CORRUPTED, CLEAN, "mlp_out", cells, TOKENS)
+    swept = sweep_cells(family_instrument, CORRUPTED, CLEAN, "mlp_out", cells, TOKENS)
     swept.logits[1, 0] = float("nan")
     source, sets = run_source(family_instrument, CORRUPTED, CLEAN), each_alone("mlp_out", cells)
     for count in (1, 3):
-        error = recheck(family_instrument, CORRUPTED, source, sets, Wanted(TOKENS), swept, count=count)
+        asked = Sweep(CORRUPTED, source, sets, Wanted(TOKENS))
+        error = recheck(family_instrument, asked, swept, count=count)
         assert math.isnan(error)

@@ -1,0 +1,37 @@
+"""A sweep's results against forward passes of the whole model."""
+
+import random
+
+import torch
+
+from backend.contract.progress import Progress, silent
+from backend.engine.instrument import Instrument
+from backend.engine.sweep.experiment import Sweep
+from backend.engine.sweep.partial_results import Swept
+from backend.engine.sweep.readout import readout_of_run
+from backend.engine.sweep.whole_model import patched_run, step_of
+
+MESSAGE = "Re-checking some cells against passes of the whole model"
+
+
+def recheck(
+    instrument: Instrument, sweep: Sweep, swept: Swept, *, count: int = 6, progress: Progress = silent
+) -> float:
+    """The largest absolute difference of logits (and logsumexp) between a sweep and passes of the whole model.
+
+    Compared are `count` random experiments that the sweep ran, always the same ones of a sweep. NaN if any value of the
+    sweep or of these passes is NaN. Raises Cancelled between two layers when `progress` does.
+    """
+    run = sweep.experiments(instrument)
+    errors = [torch.zeros(())]
+    if swept.logits[[experiment.number for experiment in run]].isnan().any():
+        errors.append(torch.tensor(float("nan")))
+    drawn = random.Random(0).sample(run, min(count, len(run)))
+    for done, experiment in enumerate(drawn):
+        within = step_of(progress, MESSAGE, done, len(drawn))
+        patched = patched_run(instrument, sweep.base_ids, sweep.source, experiment, within)
+        own = readout_of_run(*patched, sweep.wanted)
+        for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
+            if mine is not None and theirs is not None:
+                errors.append((mine[0] - theirs[experiment.number]).abs().max())
+    return float(torch.stack(errors).max())
