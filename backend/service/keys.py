@@ -1,35 +1,51 @@
-"""Under which key a result is kept: everything that decides its numbers, and nothing else."""
+"""Under which key a result is kept, and which jobs are the same: all that decides the numbers, and nothing else."""
 
 import hashlib
-import json
+from typing import Any
 
-from backend import __version__
-from backend.analyses import Task, analysis_named
+from backend.analyses import analysis_named
+from backend.analyses.task import Task
+from backend.contract.fields import canonical_json
+from backend.contract.request import QuestionSet
 
 
 def store_key(task: Task, fingerprint: str) -> str:
-    """Hex digest of the analysis and its version, the questions and shots, the prompt, the params and the model."""
-    request = task.request
-    options = max((len(question.options) for question in task.questions), default=0)
-    decides = {
-        "letterheads": __version__,
-        "analysis": request.analysis,
-        "version": analysis_named(request.analysis).version,
-        "model": fingerprint,
-        "questions": [question.to_json() for question in task.questions],
-        "shots": [[shot.to_json() for shot in shots] for shots in task.shots],
-        "template": request.prompt.template,
-        "labels": request.prompt.labels[:options],
-        "params": request.params,
-    }
-    return _digest(json.dumps(decides, sort_keys=True))
+    """Hex digest of the canonical request on its questions and shots, the analysis' version and the model.
+
+    The program's version is no part of it: a release keeps the results of analyses that did not change.
+    """
+    return _digest({**_decides(task), "fingerprint": fingerprint})
 
 
 def job_key(task: Task) -> str:
-    """The same request on the same questions is the same job."""
-    questions = [question.to_json() for question in task.questions]
-    return _digest(task.request.canonical() + json.dumps(questions))
+    """The same request on the same questions of the same model is the same job.
+
+    A budget decides whether a job is refused, so that jobs with different ones are not joined.
+    """
+    analysis, request = analysis_named(task.request.analysis), task.request
+    values = analysis.values(request, task.questions)
+    return _digest({**_decides(task), "model": request.model.to_json(), "params": values})
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _decides(task: Task) -> dict[str, Any]:
+    """What the numbers of a result hang on, the model apart.
+
+    The bank's name is there because results say at which place of it a question stands.
+    """
+    analysis = analysis_named(task.request.analysis)
+    shots = [question for some in task.shots for question in some]
+    request = analysis.canonical(task.request, [*task.questions, *shots])
+    return {
+        "analysis": analysis.name,
+        "version": analysis.version,
+        "params": request.params,
+        "template": request.prompt.template,
+        "labels": request.prompt.labels,
+        "bank": request.questions.bank if isinstance(request.questions, QuestionSet) else None,
+        "questions": [question.to_json() for question in task.questions],
+        "shots": [[shot.to_json() for shot in some] for some in task.shots],
+    }
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()

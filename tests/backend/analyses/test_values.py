@@ -25,17 +25,16 @@ NEEDED: dict[str, dict[str, Any]] = {
 }
 
 
-def asked(name: str, params: dict[str, Any], **fields: Any) -> Request:
-    """A request of an analysis with what it needs, and these parameters."""
+def asked(name: str, params: dict[str, Any], left_out: str = "", **fields: Any) -> Request:
+    """A request of an analysis with what it needs, less what is left out, and these parameters."""
+    needed = {key: value for key, value in NEEDED.get(name, {}).items() if key != left_out}
     takes = analysis_named(name).takes
     about: dict[str, Any] = {}
     if "question" in takes:
         about = {"question": QUESTION}
     elif "questions" in takes:
         about = {"questions": [QUESTION] * 2}
-    return Request.from_json(
-        {"analysis": name, **about, "params": {**NEEDED.get(name, {}), **params}, **fields}
-    )
+    return Request.from_json({"analysis": name, **about, "params": {**needed, **params}, **fields})
 
 
 WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
