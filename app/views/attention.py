@@ -31,7 +31,7 @@ MEASURES = {
 
 
 def choose_role(kinds: list[str], selection: Selection, name: Callable[[str], str] = str) -> str:
-    """Which tokens' share of the attention is shown; the right label's by default."""
+    """Draw the choice of a role; the role whose share of the attention is shown, the right label's by default."""
     role = selection.chosen.role
     fallback = next((kind for kind in ("right label", "label") if kind in kinds), kinds[0])
     if role and role not in kinds:
@@ -63,7 +63,7 @@ def show_one(result: Result, selection: Selection) -> HeadRef:
 
 
 def show_grid(title: str, unit: str, values: Values, selection: Selection) -> HeadRef:
-    """All heads; returns the one to look at, which is marked: the chosen one, or the one with the most."""
+    """Draw all heads with one marked, and return that one: the chosen head, or the one with the most attention."""
     head = existing_head(selection, values.shape) or HeadRef(*strongest_head(values))
     grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)])
     show_heatmap(grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)))
@@ -74,14 +74,14 @@ def show_grid(title: str, unit: str, values: Values, selection: Selection) -> He
 
 
 def read_rows(result: Result, selection: Selection) -> tuple[Values, str]:
-    """The final rows in the chosen reading, and their unit."""
+    """The final rows `[layer, head, position]`, plain or value-weighted, and their unit."""
     if selection.chosen.reading == "plain":
         return result["final"], "share"
     return result["final_value_weighted"], "norm"
 
 
 def show_head(result: Result, head: HeadRef, selection: Selection) -> None:
-    """One head on the question in hand."""
+    """Draw one head's attention on the chosen question, token by token."""
     rows, unit = read_rows(result, selection)
     tokens_by_value(
         f"{head} on the chosen question: where its final token looks ({selection.chosen.reading})",

@@ -29,7 +29,7 @@ TOP = 20
 
 @dataclass(frozen=True)
 class Shown:
-    """What is drawn of a letter, the `target`: one value in logits for each node, maybe with 95 % intervals."""
+    """What is drawn of one letter, the `target`: a value in logits for each node, over a bank with 95 % intervals."""
 
     target: str
     what: str
@@ -43,7 +43,7 @@ class Shown:
 
 
 def of_question(result: Result, letter: str, selection: Selection) -> Shown:
-    """The net effect on the right letter (the predicted one where none is known), or what one is written."""
+    """The net effect on the right letter (if none is known, the predicted one), or what is written for `letter`."""
     target = letter or selection.right or str(result.scalars["predicted"])
     place = selection.labels.index(target)
     parts = {name: result[name] for name in result.arrays if name != "source"}

@@ -27,7 +27,7 @@ from backend.results.drift import Drift, Values, check_shapes, drift
 
 
 def choose_other(client: Client, selection: Selection) -> ModelSpec:
-    """Draw what the chosen model is compared with, and over which questions; the model compared with."""
+    """Draw the controls: the model to compare with, and the questions. Returns that model."""
     chosen = selection.chosen
     row = st.container(horizontal=True, vertical_alignment="bottom")
     listed = ["", *(card.name for card in client.models())]
@@ -50,8 +50,11 @@ def choose_other(client: Client, selection: Selection) -> ModelSpec:
     )
 
 
-def held_the_same(client: Client, *models: ModelSpec) -> bool:
-    """Whether two models are one, as far as is known before either is run. Refuses two that cannot be compared."""
+def stored_the_same(client: Client, *models: ModelSpec) -> bool:
+    """Whether two models are the same one, as far as is known before either runs.
+
+    Raises RequestError where their shapes differ.
+    """
     resolved = [client.resolve(model) for model in models]
     shapes = [each["shape"] for each in resolved]
     if all(shapes):
@@ -82,7 +85,7 @@ def readings_of(client: Client, selection: Selection, model: ModelSpec, place: s
 
 
 def show_both(one: Result, other: Result) -> None:
-    """A column for each, so that both are in view on a narrow screen."""
+    """Draw both models as two columns, so that both are in view on a narrow screen."""
     columns = {
         place: {
             "model": result.model["name"],
@@ -147,7 +150,7 @@ def show_heads(found: Drift) -> None:
 
 
 def show_steps(*results: Result) -> None:
-    """How coarse logits in bfloat16 are, which a head that moves them less is drawn with."""
+    """Say how far apart two neighbouring logits are in bfloat16, if one of the results is in it."""
     held = [result for result in results if result.model["dtype"] == "bfloat16"]
     if held:
         largest = max(float(np.nanmax(np.abs(result["label_logits"]))) for result in held)
@@ -176,7 +179,7 @@ def show_ranks(found: Drift) -> None:
 
 
 def rank_text(rank: int, other: int) -> str:
-    """`3`, or `3 → 5` where it is another place in the second model."""
+    """`3`, or `3 → 5` where the rank in the second model is another."""
     return str(rank) if rank == other else f"{rank} → {other}"
 
 
@@ -194,7 +197,7 @@ client, selection = open_page(
     guide="drift",
 )
 reference = choose_other(client, selection)
-if held_the_same(client, reference, selection.model):
+if stored_the_same(client, reference, selection.model):
     say_same(selection)
     st.stop()
 second = readings_of(client, selection, selection.model, "drift second")

@@ -37,7 +37,7 @@ NAMED = 10
 
 
 def controls(client: Client, selection: Selection) -> Request | None:
-    """Draw them; the request, or None while the corrupted prompt is still to be written."""
+    """Draw the controls. Returns the request, or None while the corrupted prompt is not written yet."""
     first = st.container(horizontal=True, vertical_alignment="bottom")
     over_bank = choose_scope(client, selection, first)
     second = st.container(horizontal=True, vertical_alignment="bottom")
@@ -90,7 +90,7 @@ def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
 
 
 def columns_of(frame: pd.DataFrame, names: list[str]) -> Mapping[str, list[float] | list[str]]:
-    """The effects of these nodes, each over a bank with the ends of its 95 % interval; one question has none."""
+    """The table's columns: the effects of these nodes, and over a bank their 95 % intervals."""
     chosen = frame.loc[names]
     columns: dict[str, list[float] | list[str]] = {}
     for effect in EFFECTS:

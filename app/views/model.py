@@ -75,7 +75,7 @@ def choose_model(client: Client, selection: Selection) -> None:
 
 
 def memory_text(resolved: Mapping[str, Any]) -> str:
-    """What it takes beside what is free, and what else would fit where it does not."""
+    """How much memory the model needs, how much is free, and if it does not fit, what would."""
     if resolved["resident"]:
         return "It is in memory."
     if not resolved["needed_bytes"]:
@@ -94,7 +94,7 @@ def what_would_fit(others: Sequence[str]) -> str:
 
 
 def card_text(card: ModelCard) -> str:
-    """Short enough for a narrow screen, where a choice does not wrap."""
+    """The model in the list of choices. It is short, because a choice does not wrap on a narrow screen."""
     return f"{card.title} · {'ready' if card.ready else f'{card.bytes / 1e9:.1f} GB to fetch'}"
 
 
@@ -142,7 +142,7 @@ def show_answers(result: Result) -> None:
 
 
 def ask_by_letter(client: Client, selection: Selection) -> None:
-    """The check over a bank, of a model that can be loaded."""
+    """Draw the check over a bank."""
     st.subheader("Does it answer by letter?")
     choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"), width=320)
     answers = result_of(client, selection.ask_bank("check-model"), "check-model")

@@ -46,7 +46,7 @@ def show_swap(result: Result, head: HeadRef) -> None:
 
 
 def started(client: Client, request: Request, text: str) -> Result | None:
-    """The result of a test that waits for its button."""
+    """The result of a test, or its start button while it has not been run. The button says how long it takes."""
     return result_of(client, request, request.analysis, start=with_duration(client, request, text))
 
 

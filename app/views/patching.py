@@ -22,14 +22,14 @@ from backend.contract.result import Result
 
 
 def offered_components(client: Client, selection: Selection) -> list[str]:
-    """All that the model has, as far as its config tells; and the one that the address asks for, to be refused."""
+    """The components that the model has; also the one that the address asks for, which may then be refused."""
     shape, chosen = client.resolve(selection.model)["shape"], selection.chosen.component
     parallel = shape is not None and shape["parallel"]
     return [name for name in COMPONENTS if name == chosen or not (parallel and name == BETWEEN)]
 
 
 def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
-    """Draw them; the request's params, or None while the corrupted prompt is still to be written."""
+    """Draw the controls. Returns the request's params, or None while the corrupted prompt is not written yet."""
     chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
     corruption = choose_corruption(first, selection)
@@ -86,7 +86,7 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
 def effects_in(
     known: Result | None, estimate: Result | None, selection: Selection, *, whole: bool
 ) -> Effects | None:
-    """What the results tell of the chosen cells, as it was chosen to be shown."""
+    """The effects of the chosen cells, as shares or as changes of the metric."""
     chosen = selection.chosen
     return effects_of(
         known, estimate, chosen.component, chosen.direction, chosen.where, chosen.shown, whole=whole
@@ -94,12 +94,12 @@ def effects_in(
 
 
 def unit_of(told: Result, component: str) -> str:
-    """The metric's own; the arrays of an estimate are called by their components."""
+    """The metric's unit. The arrays of an estimate are named by their components."""
     return told.arrays["values" if "values" in told.arrays else component].unit
 
 
 def show_runs(told: Result, unit: str) -> None:
-    """The two runs unpatched."""
+    """Say what the metric is in both runs without a patch."""
     scalars = told.scalars
     sentence(
         "Clean run: ",
@@ -114,7 +114,7 @@ def show_runs(told: Result, unit: str) -> None:
 
 
 def picture(estimate: Result | None, selection: Selection) -> Draw:
-    """What draws the cells that are exact so far, and the estimates of the others."""
+    """The function that draws the cells that are exact so far, and estimates for the others."""
     chosen = selection.chosen
 
     def draw(known: Result | None, whole: bool) -> None:
@@ -130,7 +130,7 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
 
 
 def start_button(client: Client, selection: Selection, params: dict[str, Any]) -> str:
-    """What is on the button that a long sweep waits for; nothing for one that starts by itself."""
+    """The text of the start button of a long sweep; empty for a short one, which starts by itself."""
     chosen = selection.chosen
     if chosen.where == "final" or chosen.component in WITHOUT_HEADS:
         return ""
@@ -138,7 +138,7 @@ def start_button(client: Client, selection: Selection, params: dict[str, Any]) -
 
 
 def show_agreement(result: Result, estimate: Result, selection: Selection) -> None:
-    """The estimates of the cells in view against their exact values."""
+    """Draw the estimates of the shown cells against their exact values."""
     chosen = selection.chosen
     effects = effects_in(result, estimate, selection, whole=True)
     if effects is None or not comparable(effects.estimate, effects.exact).any():
@@ -177,7 +177,7 @@ if estimate is None:
 if isinstance(estimate, LetterheadsError):
     quiet(f"Without estimates: {estimate}", "no estimate")
     estimate = None
-# How far it is with telling the duration is drawn below the picture, which stays where it is when that is told.
+# The progress of the time estimate is drawn below the picture, so that the picture does not move when it ends.
 place = st.container()
 start = start_button(client, selection, params)
 with place:

@@ -46,7 +46,7 @@ LEADS = {
 
 
 def controls(selection: Selection) -> dict[str, Any] | None:
-    """Draw them; the request's params but for the node, or None while the corrupted prompt is to be written."""
+    """Draw the controls. Returns the params without the node, or None while the corrupted prompt is not written yet."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     corruption = choose_corruption(row, selection)
     metric = choose_metric(row, selection)
@@ -56,7 +56,7 @@ def controls(selection: Selection) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Paths:
-    """What is drawn: the paths into the node of this name, or from it where `sends`."""
+    """What is drawn: the paths into the node of this name, or out of it if it `sends`."""
 
     name: str
     sends: bool
@@ -65,7 +65,7 @@ class Paths:
 
 
 def show_strongest(paths: Paths) -> None:
-    """The path that carries most into each input there is, the strongest of them first."""
+    """Say which path carries most into each input, the strongest first."""
     ways = LEADS["sender" if paths.sends else "receiver"]
     sizes = paths.frame.dropna(axis="columns", how="all").abs()
     parts, text = [], f"{paths.name} {ways['']}"
@@ -77,9 +77,9 @@ def show_strongest(paths: Paths) -> None:
 
 
 def show_heads(result: Result, paths: Paths) -> None:
-    """A heatmap for each input, beside each other where there is room, all on one scale.
+    """Draw a heatmap for each input, side by side if there is room, all on one scale.
 
-    From the head's own layer on, or up to it: of a late head that feeds, all but the last few layers would be hatched.
+    Only layers from the head's own on are drawn, or up to it: of a late sender most layers would be hatched.
     """
     way = "after" if paths.sends else "before"
     possible = np.flatnonzero(np.isfinite(result["heads"]).any(axis=(0, 2)))
@@ -120,7 +120,7 @@ def show_others(paths: Paths) -> None:
 
 
 def show_table(paths: Paths) -> None:
-    """The keyboard's way along the paths."""
+    """Draw the strongest paths as a table, by which the keyboard walks along them."""
     strongest = strongest_paths(paths.frame, TOP)
     nodes, inputs = [node for node, _ in strongest], [at for _, at in strongest]
     st.markdown(f"**The {len(nodes)} strongest paths {'from' if paths.sends else 'into'} {paths.name}**")

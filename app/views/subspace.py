@@ -52,7 +52,7 @@ def show_separation(result: Result, head: HeadRef) -> None:
 def under_mutations(
     client: Client, selection: Selection, head: HeadRef, vectors: Mapping[str, Any], options: int
 ) -> dict[str, Result]:
-    """The same head's results with the prompts of so many options changed, by the mutations' titles."""
+    """The same head's results under each chosen mutation, by its title. Each question has `options` options."""
     found, problems = {}, []
     questions = client.questions(selection.bank.name)
     for name in selection.chosen.also:
