@@ -1,5 +1,6 @@
 """What a model's name means here: where its weights are, how they will be held, and its fingerprint."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from backend.models.weights import BYTES_OF, Weights, read_weights
 Kind = Literal["catalogue", "hub", "folder", "gguf"]
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 GIGABYTE = 1e9
+OFFERED = "LETTERHEADS_MODELS"
+"""Names with commas between, beside the catalogue: all that may be asked for. Unset: any hub id, folder or file."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,20 @@ def resolve(spec: ModelSpec) -> Resolved:
 
 
 def kind_of(name: str) -> Kind:
-    """Catalogue name, GGUF file, folder or hub id, in this order. Raises ModelError for none of these."""
+    """Catalogue name, GGUF file, folder or hub id, in this order. Raises ModelError for none of these.
+
+    Where LETTERHEADS_MODELS is set, only the catalogue and the names that it lists are offered, and nothing else is
+    looked for on the disk: a file that is there is refused in the same words as one that is not.
+    """
     if name in catalogue():
         return "catalogue"
+    offered = os.environ.get(OFFERED)
+    if offered is not None:
+        listed = [*filter(None, map(str.strip, offered.split(",")))]
+        if name not in listed:
+            raise ModelError(
+                f"The model {shown(name)} is not offered here. Choose one of {', '.join([*catalogue(), *listed])}."
+            )
     path = Path(name).expanduser() if name.startswith("~/") else Path(name)
     try:
         if path.is_file() and path.suffix.lower() == ".gguf":

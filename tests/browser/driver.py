@@ -41,10 +41,8 @@ def served(model: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
-    options = ["--server.headless=true", "--server.address=127.0.0.1", "--server.fileWatcherType=none"]
     app = subprocess.Popen(
-        [*command, *options],
+        [sys.executable, "serve.py", f"--port={port}", "--address=127.0.0.1"],
         cwd=ROOT,
         env=os.environ | {"LETTERHEADS_MODEL": model},
         stdout=subprocess.DEVNULL,
@@ -67,7 +65,7 @@ def _wait_for(address: str, app: subprocess.Popen[bytes], seconds: float = 60) -
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.2)
-    raise RuntimeError("The app did not start: run `python -m streamlit run streamlit_app.py` to see why.")
+    raise RuntimeError("The app did not start: run `python serve.py` to see why.")
 
 
 @contextmanager
