@@ -1,19 +1,32 @@
-"""A way into the attention call: see queries, keys and mask as the model itself uses them, or answer the call in its
-place.
+"""See a model's attention calls, or answer them in its place.
 
-The queries and keys after the rotary embedding exist only inside a model's attention module. Nearly every module
-hands them to a function looked up by name, so we register one under our own name that shows them to a listener and
-then calls the model's usual function; the model's numbers stay the same to the last bit. The others call torch's
-fused kernel themselves; there we stand before that.
+Queries and keys after the rotary embedding exist only inside a layer's attention module:
+
+    q, k, v = projections of the hidden states
+    q, k    = rotary embedding of q, k
+    z       = attention function (q, k, v, mask, scaling)      <- here
+    output  = output projection of z
+
+A *listener* sees each call; then the model's own function computes it, so that the model's numbers stay the same to the
+last bit. A *replacement* returns `z` itself. For example, no head attends to anything in
+
+    with replacing(model, family, lambda call: call.zeros()):
+        model(ids)
+
+There are two ways in. Most modules look up their attention function by the name in the model's config. While a listener
+or replacement is set, that name is "letterheads_sdpa" in place of "sdpa": a function registered here. The others (such
+as falcon's) call torch's kernel directly; a TorchFunctionMode catches that call.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -21,15 +34,38 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from backend.models.families import Family
 
-Listener = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float, float | None], None]
-"""Called with (attention module, query `[1, head, position, d_head]`, key `[1, kv_head, position, d_head]`,
-mask, scaling, soft cap of the scores)."""
 
-Replacement = Callable[[nn.Module, Tensor, Tensor, Tensor, float], Tensor]
-"""Called with (attention module, query, key, value, scaling), shaped as for a listener; returns what the usual
-function would, `[1, position, head, d_head]`."""
+@dataclass(frozen=True)
+class AttentionCall:
+    """The arguments of one call of an attention function, on the model's device and in its dtype.
 
-Call = TypeVar("Call")
+    Attributes:
+        module: the attention module that makes the call.
+        query, key: after the rotary embedding, if the model has one.
+        mask: is added to the scores, or says with booleans which to keep; None for plain causal attention.
+        scaling: what the scores are multiplied with.
+        softcap: soft cap of the scores, applied before the mask; None if there is none.
+    """
+
+    module: nn.Module
+    query: Float[Tensor, "batch head position d_head"]
+    key: Float[Tensor, "batch kv_head position d_head"]
+    value: Float[Tensor, "batch kv_head position d_head"]
+    mask: Tensor | None
+    scaling: float
+    softcap: float | None
+
+    def zeros(self) -> Float[Tensor, "batch position head d_head"]:
+        """Zeros of the output's shape."""
+        batch, heads, positions, _ = self.query.shape
+        return self.query.new_zeros(batch, positions, heads, self.value.shape[-1])
+
+
+Listener = Callable[[AttentionCall], None]
+Replacement = Callable[[AttentionCall], Tensor]
+"""Returns the call's output, `[batch, position, head, d_head]`."""
+
+Function = TypeVar("Function")
 
 PREFIX = "letterheads_"
 USUAL = ("sdpa", "eager")
@@ -37,15 +73,29 @@ _listener: ContextVar[Listener | None] = ContextVar("letterheads_attention_liste
 _replacement: ContextVar[Replacement | None] = ContextVar("letterheads_attention_replacement", default=None)
 
 
+@contextmanager
+def listening(model: PreTrainedModel, family: Family, listener: Listener) -> Iterator[None]:
+    """While inside, every attention call of this thread's forward passes is shown to `listener`."""
+    with _hooked(model, family, _listener, listener):
+        yield
+
+
+@contextmanager
+def replacing(model: PreTrainedModel, family: Family, replacement: Replacement) -> Iterator[None]:
+    """While inside, `replacement` answers every attention call of this thread."""
+    with _hooked(model, family, _replacement, replacement):
+        yield
+
+
 def usual_function(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """The function that an attention module calls when nobody looks.
+    """The function that an attention module calls without our hook.
 
     It takes (module, query, key, value, mask, **settings) and returns the output `[batch, position, head, d_head]`
-    and weights.
+    and the attention weights, or None for them.
     """
     config: Any = module.config
     name = config._attn_implementation.removeprefix(PREFIX)
-    # The eager function has no name of its own: each family's file has one.
+    # The eager function is not in transformers' table: each model's file has its own.
     function: Callable[..., tuple[Tensor, Tensor | None]] = (
         sys.modules[type(module).__module__].eager_attention_forward
         if name == "eager"
@@ -54,32 +104,25 @@ def usual_function(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | No
     return function
 
 
+def _answer(call: AttentionCall) -> Tensor | None:
+    """The replacement's answer. If there is no replacement, show the call to the listener and return None."""
+    replacement, listener = _replacement.get(), _listener.get()
+    if replacement is not None:
+        return replacement(call)
+    if listener is not None:
+        listener(call)
+    return None
+
+
 def _attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
+    """The attention function that is registered with transformers."""
     scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
-    answer = _answer(module, query, key, value, attention_mask, scaling, kwargs.get("softcap"))
+    answer = _answer(AttentionCall(module, query, key, value, attention_mask, scaling, kwargs.get("softcap")))
     if answer is not None:
         return answer, None
     return usual_function(module)(module, query, key, value, attention_mask, **kwargs)
-
-
-def _answer(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    scaling: float,
-    softcap: float | None,
-) -> Tensor | None:
-    """The replacement's answer; where there is none, show the call to the listener and return None."""
-    replacement, listener = _replacement.get(), _listener.get()
-    if replacement is not None:
-        return replacement(module, query, key, value, scaling)
-    if listener is not None:
-        listener(module, query, key, mask, scaling, softcap)
-    return None
 
 
 for _name in USUAL:
@@ -88,7 +131,10 @@ for _name in USUAL:
 
 
 class _Kernel(TorchFunctionMode):
-    """Stands before torch's attention kernel while `module` calls it with its kv heads repeated or not."""
+    """Catches calls of torch's attention kernel while `module` runs.
+
+    Some modules repeat their kv heads before the call, one copy for each head; one copy of each is shown.
+    """
 
     def __init__(self, kv_heads: int) -> None:
         super().__init__()
@@ -102,47 +148,34 @@ class _Kernel(TorchFunctionMode):
         if func is not torch.nn.functional.scaled_dot_product_attention or self.module is None:
             return func(*args, **kwargs)
         query, key, value = args
-        first_of_each = slice(None, None, key.shape[1] // self._kv_heads)
-        answer = _answer(
-            self.module,
-            query,
-            key[:, first_of_each],
-            value[:, first_of_each],
-            kwargs["attn_mask"],
-            query.shape[-1] ** -0.5,
-            None,
+        first_copies = slice(None, None, key.shape[1] // self._kv_heads)
+        call = AttentionCall(
+            module=self.module,
+            query=query,
+            key=key[:, first_copies],
+            value=value[:, first_copies],
+            mask=kwargs["attn_mask"],
+            scaling=query.shape[-1] ** -0.5,
+            softcap=None,
         )
+        answer = _answer(call)
         return func(*args, **kwargs) if answer is None else answer.transpose(1, 2).contiguous()
 
 
 @contextmanager
-def listening(model: PreTrainedModel, family: Family, listener: Listener) -> Iterator[None]:
-    """While inside, every attention call of this thread's forward passes is shown to `listener`."""
-    with _ours(model, family, _listener, listener):
-        yield
-
-
-@contextmanager
-def replacing(model: PreTrainedModel, family: Family, replacement: Replacement) -> Iterator[None]:
-    """While inside, `replacement` answers every attention call of this thread."""
-    with _ours(model, family, _replacement, replacement):
-        yield
-
-
-@contextmanager
-def _ours(
-    model: PreTrainedModel, family: Family, variable: ContextVar[Call | None], call: Call
+def _hooked(
+    model: PreTrainedModel, family: Family, variable: ContextVar[Function | None], function: Function
 ) -> Iterator[None]:
-    token = variable.set(call)
+    token = variable.set(function)
     try:
-        with _named(model) if family.attention_interface else _before_kernel(model, family):
+        with _renamed(model) if family.attention_interface else _caught(model, family):
             yield
     finally:
         variable.reset(token)
 
 
 @contextmanager
-def _named(model: PreTrainedModel) -> Iterator[None]:
+def _renamed(model: PreTrainedModel) -> Iterator[None]:
     usual = model.config._attn_implementation
     model.config._attn_implementation = PREFIX + usual
     try:
@@ -152,14 +185,14 @@ def _named(model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def _before_kernel(model: PreTrainedModel, family: Family) -> Iterator[None]:
+def _caught(model: PreTrainedModel, family: Family) -> Iterator[None]:
     kernel = _Kernel(family.shape(model).kv_heads)
 
-    def note(module: nn.Module, _: object) -> None:
+    def enter(module: nn.Module, _: object) -> None:
         kernel.module = module
 
     with ExitStack() as stack:
         for layer in family.layers(model):
-            stack.callback(family.attention(layer).register_forward_pre_hook(note).remove)
+            stack.callback(family.attention(layer).register_forward_pre_hook(enter).remove)
         stack.enter_context(kernel)
         yield

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from backend.engine.attention_hook import replacing
+from backend.engine.attention_hook import AttentionCall, replacing
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_attention
 from backend.engine.sweep import Pairing
@@ -129,13 +129,13 @@ def _projected(
     """Queries and keys after the rotary embedding, and values, where the layer's input is `residual`."""
     seen: list[_Projected] = []
 
-    def look(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        seen.append(_Projected(*(part.float().cpu() for part in (query, key, value))))
+    def record(call: AttentionCall) -> Tensor:
+        seen.append(_Projected(*(part.float().cpu() for part in (call.query, call.key, call.value))))
         raise _Seen
 
     module = instrument.family.layers(instrument.model)[layer]
     device = device_of(module)
-    with replacing(instrument.model, instrument.family, look):
+    with replacing(instrument.model, instrument.family, record):
         try:
             module(residual.to(device, instrument.model.dtype), **base.calls[layer])
         except _Seen:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backend.contract.errors import RequestError, shown
-from backend.engine.attention_hook import replacing
+from backend.engine.attention_hook import AttentionCall, replacing
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace
@@ -79,15 +79,15 @@ def _measured(
 
         return slot.module.register_forward_hook(put)
 
-    def seen(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        rotated.extend(part[0, 0].float().cpu() / UNIT for part in (query, key))
-        return query.new_zeros(1, query.shape[2], query.shape[1], query.shape[3])
+    def record(call: AttentionCall) -> Tensor:
+        rotated.extend(part[0, 0].float().cpu() / UNIT for part in (call.query, call.key))
+        return call.zeros()
 
     device = device_of(block)
     hidden = torch.zeros(1, len(units), shape.d_model, dtype=instrument.model.dtype, device=device)
     at = torch.tensor(positions).repeat_interleave(shape.d_head)
     with ExitStack() as stack:
-        stack.enter_context(replacing(instrument.model, family, seen))
+        stack.enter_context(replacing(instrument.model, family, record))
         for slot in (family.query(attention, shape), family.key(attention, shape)):
             stack.callback(putting(slot).remove)
         block(hidden, **arguments_at(trace, layer, at))

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from backend.contract.errors import ModelError
 from backend.contract.progress import Progress, silent
-from backend.engine.attention_hook import listening
+from backend.engine.attention_hook import AttentionCall, listening
 from backend.engine.components import at_components, before_module
 from backend.models.families import Family, Shape, Slot
 from backend.models.placement import device_of
@@ -194,10 +194,16 @@ class _Record:
         room = self.tensors[name][layer]
         room.copy_(value.detach().reshape(room.shape))
 
+    def attention_call(self, layer: int, call: AttentionCall) -> None:
+        self.put("q_rotated", layer, call.query)
+        self.put("k_rotated", layer, call.key)
+        self.mask(layer, call.mask)
+        self.scaling[layer], self.softcaps[layer] = call.scaling, call.softcap
+
     def mask(self, layer: int, mask: Tensor | None) -> None:
         if mask is None:
             return
-        # Layers share a mask; the tensor itself is kept beside its copy so that its id is not given away again.
+        # Layers share a mask. The tensor itself is stored with its copy, so that no later tensor gets its id.
         if id(mask) not in self._seen_masks:
             self._seen_masks[id(mask)] = (mask, _additive(mask))
         self.masks[layer] = self._seen_masks[id(mask)][1]
@@ -251,21 +257,10 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
             stack.callback(layer.register_forward_pre_hook(called(index), with_kwargs=True).remove)
             if (experts := family.experts(layer)) is not None:
                 stack.callback(experts.register_forward_pre_hook(routed(index)).remove)
-        places = {family.attention(layer): index for index, layer in enumerate(layers)}
+        layer_of = {family.attention(layer): index for index, layer in enumerate(layers)}
 
-        def attend(
-            module: nn.Module,
-            query: Tensor,
-            key: Tensor,
-            mask: Tensor | None,
-            scaling: float,
-            softcap: float | None,
-        ) -> None:
-            index = places[module]
-            record.put("q_rotated", index, query)
-            record.put("k_rotated", index, key)
-            record.mask(index, mask)
-            record.scaling[index], record.softcaps[index] = scaling, softcap
+        def attend(call: AttentionCall) -> None:
+            record.attention_call(layer_of[call.module], call)
 
         stack.enter_context(listening(model, family, attend))
         yield

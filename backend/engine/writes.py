@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import replacing
+from backend.engine.attention_hook import AttentionCall, replacing
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace
@@ -55,9 +55,6 @@ def mlp_writes(
     slot = family.mlp_out(block, shape)
     written: list[Tensor] = []
 
-    def silent(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        return query.new_zeros(1, query.shape[2], query.shape[1], query.shape[3])
-
     def nothing(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         return torch.zeros_like(output)
 
@@ -65,7 +62,7 @@ def mlp_writes(
         written.append(slot.read(output)[:, 0].float().cpu())
 
     with ExitStack() as stack:
-        stack.enter_context(replacing(instrument.model, family, silent))
+        stack.enter_context(replacing(instrument.model, family, AttentionCall.zeros))
         stack.callback(family.attn_out(block, shape).module.register_forward_hook(nothing).remove)
         stack.callback(slot.module.register_forward_hook(keep).remove)
         at = torch.zeros(len(before), dtype=torch.long)

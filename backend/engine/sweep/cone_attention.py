@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import Replacement, usual_function
+from backend.engine.attention_hook import AttentionCall, Replacement, usual_function
 from backend.engine.sweep.patches import Patch
 from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace
@@ -39,18 +39,18 @@ def cone_attention(
         last_only: whether only the last row of each experiment is computed; the output of the others is 0.
     """
 
-    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        output = query.new_zeros(1, query.shape[2], query.shape[1], value.shape[-1])
+    def attend(call: AttentionCall) -> Tensor:
+        output = call.zeros()
         cap = base.softcaps[layer]
-        settings = {"scaling": scaling} if cap is None else {"scaling": scaling, "softcap": cap}
-        usual = partial(usual_function(module), _ONE_HEAD_EACH, **settings)
-        base_key = base.k_rotated[layer].to(key)
-        base_value = base.v[layer].transpose(0, 1).to(value)
+        settings = {"scaling": call.scaling} if cap is None else {"scaling": call.scaling, "softcap": cap}
+        usual = partial(usual_function(call.module), _ONE_HEAD_EACH, **settings)
+        base_key = base.k_rotated[layer].to(call.key)
+        base_value = base.v[layer].transpose(0, 1).to(call.value)
         first = 0
         for block in blocks:
             mine = slice(first, first + block.rows)
             queries, own_keys, own_values = (
-                _by_experiment(flat[0, :, mine], block) for flat in (query, key, value)
+                _by_experiment(flat[0, :, mine], block) for flat in (call.query, call.key, call.value)
             )
             keys, values = _after_base(base_key, own_keys, block), _after_base(base_value, own_values, block)
             if last_only:

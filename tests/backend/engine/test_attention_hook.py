@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import replacing, usual_function
+from backend.engine.attention_hook import AttentionCall, listening, replacing, usual_function
 from backend.engine.instrument import Instrument
 
 
@@ -27,13 +27,14 @@ def test_the_usual_function_as_a_replacement_changes_nothing(family_instrument: 
     calls = []
     recorded = family_instrument.trace(tuple(IDS[0].tolist()))
 
-    def usual(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def usual(call: AttentionCall) -> Tensor:
         mask, cap = recorded.masks[len(calls)], recorded.softcaps[len(calls)]
-        calls.append(module)
-        settings = {"scaling": scaling} if cap is None else {"scaling": scaling, "softcap": cap}
+        calls.append(call.module)
+        settings = {"scaling": call.scaling} if cap is None else {"scaling": call.scaling, "softcap": cap}
         mask = None if mask is None else mask[None, None]
-        key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
-        return usual_function(module)(OneHeadEach(), query, key, value, mask, **settings)[0]
+        heads = call.query.shape[1]
+        key, value = (part.repeat_interleave(heads // part.shape[1], 1) for part in (call.key, call.value))
+        return usual_function(call.module)(OneHeadEach(), call.query, key, value, mask, **settings)[0]
 
     before = logits(family_instrument)
     with replacing(family_instrument.model, family_instrument.family, usual):
@@ -41,8 +42,25 @@ def test_the_usual_function_as_a_replacement_changes_nothing(family_instrument: 
     assert len(calls) == family_instrument.shape.layers
 
 
+def test_a_listener_changes_no_bit_and_sees_what_a_replacement_sees(family_instrument: Instrument) -> None:
+    seen: list[AttentionCall] = []
+    before = logits(family_instrument)
+    with listening(family_instrument.model, family_instrument.family, seen.append):
+        assert torch.equal(logits(family_instrument), before)
+    modules = [
+        family_instrument.family.attention(layer)
+        for layer in family_instrument.family.layers(family_instrument.model)
+    ]
+    assert [call.module for call in seen] == modules
+    shape, tokens = family_instrument.shape, IDS.shape[1]
+    for call in seen:
+        assert call.query.shape == (1, shape.heads, tokens, shape.d_head)
+        assert call.key.shape == call.value.shape == (1, shape.kv_heads, tokens, shape.d_head)
+        assert call.zeros().shape == (1, tokens, shape.heads, shape.d_head)
+
+
 def test_the_model_is_as_before_after_an_exception(family_instrument: Instrument) -> None:
-    def broken(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def broken(call: AttentionCall) -> Tensor:
         raise ZeroDivisionError
 
     before = logits(family_instrument)

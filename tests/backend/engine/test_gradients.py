@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from backend.contract.errors import Cancelled, ModelError, ResourceError
-from backend.engine.attention_hook import replacing
+from backend.engine.attention_hook import AttentionCall, replacing
 from backend.engine.first_order import by_pattern
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument
@@ -62,17 +62,17 @@ def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Ite
 
 def attending(instrument: Instrument, patched: nn.Module, by: Tensor):
     recorded = instrument.trace(IDS)
-    places = [instrument.family.attention(layer) for layer in instrument.family.layers(instrument.model)]
+    modules = [instrument.family.attention(layer) for layer in instrument.family.layers(instrument.model)]
 
-    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        group = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
-        mask, cap = recorded.masks[places.index(module)], recorded.softcaps[places.index(module)]
+    def attend(call: AttentionCall) -> Tensor:
+        group, layer = call.query.shape[1] // call.key.shape[1], modules.index(call.module)
+        key, value = call.key.repeat_interleave(group, 1), call.value.repeat_interleave(group, 1)
+        mask, cap = recorded.masks[layer], recorded.softcaps[layer]
         mask = torch.full((len(IDS), len(IDS)), float("-inf")).triu(1) if mask is None else mask
-        scores = query @ key.mT * scaling
+        scores = call.query @ key.mT * call.scaling
         scores = scores if cap is None else cap * (scores / cap).tanh()
         pattern = (scores + mask).softmax(-1)
-        return ((pattern + by.to(pattern) if module is patched else pattern) @ value).transpose(1, 2)
+        return ((pattern + by.to(pattern) if call.module is patched else pattern) @ value).transpose(1, 2)
 
     return attend
 
