@@ -2,14 +2,17 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
-from app.subspace_names import ALSO, MAX_ALSO
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.question import Question
+from backend.questions.mutations import MUTATIONS
 
 MAX_STRENGTH = 100
+MAX_ALSO = 3
+ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
+"""The mutations that a picture of the unchanged prompts can show too."""
 
 
 def free(name: str, text: str) -> str:
@@ -22,12 +25,10 @@ def named(name: str, text: str) -> str:
     return text
 
 
-def one_of(allowed: Iterable[str]) -> Callable[[str, str], str]:
-    choices = tuple(allowed)
-
+def one_of(allowed: Collection[str]) -> Callable[[str, str], str]:
     def reader(name: str, text: str) -> str:
-        if text not in choices:
-            raise RequestError(f"{name} must be one of {', '.join(choices)}, not {shown(text)}.")
+        if text not in allowed:
+            raise RequestError(f"{name} must be one of {', '.join(allowed)}, not {shown(text)}.")
         return text
 
     return reader

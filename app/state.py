@@ -8,21 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from app.patching_names import (
-    COMPONENTS,
-    CORRUPTIONS,
-    DIRECTIONS,
-    METRICS,
-    MODES,
-    NODES,
-    NORMS,
-    POSITIONS,
-    SHOWN,
-)
+from app.figures.net import MODES, NODES
+from app.figures.patched import SHOWN
+from app.figures.subspace_points import COLOURINGS
 from app.readers import free, head, mutations, named, one_of, question, strength, truth, whole
-from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
+from backend.contract.choices import DIRECTIONS, KEY_POSITIONS, NORMS, POSITIONS, QUESTIONS_USED
+from backend.contract.components import COMPONENTS
+from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import LetterheadsError, shown
 from backend.contract.head import HeadRef
+from backend.contract.metrics import METRICS
 from backend.contract.model import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATIONS
 from backend.contract.prompt import MAX_SHOTS, TEMPLATES
 from backend.contract.question import Question
@@ -200,8 +195,8 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "z": whole(1, 9999),
     "means": truth,
     "products": truth,
-    "at": one_of(KEY_PLACES),
-    "keep": one_of(KEPT),
+    "at": one_of(KEY_POSITIONS),
+    "keep": one_of(QUESTIONS_USED),
     "rotated": truth,
     "stacked": truth,
     "also": mutations,

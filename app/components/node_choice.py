@@ -6,8 +6,7 @@ import streamlit as st
 
 from app.components.head_choice import choose_head, head_in_hand
 from app.components.notice import warning_box
-from app.figures.net import Node
-from app.patching_names import MODES, NODES
+from app.figures.net import MODES, NODES, Node
 from app.selection import Selection
 from app.state import bound, change
 from backend.contract.head import HeadRef

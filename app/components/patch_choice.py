@@ -5,9 +5,11 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.patching_names import CORRUPTIONS, METRICS
 from app.selection import Selection
 from app.state import bound
+from backend.contract.corruptions import CORRUPTIONS
+from backend.contract.kinds import BankName, Text
+from backend.contract.metrics import METRICS
 
 
 def choose_corruption(
@@ -18,25 +20,27 @@ def choose_corruption(
     Over a bank a text, which belongs to one question, is not offered.
     """
     chosen = selection.chosen
-    offered = [kind for kind in CORRUPTIONS if not (over_bank and kind == "text")]
+    offered = [name for name, one in CORRUPTIONS.items() if not (over_bank and one.one_question_only)]
     corruption = chosen.corruption if chosen.corruption in offered else offered[0]
     row.selectbox(
         "Corrupted prompt",
         offered,
-        format_func=CORRUPTIONS.__getitem__,
+        format_func=lambda name: CORRUPTIONS[name].title,
         width=290,
         **bound("corruption", corruption),
     )
-    if corruption == "text":
-        st.text_area(
-            "The whole corrupted prompt, as many tokens as the clean one",
-            placeholder="Copy the prompt of the Question page and change some words.",
-            **bound("corrupted", chosen.corrupted),
-        )
-        return {"kind": "text", "prompt": chosen.corrupted} if chosen.corrupted else None
-    if corruption == "question":
-        return {"kind": "question", "bank": selection.bank.name}
-    return {"kind": corruption}
+    given: dict[str, Any] = {"kind": corruption}
+    for field in CORRUPTIONS[corruption].fields:
+        if isinstance(field.kind, BankName):
+            given[field.name] = selection.bank.name
+        if isinstance(field.kind, Text):
+            st.text_area(
+                "The whole corrupted prompt, as many tokens as the clean one",
+                placeholder="Copy the prompt of the Question page and change some words.",
+                **bound("corrupted", chosen.corrupted),
+            )
+            given[field.name] = chosen.corrupted
+    return given if all(given.values()) else None
 
 
 def choose_metric(row: DeltaGenerator, selection: Selection, *, over_bank: bool = False) -> dict[str, str]:
@@ -45,17 +49,23 @@ def choose_metric(row: DeltaGenerator, selection: Selection, *, over_bank: bool 
     Over a bank each question has its own right letter, so none is named and none can be the other one.
     """
     chosen = selection.chosen
-    offered = [kind for kind in METRICS if not (over_bank and kind == "logit_difference")]
+    offered = [name for name, one in METRICS.items() if not (over_bank and one.one_question_only)]
     metric = chosen.metric if chosen.metric in offered else offered[0]
     row.selectbox(
-        "Measured by", offered, format_func=METRICS.__getitem__, width=290, **bound("metric", metric)
+        "Measured by",
+        offered,
+        format_func=lambda name: METRICS[name].title,
+        width=290,
+        **bound("metric", metric),
     )
-    if over_bank or metric == "kl":
-        return {"kind": metric}
+    labels = () if over_bank else METRICS[metric].labels
+    given = {"kind": metric}
     target = selection.right or selection.labels[0]
-    if metric != "logit_difference":
-        return {"kind": metric, "label": target}
-    others = [label for label in selection.labels if label != target]
-    other = chosen.other if chosen.other in others else others[0]
-    row.selectbox("Other letter", others, width=120, **bound("other", other))
-    return {"kind": metric, "label": target, "other": other}
+    if "label" in labels:
+        given["label"] = target
+    if "other" in labels:
+        others = [label for label in selection.labels if label != target]
+        other = chosen.other if chosen.other in others else others[0]
+        row.selectbox("Other letter", others, width=120, **bound("other", other))
+        given["other"] = other
+    return given

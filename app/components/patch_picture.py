@@ -11,9 +11,9 @@ from app.components.notice import quiet, sentence
 from app.components.tokens import token_name
 from app.figures.patched import Effects, effect_name
 from app.navigation import open_head
-from app.patching_names import COMPONENTS, WITH_KV_HEADS, WITHOUT_HEADS
 from app.selection import Selection
 from app.state import change, current
+from backend.contract.components import COMPONENTS
 from backend.contract.head import HeadRef
 
 HOW_TO_READ = {
@@ -32,7 +32,7 @@ def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
             "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
             "nothing",
         )
-    elif selection.chosen.component in WITHOUT_HEADS:
+    elif COMPONENTS[selection.chosen.component].heads is None:
         _positions(effects, unit, selection, "every layer and token")
         st.caption(legend(effects))
     else:
@@ -45,7 +45,7 @@ def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
     chosen = selection.chosen
     layer, head, place = np.unravel_index(int(np.nanargmax(np.abs(effects.exact))), effects.exact.shape)
     value = float(effects.exact[layer, head, place])
-    is_kv_head = chosen.component in WITH_KV_HEADS
+    is_kv_head = COMPONENTS[chosen.component].heads == "kv_head"
     name = f"kv head {head} of layer {layer}" if is_kv_head else str(HeadRef(int(layer), int(head)))
     sentence(
         "Put in alone, ",
@@ -111,7 +111,7 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     here = effects.at(place_of(effects))
     token = f"at token {here.positions[0] + 1}, '{token_name(here.tokens[0])}'"
     grid = head_grid(f"{_name(selection)}, {token}", unit, np.nan_to_num(here.known), diverging=True)
-    has_kv_heads = selection.chosen.component in WITH_KV_HEADS
+    has_kv_heads = COMPONENTS[selection.chosen.component].heads == "kv_head"
     if has_kv_heads:
         grid = replace(grid, heads=False, column_axis="kv head")
     show_heatmap(
@@ -168,5 +168,5 @@ def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:
 
 def _name(selection: Selection) -> str:
     chosen = selection.chosen
-    component = COMPONENTS[chosen.component].split(":")[0]
+    component = COMPONENTS[chosen.component].short
     return f"{effect_name(chosen.direction, chosen.shown)}: {component}, {chosen.direction}"

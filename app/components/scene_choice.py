@@ -6,10 +6,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.notice import warning_box
-from app.figures.subspace_points import AXES
+from app.figures.subspace_points import AXES, COLOURINGS
+from app.readers import ALSO, MAX_ALSO
 from app.selection import Selection
 from app.state import bound
-from app.subspace_names import ALSO, COLOURINGS, KEPT, KEY_PLACES, MAX_ALSO
+from backend.contract.choices import KEY_POSITIONS, QUESTIONS_USED
 
 FIRST = (1, 2, 3)
 
@@ -20,15 +21,15 @@ def choose_vectors(selection: Selection) -> dict[str, Any]:
     with st.popover("Which queries and keys", icon=":material/tune:"):
         st.selectbox(
             "Keys are read at",
-            KEY_PLACES,
-            format_func=KEY_PLACES.__getitem__,
+            KEY_POSITIONS,
+            format_func=KEY_POSITIONS.__getitem__,
             help="One token for each option: the head may have put what it compares on any of these.",
             **bound("at", chosen.at),
         )
         st.segmented_control(
             "Questions",
-            KEPT,
-            format_func=KEPT.__getitem__,
+            QUESTIONS_USED,
+            format_func=QUESTIONS_USED.__getitem__,
             required=True,
             help="All of them, or only those that the model answers right.",
             **bound("keep", chosen.keep),

@@ -13,7 +13,7 @@ from app.figures.subspace import KINDS, scene, stand_alone
 from app.figures.subspace_points import directions, followed, points_frame, products_right
 from app.navigation import open_question
 from app.selection import Selection
-from app.subspace_names import KEY_PLACES
+from backend.contract.choices import KEY_POSITIONS
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
 
@@ -76,7 +76,7 @@ def _scene_words(selection: Selection, *, with_others: bool) -> Iterator[str]:
         yield "Each form has letters of its own; coloured by place in the list, all forms have the same colours."
     yield "Drag to turn it, click a point to open its question."
     yield (
-        f"Queries are the final token's, keys are read at {KEY_PLACES[chosen.at]}, "
+        f"Queries are the final token's, keys are read at {KEY_POSITIONS[chosen.at]}, "
         f"{'after' if chosen.rotated else 'before'} the rotary embedding; each about their mean, and keys drawn to "
         "the queries' scale."
     )

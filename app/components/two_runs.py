@@ -1,10 +1,8 @@
 """What every result about two runs says of them."""
 
 from app.components.notice import sentence
+from backend.contract.metrics import METRICS
 from backend.contract.result import Result
-
-# Of these less is better, so what helps the clean answer is below zero.
-LESS_IS_BETTER = ("loss", "kl")
 
 
 def show_runs(result: Result, unit: str) -> None:
@@ -30,5 +28,5 @@ def show_runs(result: Result, unit: str) -> None:
 
 def which_side_helps(metric: str) -> str:
     """How the sign of an effect is read: m(clean) less m(patched), for the metric of this kind."""
-    side = "below" if metric in LESS_IS_BETTER else "above"
+    side = "below" if METRICS[metric].less_is_better else "above"
     return f"{side.capitalize()} zero it helps the clean answer."

@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from backend.contract.head import HeadRef
 
+NODES = {"head": "A head", "mlp": "An MLP", "embedding": "The embedding"}
+"""The kinds of nodes that a path can begin or end at."""
+MODES = {"receiver": "Who feeds it", "sender": "Whom it feeds"}
+"""Which end of its paths a chosen node is."""
+
 
 @dataclass(frozen=True)
 class Node:

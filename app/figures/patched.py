@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from backend.contract.result import Result
 
 Values = NDArray[np.float32]
+SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric"}
+"""What can be shown of a patch, by the names of the result's arrays."""
 
 
 @dataclass(frozen=True)

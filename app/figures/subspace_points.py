@@ -14,6 +14,14 @@ from backend.contract.result import Result
 Vectors = NDArray[np.float32]
 
 AXES = ("x", "y", "z")
+COLOURINGS = {
+    "label": "Label",
+    "letter": "Right letter",
+    "place": "Place in the list",
+    "verdict": "Right or wrong",
+    "subject": "Subject",
+}
+"""What points can be coloured by."""
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ from app.figures.effects import (
     writer_and_helper,
 )
 from app.figures.net import Node
-from app.patching_names import METRICS, NORMS
 from app.selection import Selection
 from app.state import bound
+from backend.contract.choices import NORMS
 from backend.contract.client import Client
+from backend.contract.metrics import METRICS
 from backend.contract.request import Request
 from backend.contract.result import Result
 
@@ -116,7 +117,9 @@ def show_effects(result: Result, norm: str) -> None:
     frame, unit = effects_frame(result, norm), result.arrays["heads_total"].unit
     show_strongest(frame, unit)
     show_runs(result, unit)
-    show_scatter(frame, unit, f"{METRICS[result.scalars['metric']]}: total and direct effect of each node")
+    show_scatter(
+        frame, unit, f"{METRICS[result.scalars['metric']].title}: total and direct effect of each node"
+    )
     crosses = "The lines through named nodes are 95 % intervals. " if "total_low" in frame else ""
     st.caption(
         "On the dashed line a node acts only by what it writes itself. Near the vertical axis it acts through "

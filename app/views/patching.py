@@ -12,11 +12,13 @@ from app.components.patch_choice import choose_corruption, choose_metric
 from app.components.patch_picture import place_of, show_effects
 from app.components.provenance import show_provenance
 from app.figures.agreement import agreement, comparable, rank_correlation
-from app.figures.patched import Effects, effects_of
-from app.patching_names import BETWEEN, COMPONENTS, DIRECTIONS, POSITIONS, SHOWN, WITHOUT_HEADS
+from app.figures.patched import SHOWN, Effects, effects_of
 from app.selection import Selection
 from app.state import MAX_DRAWS, bound
+from backend.contract.choices import DIRECTIONS, POSITIONS
 from backend.contract.client import Client
+from backend.contract.components import COMPONENTS
+from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import LetterheadsError
 from backend.contract.result import Result
 
@@ -25,7 +27,7 @@ def offered_components(client: Client, selection: Selection) -> list[str]:
     """The components that the model has; also the one that the address asks for, which may then be refused."""
     shape, chosen = client.resolve(selection.model)["shape"], selection.chosen.component
     parallel = shape is not None and shape["parallel"]
-    return [name for name in COMPONENTS if name == chosen or not (parallel and name == BETWEEN)]
+    return [name for name, one in COMPONENTS.items() if name == chosen or one.in_parallel or not parallel]
 
 
 def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
@@ -33,7 +35,7 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
     corruption = choose_corruption(first, selection)
-    if chosen.corruption != "text":
+    if CORRUPTIONS[chosen.corruption].drawn:
         first.number_input(
             "Draws",
             1,
@@ -45,7 +47,7 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     first.selectbox(
         "Component",
         offered_components(client, selection),
-        format_func=COMPONENTS.__getitem__,
+        format_func=lambda name: COMPONENTS[name].title,
         width=250,
         **bound("component", chosen.component),
     )
@@ -72,7 +74,7 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     )
     if corruption is None:
         return None
-    if chosen.corruption != "text" and chosen.draws > 1:
+    if CORRUPTIONS[chosen.corruption].drawn and chosen.draws > 1:
         corruption["draws"] = chosen.draws
     return {
         "corruption": corruption,
@@ -132,7 +134,7 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
 def start_button(client: Client, selection: Selection, params: dict[str, Any]) -> str:
     """The text of the start button of a long sweep; empty for a short one, which starts by itself."""
     chosen = selection.chosen
-    if chosen.where == "final" or chosen.component in WITHOUT_HEADS:
+    if chosen.where == "final" or COMPONENTS[chosen.component].heads is None:
         return ""
     return with_duration(client, selection.ask("patching", **params), "Run the exact sweep")
 
@@ -143,7 +145,7 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
     effects = effects_in(result, estimate, selection, whole=True)
     if effects is None or not comparable(effects.estimate, effects.exact).any():
         return
-    if chosen.component not in WITHOUT_HEADS:
+    if COMPONENTS[chosen.component].heads is not None:
         effects = effects.at(place_of(effects))
     axis = result.arrays["values"].axes[1].replace("_", " ")
     numbers = effects.positions if axis == "position" else range(effects.exact.shape[1])

@@ -19,8 +19,8 @@ from app.components.subspace_picture import show_picture
 from app.figures.compression import compression_curve
 from app.figures.subspace import variance_bars
 from app.mutated_prompt import mutated_prompt
+from app.readers import ALSO
 from app.selection import Selection
-from app.subspace_names import ALSO
 from backend.contract.client import Client
 from backend.contract.errors import QuestionError
 from backend.contract.head import HeadRef

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backend.contract.asked import Asked
+from backend.contract.choices import POSITIONS
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.question import Question
@@ -219,7 +220,7 @@ class Positions:
         return '"all", "final" or a list of positions' if self.listed else '"all" or "final"'
 
     def read(self, where: str, value: object, asked: Asked) -> str | list[int]:
-        if isinstance(value, str) and value in ("all", "final"):
+        if isinstance(value, str) and value in POSITIONS:
             return value
         if not (self.listed and isinstance(value, list) and value):
             raise _refusal(where, self, value)

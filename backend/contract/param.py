@@ -95,7 +95,7 @@ class Variants:
     """An object with a `kind`, and the fields of that kind. `noun` is what the object is called."""
 
     noun: str
-    variants: tuple[Variant, ...]
+    variants: Mapping[str, Variant]
 
     @property
     def says(self) -> str:
@@ -114,8 +114,8 @@ class Variants:
 
     def named(self, kind: object) -> Variant:
         """The variant of that name. Raises RequestError that lists them."""
-        for variant in self.variants:
-            if variant.name == kind:
-                return variant
-        names = ", ".join(variant.name for variant in self.variants)
-        raise RequestError(f"There is no {self.noun} {shown(kind)}. Choose one of {names}.")
+        if not isinstance(kind, str) or kind not in self.variants:
+            raise RequestError(
+                f"There is no {self.noun} {shown(kind)}. Choose one of {', '.join(self.variants)}."
+            )
+        return self.variants[kind]

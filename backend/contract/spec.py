@@ -28,10 +28,14 @@ ONE_HEAD = When("one head", lambda values: values["heads"] is None)
 
 @dataclass(frozen=True)
 class By:
-    """A unit or axes that a parameter decides. `path` leads to it: `("metric", "kind")`."""
+    """A unit or axes that a parameter decides: an attribute of the card that it names.
+
+    `path` leads to the parameter: `("metric", "kind")`.
+    """
 
     path: tuple[str, ...]
-    choices: Mapping[str, Any]
+    cards: Mapping[str, Any]
+    attribute: str
 
     @property
     def says(self) -> str:
@@ -43,7 +47,7 @@ class By:
         found: Any = values
         for step in self.path:
             found = found[step]
-        return self.choices[found]
+        return getattr(self.cards[found], self.attribute)
 
 
 @dataclass(frozen=True)

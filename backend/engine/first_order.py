@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.contract.components import COMPONENTS
 from backend.contract.progress import Progress, silent
 from backend.engine.gradients import Gradients
 from backend.engine.pattern import kv_head_of, patterns, scores, values_for_heads
-from backend.engine.sweep import COMPONENTS
 from backend.engine.trace import Trace
 
 

@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import ModelError, ResourceError
 from backend.contract.progress import Progress, silent
 from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import COMPONENTS, components_of
+from backend.engine.sweep import components_of
 from backend.engine.trace import Components, Trace, on_cpu, recorded_pass, trace_bytes
 from backend.models.families import Slot
 from backend.models.memory import available_memory
@@ -91,7 +92,7 @@ class Graph:
 
     def _like_trace(self, name: str, gradient: Tensor, slot: Slot | None) -> Tensor:
         kept = on_cpu(gradient if slot is None else slot.gradient(gradient))
-        return kept if COMPONENTS[name].heads != "none" else kept.reshape(-1, self._shape.d_model)
+        return kept if COMPONENTS[name].heads is not None else kept.reshape(-1, self._shape.d_model)
 
 
 def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress = silent) -> Graph:

@@ -19,14 +19,13 @@ from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.patching.pairs import Pair, pair_scalars, pairs_of
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
+from backend.contract.choices import NORMS
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Node, Sweep, Wanted, recheck, run_sweep, unembedded
 from backend.engine.writes import head_changes
 
-NORMS = ("recomputed", "frozen")
-LINEAR = ("net_logit", "logit_difference")
 RECHECKED = 3
 
 
@@ -71,7 +70,7 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
     effects = torch.stack(by_norm, 1)
     heads = shape.layers * shape.heads
     capped = instrument.family.logit_cap(instrument.model.config) is not None
-    linear = pair.metric.metric.kind in LINEAR and not capped
+    linear = pair.metric.metric.linear and not capped
     return Effects(
         heads=effects[..., :heads].reshape(len(KINDS), len(NORMS), shape.layers, shape.heads),
         mlps=effects[..., heads:],
@@ -126,7 +125,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         arrays[f"mlps_{kind}"] = array(found.mlps[number], ("norm", "layer"), unit)
     return Findings(
         arrays=arrays,
-        ticks={**layer_head_ticks(instrument), "norm": NORMS},
+        ticks={**layer_head_ticks(instrument), "norm": tuple(NORMS)},
         scalars={
             **prompt_scalars(prompt),
             **pair_scalars(pairs, [pair.ends(instrument, progress) for pair in pairs]),
@@ -162,11 +161,11 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     clean, corrupted = torch.tensor(ends).mean(0).tolist()
     return Findings(
         arrays=arrays,
-        ticks={**layer_head_ticks(instrument), "norm": NORMS},
+        ticks={**layer_head_ticks(instrument), "norm": tuple(NORMS)},
         scalars={
             "count": len(samples),
             "left_out": len(left_out),
-            "metric": metric.kind,
+            "metric": metric.name,
             "clean": clean,
             "corrupted": corrupted,
         },

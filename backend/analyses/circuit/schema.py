@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from backend.analyses.patching.metric_schema import OF_METRIC
-from backend.analyses.patching.schema import PAIR_PARAMS, pair_scalars
+from backend.analyses.patching.schema import OF_METRIC, PAIR_PARAMS, pair_scalars
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from backend.engine.sweep import COMPONENTS, Cell, Cost, Experiment
+from backend.contract.components import COMPONENTS
+from backend.engine.sweep import Cell, Cost, Experiment
 from backend.engine.sweep.batching import limits_of
 from backend.engine.trace import trace_bytes
 

@@ -24,13 +24,15 @@ from backend.analyses.patching.verification import (
 )
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
+from backend.contract.components import COMPONENTS
+from backend.contract.corruptions import of_equal_length
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import patterns, values_for_heads
-from backend.engine.sweep import COMPONENTS, Pairing
+from backend.engine.sweep import Pairing
 from backend.engine.sweep.source import Ids
 from backend.engine.trace import Trace
 
@@ -82,7 +84,7 @@ def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
         if not pair.other.aligned:
             raise RequestError(
                 f"The corrupted prompt ({pair.other.note}) has other tokens in other places than the clean one, so "
-                "its positions cannot be patched. Choose a corruption of equal length, such as swap_options."
+                f"its positions cannot be patched. Choose a corruption of equal length: {of_equal_length()}."
             )
     verify = values["verify"]
     return Plan(

@@ -1,4 +1,4 @@
-"""What a patch is measured by: one number from the labels' logits. The registry of metrics.
+"""How each metric is computed from the labels' logits.
 
 Zhang & Nanda 2023 (arXiv 2309.16042): prefer logit differences, which are linear in the residual stream, to
 probabilities.
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.contract.errors import RequestError, shown
+from backend.contract.metrics import METRICS, Metric
 
 Logits = Float[Tensor, "cell label"]
 Values = Float[Tensor, " cell"]
@@ -31,17 +32,6 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One kind of metric. `uses` names the labels that a request must give; `unit` is what it is counted in."""
-
-    kind: str
-    unit: str
-    uses: tuple[str, ...]
-    vocabulary: bool
-    value: Callable[[Readings, Mapping[str, int]], Values]
-
-
-@dataclass(frozen=True)
 class ChosenMetric:
     """A metric with its labels as indices."""
 
@@ -50,7 +40,7 @@ class ChosenMetric:
 
     def __call__(self, readings: Readings) -> Values:
         """One number a run."""
-        return self.metric.value(readings, self.labels)
+        return VALUES[self.metric.name](readings, self.labels)
 
 
 def _logit_difference(readings: Readings, labels: Mapping[str, int]) -> Values:
@@ -74,17 +64,15 @@ def _divergence(readings: Readings, labels: Mapping[str, int]) -> Values:
     return (clean.exp() * (clean - patched)).sum(-1)
 
 
-METRICS: dict[str, Metric] = {
-    metric.kind: metric
-    for metric in (
-        Metric("logit_difference", "logits", ("label", "other"), False, _logit_difference),
-        Metric("net_logit", "logits", ("label",), False, _net_logit),
-        Metric("log_probability", "nats", ("label",), True, _log_probability),
-        Metric("loss", "nats", ("label",), True, lambda *given: -_log_probability(*given)),
-        Metric("probability", "probability", ("label",), True, lambda *given: _log_probability(*given).exp()),
-        Metric("kl", "nats", (), False, _divergence),
-    )
+VALUES: dict[str, Callable[[Readings, Mapping[str, int]], Values]] = {
+    "net_logit": _net_logit,
+    "logit_difference": _logit_difference,
+    "log_probability": _log_probability,
+    "probability": lambda *given: _log_probability(*given).exp(),
+    "loss": lambda *given: -_log_probability(*given),
+    "kl": _divergence,
 }
+"""For each metric one number a run, from the labels' logits and the indices of the labels that it is about."""
 
 
 def chosen_metric(data: Mapping[str, Any], labels: Sequence[str]) -> ChosenMetric:
@@ -93,7 +81,7 @@ def chosen_metric(data: Mapping[str, Any], labels: Sequence[str]) -> ChosenMetri
     Raises RequestError where the question does not show a label, or where both are the same.
     """
     metric = METRICS[data["kind"]]
-    chosen = {name: _label(metric, name, data[name], labels) for name in metric.uses}
+    chosen = {name: _label(metric, name, data[name], labels) for name in metric.labels}
     if len(set(chosen.values())) != len(chosen):
         raise RequestError(f"label and other are both {shown(data['label'])}. Choose two different labels.")
     return ChosenMetric(metric, chosen)
@@ -102,6 +90,6 @@ def chosen_metric(data: Mapping[str, Any], labels: Sequence[str]) -> ChosenMetri
 def _label(metric: Metric, name: str, value: object, labels: Sequence[str]) -> int:
     if value not in labels:
         raise RequestError(
-            f"params.metric.{name} of {metric.kind} must be one of the labels {', '.join(labels)}, not {shown(value)}."
+            f"params.metric.{name} of {metric.name} must be one of the labels {', '.join(labels)}, not {shown(value)}."
         )
     return labels.index(str(value))

@@ -11,6 +11,7 @@ from torch import Tensor
 from backend.analyses.patching.corruptions import Clean, Corrupted, draws
 from backend.analyses.patching.metrics import ChosenMetric, Readings, chosen_metric
 from backend.analyses.task import Task
+from backend.contract.metrics import METRICS
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Pairing, RunSource, run_source
@@ -105,7 +106,7 @@ def pairs_of(
     """
     clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
     metric = values["metric"]
-    if "label" not in metric and metric["kind"] != "kl":
+    if "label" in METRICS[metric["kind"]].labels and "label" not in metric:
         metric = {**metric, "label": _label(instrument, prompt, progress)}
     others = draws(instrument, clean, values["corruption"])
     return [Pair(clean, other, chosen_metric(metric, prompt.labels)) for other in others]
@@ -123,7 +124,7 @@ def pair_scalars(pairs: Sequence[Pair], ends: Sequence[tuple[float, float]]) -> 
     """What every result about pairs says of them: the metric, and both runs' values, means over the draws."""
     count = len(pairs)
     return {
-        "metric": pairs[0].metric.metric.kind,
+        "metric": pairs[0].metric.metric.name,
         "corruption": "; ".join(pair.other.note for pair in pairs),
         "clean": sum(clean for clean, _ in ends) / count,
         "corrupted": sum(corrupted for _, corrupted in ends) / count,

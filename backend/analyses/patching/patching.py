@@ -20,9 +20,10 @@ from backend.analyses.patching.plan import Plan, plan, what_fits
 from backend.analyses.patching.resumable import Board
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
+from backend.contract.components import COMPONENTS
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import COMPONENTS, Sweep, recheck
+from backend.engine.sweep import Sweep, recheck
 
 RECHECKED = 6
 

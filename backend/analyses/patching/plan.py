@@ -8,6 +8,7 @@ from backend.analyses.patching.budget import Budget, chosen_budget, cost_in_word
 from backend.analyses.patching.pairs import Pair, Runs, pairs_of
 from backend.analyses.patching.schema import PATCHING
 from backend.analyses.task import Task
+from backend.contract.corruptions import of_equal_length
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
@@ -119,12 +120,12 @@ def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
     if component == "pattern" and not all(draw.pair.other.aligned for draw in draws):
         raise RequestError(
             "A pattern has a number for each token that a head looks at: it can be patched between prompts of the same "
-            "length only. Choose another component, or a corruption like swap_options, which keeps the length."
+            f"length only. Choose another component, or a corruption that keeps the length: {of_equal_length()}."
         )
     if not any(nodes for draw in draws for nodes in draw.sets):
         raise RequestError(
             "None of the chosen positions has a counterpart in the corrupted prompt, so nothing can be patched. "
-            "Choose other positions, or a corruption of equal length such as swap_options."
+            f"Choose other positions, or a corruption of equal length: {of_equal_length()}."
         )
     budget = chosen_budget(values["budget"])
     return Plan(prompt, component, direction, positions, cells, draws, budget)

@@ -2,23 +2,37 @@
 
 from typing import Any
 
-from backend.analyses.patching.component_schema import AXES, OF_COMPONENT
-from backend.analyses.patching.corruption_schema import CORRUPTION
-from backend.analyses.patching.metric_schema import METRIC, OF_METRIC
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.choices import DIRECTIONS
+from backend.contract.components import COMPONENTS
+from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import RequestError
 from backend.contract.kinds import Number, Positions, TrueFalse, Whole, Word
-from backend.contract.param import Fields, Param
-from backend.contract.spec import ALWAYS, ArraySpec, ScalarSpec, When
+from backend.contract.metrics import METRICS
+from backend.contract.param import Fields, Param, Variants
+from backend.contract.spec import ALWAYS, ArraySpec, By, ScalarSpec, When
 
-DIRECTIONS = ("denoise", "noise")
 DEFAULT_SECONDS = 3600.0
 MOST = 1e9
 """Of seconds 32 years, of megabytes a petabyte."""
 
-PAIR_PARAMS = (CORRUPTION, METRIC)
+OF_METRIC = By(("metric", "kind"), METRICS, "unit")
+"""The metric's unit."""
+OF_COMPONENT = By(("component",), COMPONENTS, "axes")
+"""The component's axes."""
+PAIR_PARAMS = (
+    Param(
+        "corruption",
+        Variants("corruption", CORRUPTIONS),
+        "how the corrupted prompt is made",
+        default={"kind": "swap_options"},
+    ),
+    Param(
+        "metric", Variants("metric", METRICS), "what an effect is measured by", default={"kind": "net_logit"}
+    ),
+)
 PAIR_DEFAULTS = {
     "corruption": {"kind": "swap_options", "seed": 0, "draws": 1},
     "metric": {"kind": "net_logit"},
@@ -26,11 +40,11 @@ PAIR_DEFAULTS = {
 """Their values where nothing is asked for."""
 DIRECTION = Param(
     "direction",
-    Word(DIRECTIONS),
+    Word(tuple(DIRECTIONS)),
     "denoise puts the clean activation into the corrupted run, noise the reverse",
     default="denoise",
 )
-COMPONENT = Param("component", Word(tuple(AXES)), "what is patched", default="z")
+COMPONENT = Param("component", Word(tuple(COMPONENTS)), "what is patched", default="z")
 BUDGET = Param(
     "budget",
     Fields(
@@ -76,10 +90,11 @@ VERIFY = Param(
 
 def _verified(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
     """Raises RequestError for what has no slope, and where no cell is to be verified."""
-    if values["direction"] == "noise" and values["metric"]["kind"] == "kl":
+    metric = METRICS[values["metric"]["kind"]]
+    if values["direction"] == "noise" and metric.flat_at_clean:
         raise RequestError(
-            "The divergence from the clean run has no slope at the clean run itself, so with the metric kl nothing can "
-            "be estimated in the direction noise. Choose denoise, or another metric."
+            f"The metric {metric.name} has no slope at the clean run itself, so nothing can be estimated with it in "
+            "the direction noise. Choose denoise, or another metric."
         )
     verify = values["verify"]
     if verify is not None and verify["top"] + verify["random"] == 0:
@@ -104,8 +119,8 @@ DRAWN = When(
 VERIFIED = When("with `verify`", lambda values: values["verify"] is not None)
 DROPPED = When("with `grad_drop`", lambda values: values["grad_drop"])
 IN_TURN = "a model with attention before the MLP"
-BETWEEN = When(IN_TURN, lambda values: None)
-BETWEEN_DROPPED = When(f"with `grad_drop`, {IN_TURN}", lambda values: values["grad_drop"] and None)
+IN_TURN_ONLY = When(IN_TURN, lambda values: None)
+IN_TURN_DROPPED = When(f"with `grad_drop`, {IN_TURN}", lambda values: values["grad_drop"] and None)
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
@@ -135,23 +150,23 @@ ATTRIBUTION_PATCHING = Analysis(
     arrays=(
         *(
             ArraySpec(
-                name,
-                axes,
+                component.name,
+                component.axes,
                 OF_METRIC,
                 "estimated change of the metric",
-                BETWEEN if name == "resid_mid" else ALWAYS,
+                ALWAYS if component.in_parallel else IN_TURN_ONLY,
             )
-            for name, axes in AXES.items()
+            for component in COMPONENTS.values()
         ),
         *(
             ArraySpec(
-                f"magnitude_{name}",
-                axes,
+                f"magnitude_{component.name}",
+                component.axes,
                 OF_METRIC,
                 "mean size of the estimates with one layer dropped",
-                BETWEEN_DROPPED if name == "resid_mid" else DROPPED,
+                DROPPED if component.in_parallel else IN_TURN_DROPPED,
             )
-            for name, axes in AXES.items()
+            for component in COMPONENTS.values()
         ),
         ArraySpec("estimated", ("cell",), OF_METRIC, "the estimates of the cells that were swept", VERIFIED),
         ArraySpec("exact", ("cell",), OF_METRIC, "what the sweep found for them", VERIFIED),

@@ -4,13 +4,12 @@ from typing import Any
 
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.choices import KEY_POSITIONS, QUESTIONS_USED
 from backend.contract.errors import RequestError
 from backend.contract.kinds import Head, Heads, Numbers, TrueFalse, Whole, Word
 from backend.contract.param import Param
 from backend.contract.spec import SEVERAL_HEADS, ArraySpec, ScalarSpec, When
 
-PLACES = ("label", "bracket", "option", "newline")
-KEPT = ("all", "right")
 RANKS = (0, 1, 2, 3, 4, 6, 8, 16, 32)
 
 HEAD = Param("head", Head(), "the head", usual="none: it is needed")
@@ -22,10 +21,10 @@ HEADS = Param(
     usual="none",
 )
 RANK = Param("rank", Whole(1), "dimensions of a subspace, at most a head's", default=3)
-AT = Param("at", Word(PLACES), "at which token of an option its key is read", default="label")
+AT = Param("at", Word(tuple(KEY_POSITIONS)), "at which token of an option its key is read", default="label")
 KEEP = Param(
     "keep",
-    Word(KEPT),
+    Word(tuple(QUESTIONS_USED)),
     "all questions, or only those that the model answers right (under mutations: as asked)",
     default="all",
 )

@@ -1,6 +1,6 @@
 """Activation patching of many cells: the exact causal cone, and passes of the whole model as its oracle."""
 
-from backend.engine.sweep.cells import COMPONENTS, Cell, Component, Node, all_cells, components_of
+from backend.engine.sweep.cells import Cell, Node, all_cells, components_of
 from backend.engine.sweep.cost import Cost, cost_of
 from backend.engine.sweep.estimate import Estimate, estimate, one_after_other
 from backend.engine.sweep.experiment import Experiment, Sweep, each_alone, experiments
@@ -13,9 +13,7 @@ from backend.engine.sweep.speed import machine_speed, matrix_speed, timed_produc
 from backend.engine.sweep.sweep import run_sweep
 
 __all__ = [
-    "COMPONENTS",
     "Cell",
-    "Component",
     "Cost",
     "Estimate",
     "Experiment",

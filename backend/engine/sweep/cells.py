@@ -1,57 +1,11 @@
-"""What can be patched: the components of a block, and a cell, one component's value at one place."""
+"""A cell: one component's value at one layer, position and head; and which cells a model has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from backend.contract.components import COMPONENTS, Component
 from backend.contract.errors import RequestError, shown
 from backend.models.families import Shape
-
-BETWEEN = "resid_mid"
-Heads = Literal["none", "head", "kv_head"]
-
-
-@dataclass(frozen=True)
-class Component:
-    """One kind of activation.
-
-    Attributes:
-        heads: which heads have one each: "none" (there is one a position), "head" or "kv_head".
-        later_rows: whether a patch at a position changes later positions of its own layer already.
-    """
-
-    name: str
-    heads: Heads = "none"
-    later_rows: bool = False
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The axes of a grid of its cells.
-
-        >>> COMPONENTS["k"].axes
-        ('layer', 'kv_head', 'position')
-        """
-        return ("layer", "position") if self.heads == "none" else ("layer", self.heads, "position")
-
-    def head_count(self, shape: Shape) -> int | None:
-        """How many heads have one; None where it has no heads."""
-        return {"none": None, "head": shape.heads, "kv_head": shape.kv_heads}[self.heads]
-
-
-COMPONENTS: dict[str, Component] = {
-    component.name: component
-    for component in (
-        Component("resid_pre", later_rows=True),  # the residual stream before a layer
-        Component(BETWEEN),  # the residual stream between attention and MLP
-        Component("attn_out"),  # what attention writes
-        Component("mlp_out"),  # what the MLP writes
-        Component("z", "head"),  # a head's output before the output projection
-        Component("q", "head"),  # a head's query before the rotary embedding
-        Component("k", "kv_head", later_rows=True),  # a kv head's key before the rotary embedding
-        Component("v", "kv_head", later_rows=True),  # a kv head's value
-        Component("pattern", "head"),  # where a head looks from one position
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +23,7 @@ Node = tuple[str, Cell]
 
 def components_of(shape: Shape) -> dict[str, Component]:
     """The components that a model has: where attention and MLP are side by side nothing stands between them."""
-    return {name: one for name, one in COMPONENTS.items() if name != BETWEEN or not shape.parallel}
+    return {name: one for name, one in COMPONENTS.items() if one.in_parallel or not shape.parallel}
 
 
 def all_cells(component: str, shape: Shape, positions: Sequence[int]) -> list[Cell]:
@@ -99,7 +53,7 @@ def check_node(node: Node, shape: Shape, tokens: int) -> None:
 def _component_of(name: str, shape: Shape) -> Component:
     if name not in COMPONENTS:
         raise RequestError(f"Unknown component {shown(name)}. Components: {', '.join(COMPONENTS)}.")
-    if name == BETWEEN and shape.parallel:
+    if not COMPONENTS[name].in_parallel and shape.parallel:
         raise RequestError(
             f"This {shape.model_type} model computes attention and MLP of a layer side by side: there is no {name}. "
             f"Components: {', '.join(components_of(shape))}."

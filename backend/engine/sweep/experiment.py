@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.contract.components import COMPONENTS
 from backend.engine.instrument import Instrument
-from backend.engine.sweep.cells import COMPONENTS, Cell, Node, check_node
+from backend.engine.sweep.cells import Cell, Node, check_node
 from backend.engine.sweep.readout import Wanted
 from backend.engine.sweep.source import Ids, Patchable, Source
 
@@ -57,7 +58,7 @@ class Experiment:
         layer = min([cell.layer for _, cell in nodes])
         position = min([cell.position for _, cell in nodes])
         later_rows = [
-            COMPONENTS[component].later_rows or (cell.layer, cell.position) != (layer, position)
+            COMPONENTS[component].reaches_later_positions or (cell.layer, cell.position) != (layer, position)
             for component, cell in nodes
         ]
         return cls(number, nodes, layer, position, not any(later_rows))
@@ -91,7 +92,11 @@ def effective(sets: Sets, layers: int, tokens: int, source: Patchable) -> list[E
         component, cell = node
         if source.unchanged(cell):
             return False
-        return COMPONENTS[component].later_rows or cell.layer < layers - 1 or cell.position == tokens - 1
+        return (
+            COMPONENTS[component].reaches_later_positions
+            or cell.layer < layers - 1
+            or cell.position == tokens - 1
+        )
 
     numbered = ((number, tuple(filter(changes, nodes))) for number, nodes in enumerate(sets))
     return [Experiment.of(number, nodes) for number, nodes in numbered if nodes]

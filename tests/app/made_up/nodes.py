@@ -3,11 +3,11 @@
 import numpy as np
 
 from backend.analyses.attention.attention import KINDS
-from backend.analyses.circuit.effects import NORMS
+from backend.contract.choices import NORMS
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
 from backend.contract.request import Request
-from backend.engine.sweep import COMPONENTS
 from tests.app.made_up.parts import (
     HEADS,
     HELPER,
@@ -141,7 +141,7 @@ def _effects(request: Request, generator: np.random.Generator) -> Made:
                 arrays |= with_ends(f"{kind}_{effect}", values, axes, 0.1 + alone, 0.2 + alone)
                 arrays[f"{kind}_{effect}"] = (values, axes)
     told = {"count": 5, "left_out": 2} if request.question is None else prompt_of(request)
-    return arrays, {"norm": NORMS}, {**told, **RUNS, "metric": request.params["metric"]["kind"]}
+    return arrays, {"norm": tuple(NORMS)}, {**told, **RUNS, "metric": request.params["metric"]["kind"]}
 
 
 def _paths(request: Request, generator: np.random.Generator) -> Made:

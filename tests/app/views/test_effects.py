@@ -2,15 +2,14 @@
 
 import pytest
 
-from app import patching_names
 from app.figures.effects import EFFECTS
-from backend.analyses.circuit.effects import KINDS, NORMS
+from backend.analyses.circuit.schema import KINDS
+from backend.contract.metrics import METRICS
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 
 
-def test_the_page_offers_what_the_backend_has() -> None:
-    assert tuple(patching_names.NORMS) == NORMS
+def test_the_page_shows_what_the_backend_has() -> None:
     assert set(EFFECTS) == set(KINDS)
 
 
@@ -80,7 +79,7 @@ def test_of_one_question_it_does() -> None:
     assert request.params["metric"] == {"kind": "logit_difference", "label": "A", "other": "C"}
 
 
-@pytest.mark.parametrize("metric", patching_names.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_the_caption_says_which_side_helps(metric: str) -> None:
     captions = " ".join(caption.value for caption in opened("effects", metric=metric).caption)
     assert ("Below zero it helps" in captions) == (metric in ("loss", "kl"))

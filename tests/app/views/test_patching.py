@@ -10,36 +10,42 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import patching_names
-from backend.analyses.patching.corruptions import MAKERS
-from backend.analyses.patching.metrics import METRICS
-from backend.analyses.patching.schema import DIRECTIONS
+from backend.contract.choices import POSITIONS
+from backend.contract.components import COMPONENTS
+from backend.contract.corruptions import CORRUPTIONS, DRAWS, SEED, Corruption
+from backend.contract.metrics import LABEL, METRICS, Metric
 from backend.contract.request import Request
 from backend.contract.result import Result
-from backend.engine.sweep import COMPONENTS
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import HEADS, LAYERS, made_up
 from tests.app.opened import drawn, notices, opened, titles
 
 
-def test_the_page_offers_what_the_backend_has() -> None:
-    assert patching_names.CORRUPTIONS.keys() == MAKERS.keys()
-    assert patching_names.COMPONENTS.keys() == COMPONENTS.keys()
-    assert patching_names.METRICS.keys() == METRICS.keys()
-    assert tuple(patching_names.DIRECTIONS) == DIRECTIONS
-    without = {name for name, component in COMPONENTS.items() if component.heads == "none"}
-    assert set(patching_names.WITHOUT_HEADS) == without
-    shared = {name for name, component in COMPONENTS.items() if component.heads == "kv_head"}
-    assert set(patching_names.WITH_KV_HEADS) == shared
+def test_a_new_metric_and_a_new_corruption_are_offered_and_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metric = Metric(name="margin", title="A new metric", help="new", fields=(LABEL,), unit="logits")
+    corruption = Corruption(name="typo", title="A new corruption", help="new", fields=(SEED, DRAWS))
+    monkeypatch.setitem(METRICS, "margin", metric)
+    monkeypatch.setitem(CORRUPTIONS, "typo", corruption)
+    at = opened("patching")
+    assert "A new metric" in at.selectbox(key="metric").options
+    assert "A new corruption" in at.selectbox(key="corruption").options
+    client = FakeClient(slow=("patching",))
+    at = opened("patching", client, metric="margin", corruption="typo", draws="2")
+    assert not at.exception
+    (request,) = client.submitted
+    assert request.params["metric"] == {"kind": "margin", "label": "A"}
+    assert request.params["corruption"] == {"kind": "typo", "draws": 2}
 
 
-@pytest.mark.parametrize("component", patching_names.COMPONENTS)
-@pytest.mark.parametrize("where", patching_names.POSITIONS)
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("where", POSITIONS)
 def test_every_component_has_its_pictures(component: str, where: str) -> None:
     at = opened("patching", component=component, where=where, place="9")
     assert not at.exception
     assert not notices(at, "error")
-    both = where == "all" and component not in patching_names.WITHOUT_HEADS
+    both = where == "all" and COMPONENTS[component].heads is not None
     assert len(heatmaps(at)) == 1 + both
     assert titles(at)[0].startswith("Estimate against exact value")
     if both:
@@ -47,7 +53,7 @@ def test_every_component_has_its_pictures(component: str, where: str) -> None:
     assert "All cells are exact." in captions(at)
 
 
-@pytest.mark.parametrize("metric", patching_names.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_the_request_says_what_was_chosen(metric: str) -> None:
     client = FakeClient(slow=("patching",))
     at = opened("patching", client, metric=metric, direction="noise", corruption="random_letters", other="C")
@@ -56,7 +62,7 @@ def test_the_request_says_what_was_chosen(metric: str) -> None:
     assert request.params["direction"] == "noise"
     assert request.params["corruption"] == {"kind": "random_letters"}
     expected = {"kind": metric, "label": "A", "other": "C"}
-    used = ("kind", *METRICS[metric].uses)
+    used = ("kind", *METRICS[metric].labels)
     assert request.params["metric"] == {name: expected[name] for name in used}
 
 
@@ -232,7 +238,7 @@ def captions(at: AppTest) -> str:
 
 def test_what_a_model_with_both_side_by_side_does_not_have_is_not_offered() -> None:
     client = FakeClient()
-    between = patching_names.COMPONENTS[patching_names.BETWEEN]
+    between = COMPONENTS["resid_mid"].title
     assert between in opened("patching", client).selectbox(key="component").options
     client.room["shape"]["parallel"] = True
     assert between not in opened("patching", client).selectbox(key="component").options

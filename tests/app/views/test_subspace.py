@@ -6,8 +6,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from app.subspace_names import COLOURINGS, KEPT, KEY_PLACES
-from backend.analyses.subspace import schema
+from app.figures.subspace_points import COLOURINGS
 from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.contract.result import Result
@@ -49,10 +48,6 @@ def test_the_strongest_head_is_asked_about_over_the_bank() -> None:
     (request,) = client.submitted
     assert request.params == {"head": [3, 2], "stacked": True}
     assert request.to_json()["questions"]["bank"] == "other"
-
-
-def test_the_names_are_the_backends() -> None:
-    assert (tuple(KEY_PLACES), tuple(KEPT)) == (schema.PLACES, schema.KEPT)
 
 
 def test_which_vectors_are_collected_is_asked_for() -> None:

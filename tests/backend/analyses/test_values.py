@@ -39,7 +39,7 @@ def asked(name: str, params: dict[str, Any], left_out: str = "", **fields: Any) 
 
 WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (PAIR, {"corruption": 3}, "params.corruption must be an object with a kind, not 3"),
-    (PAIR, {"corruption": {"kind": "noise"}}, "no corruption 'noise'. Choose one of question, swap_options"),
+    (PAIR, {"corruption": {"kind": "noise"}}, "no corruption 'noise'. Choose one of swap_options, question"),
     (PAIR, {"corruption": {"kind": ["text"]}}, "no corruption"),
     (PAIR, {"corruption": {"kind": "swap_options", "bank": "x"}}, "swap_options has no field 'bank'"),
     (PAIR, {"corruption": {"kind": "swap_options", "seed": 1.5}}, "corruption.seed must be a whole number"),
@@ -63,7 +63,7 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
         "metric.other must be one of the labels A, B, C, not None",
     ),
     (PAIR, {"metric": {"kind": "logit_difference", "other": "B"}}, "label and other are both 'B'"),
-    (SWEPT, {"component": "neuron"}, "params.component must be one of resid_pre, .*, not 'neuron'"),
+    (SWEPT, {"component": "neuron"}, "params.component must be one of z, .*, not 'neuron'"),
     (SWEPT, {"positions": "first"}, '"all", "final" or a list of positions, not'),
     (SWEPT, {"positions": []}, "or a list of positions"),
     (SWEPT, {"positions": [True]}, "or a list of positions"),

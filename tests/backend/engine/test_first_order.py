@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from backend.contract.components import COMPONENTS
 from backend.engine.first_order import by_pattern, changes
 from backend.engine.gradients import Gradients, forward
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import full_pattern, patterns
-from backend.engine.sweep import COMPONENTS, all_cells, components_of
+from backend.engine.sweep import all_cells, components_of
 from backend.engine.trace import Trace
 from tests import tiny
 from tests.backend.engine.sweep.one_component import sweep_cells

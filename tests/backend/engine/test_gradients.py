@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, ModelError, ResourceError
 from backend.engine.attention_hook import AttentionCall, replacing
 from backend.engine.first_order import by_pattern
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import COMPONENTS, components_of
+from backend.engine.sweep import components_of
 from backend.engine.trace import Routed, trace
 from tests import tiny
 from tests.backend.engine.hooks import count_hooks

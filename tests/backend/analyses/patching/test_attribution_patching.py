@@ -11,6 +11,7 @@ import torch
 from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST, Analysis, Findings, Task
 from backend.analyses.patching import verification
 from backend.analyses.patching.pairs import pairs_of
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -18,7 +19,7 @@ from backend.contract.request import Request
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
-from backend.engine.sweep import COMPONENTS, Swept, components_of, run_sweep
+from backend.engine.sweep import Swept, components_of, run_sweep
 from backend.engine.sweep.batching import SET_ASIDE_BYTES
 from tests import hand_wired, tiny
 
@@ -283,8 +284,8 @@ def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[s
         ({"corruption": {"kind": "noise"}}, "no corruption 'noise'"),
         ({"verify": 20}, "verify must be an object"),
         ({"verify": {"tops": 3}}, "verify has no field 'tops'"),
-        ({"verify": {"component": "zz"}}, "verify.component must be one of resid_pre"),
-        ({"verify": {"component": ["z"]}}, "verify.component must be one of resid_pre"),
+        ({"verify": {"component": "zz"}}, "verify.component must be one of z"),
+        ({"verify": {"component": ["z"]}}, "verify.component must be one of z"),
         ({"verify": {"top": -1}}, "verify.top must be a whole number, 0 or more, not -1"),
         ({"verify": {"random": True}}, "verify.random must be a whole number"),
         ({"verify": {"seed": "a"}}, "verify.seed must be a whole number"),
@@ -308,7 +309,7 @@ def test_prompts_of_other_lengths_are_refused(plain_instrument: Instrument) -> N
 
 @pytest.mark.parametrize("family_instrument", ["stablelm parallel"], indirect=True)
 def test_what_a_family_lacks_is_not_verified(family_instrument: Instrument) -> None:
-    with pytest.raises(RequestError, match=r"must be one of resid_pre, attn_out, .* not 'resid_mid'"):
+    with pytest.raises(RequestError, match=r"must be one of z, .*, attn_out, mlp_out, not 'resid_mid'"):
         for_family(family_instrument, verify={"component": "resid_mid"})
 
 

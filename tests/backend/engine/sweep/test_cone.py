@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
-    COMPONENTS,
     Cell,
     RunSource,
     all_cells,

@@ -5,10 +5,10 @@ import random
 import pytest
 import torch
 
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import RequestError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
-    COMPONENTS,
     Cell,
     OwnValues,
     Pairing,

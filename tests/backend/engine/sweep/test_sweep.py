@@ -9,10 +9,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
-    COMPONENTS,
     Cell,
     Sweep,
     Swept,

@@ -1,0 +1,17 @@
+"""Words that parameters and axes of several analyses take, each with its title for people."""
+
+DIRECTIONS = {"denoise": "Denoise", "noise": "Noise"}
+"""Denoise: an activation of the clean run is put into the corrupted run. Noise: the reverse."""
+POSITIONS = {"final": "Final token", "all": "All tokens"}
+"""Which positions of a prompt are patched."""
+NORMS = {"recomputed": "Recomputed", "frozen": "Frozen"}
+"""The scale of the final norm: that of the changed residual stream, or still the clean run's."""
+KEY_POSITIONS = {
+    "label": "the label",
+    "bracket": "the bracket after the label",
+    "option": "the option's last token",
+    "newline": "the newline after the option",
+}
+"""At which token of an option a head's key is read."""
+QUESTIONS_USED = {"all": "All", "right": "Answered right"}
+"""All questions, or those that the model answers right."""

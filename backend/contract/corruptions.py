@@ -1,0 +1,110 @@
+"""How the corrupted prompt is made from the clean one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from backend.contract.asked import Asked
+from backend.contract.errors import RequestError
+from backend.contract.kinds import BankName, OneQuestion, Text, Whole
+from backend.contract.param import NEEDED, Param, Variant
+
+MAX_DRAWS = 20
+SEED = Param("seed", Whole(), "which one is drawn", default=0)
+DRAWS = Param(
+    "draws", Whole(1, MAX_DRAWS), "how many are drawn, each with the next seed; results are means", default=1
+)
+
+
+def _question(values: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """A question that is given needs no drawing."""
+    return {"question": values["question"]} if values["question"] is not None else values
+
+
+def _text(values: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """Raises RequestError where the one text is to be drawn several times."""
+    if values.pop("draws") > 1:
+        count = asked.request.params["corruption"]["draws"]
+        raise RequestError(
+            f"The corruption text is one prompt: there is nothing to draw {count} times. Leave draws out."
+        )
+    return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corruption(Variant):
+    """One corruption: its name and fields in requests, and in addition:
+
+    Attributes:
+        title: for people.
+        keeps_length: whether the corrupted prompt always has as many tokens as the clean one.
+        one_question_only: whether it cannot serve several questions at once.
+    """
+
+    title: str
+    keeps_length: bool = False
+    one_question_only: bool = False
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is drawn at random, so that it can be drawn several times.
+
+        >>> CORRUPTIONS["swap_options"].drawn, CORRUPTIONS["text"].drawn
+        (True, False)
+        """
+        return SEED in self.fields
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    corruption.name: corruption
+    for corruption in (
+        Corruption(
+            name="swap_options",
+            title="Right option swapped with another",
+            help="the right option changes places with another of as many tokens",
+            fields=(SEED, DRAWS),
+            keeps_length=True,
+        ),
+        Corruption(
+            name="question",
+            title="Another question",
+            help="another question, drawn from a bank with another right letter, or given",
+            fields=(
+                Param("question", OneQuestion(), "the other question"),
+                Param("bank", BankName(), "where it is drawn from", default="knowledge"),
+                SEED,
+                DRAWS,
+            ),
+            rule=_question,
+        ),
+        Corruption(
+            name="shuffle_labels",
+            title="Labels shuffled",
+            help="the labels in another order, none at its own place",
+            fields=(SEED, DRAWS),
+        ),
+        Corruption(
+            name="random_letters",
+            title="Labels replaced by random letters",
+            help="labels that are none of the clean prompt's",
+            fields=(SEED, DRAWS),
+        ),
+        Corruption(
+            name="text",
+            title="A text of your own",
+            help="a text of as many tokens",
+            fields=(Param("prompt", Text("the whole corrupted prompt"), "the text", default=NEEDED), DRAWS),
+            rule=_text,
+            keeps_length=True,
+            one_question_only=True,
+        ),
+    )
+}
+
+
+def of_equal_length() -> str:
+    """The corruptions that keep the prompt's length, for messages.
+
+    >>> of_equal_length()
+    'swap_options or text'
+    """
+    return " or ".join(name for name, corruption in CORRUPTIONS.items() if corruption.keeps_length)
