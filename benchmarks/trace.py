@@ -19,7 +19,7 @@ from backend.contract.model import ModelSpec
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.engine.instrument import Instrument
-from backend.engine.trace import trace
+from backend.engine.recording import trace
 from backend.models import fetch, load
 from backend.models.catalogue import SMALL_MODEL
 from backend.questions.prompt import Prompt

@@ -13,8 +13,10 @@ from backend.contract.errors import ModelError, ResourceError
 from backend.contract.progress import Progress, silent
 from backend.engine.components import at_components
 from backend.engine.instrument import Instrument
+from backend.engine.model_pass import on_cpu
+from backend.engine.recording import recorded_pass
 from backend.engine.sweep import components_of
-from backend.engine.trace import Components, Trace, on_cpu, recorded_pass, trace_bytes
+from backend.engine.trace import Components, Trace, trace_bytes
 from backend.models.families import Slot
 from backend.models.memory import available_memory
 

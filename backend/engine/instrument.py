@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from backend.contract.progress import Progress, silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
-from backend.engine.trace import MAX_POSITIONS, Trace, trace
+from backend.engine.recording import trace
+from backend.engine.trace import MAX_POSITIONS, Trace
 from backend.engine.weights import Weights
 from backend.models.families import family_of
 from backend.models.load import LoadedModel

@@ -24,7 +24,7 @@ from backend.contract.errors import QuestionError
 from backend.contract.progress import Progress
 from backend.contract.question import Question
 from backend.engine.instrument import Instrument
-from backend.engine.trace import between_layers, some_unembedded
+from backend.engine.model_pass import between_layers, some_unembedded
 from backend.models.placement import device_of
 from backend.questions.prompt import Prompt
 from backend.questions.templates import REGISTRY

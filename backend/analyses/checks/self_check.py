@@ -15,7 +15,8 @@ from backend.contract.errors import ModelError, shown
 from backend.contract.progress import Progress, silent
 from backend.engine.finite import not_finite
 from backend.engine.instrument import Instrument
-from backend.engine.trace import Trace, trace
+from backend.engine.recording import trace
+from backend.engine.trace import Trace
 from backend.models.placement import device_of
 
 TEXT = "The capital of France is Paris. The capital of Italy is"

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
+from backend.engine.model_pass import on_cpu
 from backend.engine.sweep.batching import batch_rows, budget_for
 from backend.engine.sweep.cost import needs_whole_model
 from backend.engine.sweep.layer_call import Batch, call_layer
 from backend.engine.sweep.patches import Patch
 from backend.engine.sweep.rows import Block
-from backend.engine.trace import Trace, on_cpu
+from backend.engine.trace import Trace
 from backend.models.families import Slot
 from backend.models.placement import device_of
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
+from backend.engine.model_pass import between_layers, final_logits
 from backend.engine.sweep.cells import Cell
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.source import Source
-from backend.engine.trace import between_layers, final_logits
 
 
 @torch.no_grad()

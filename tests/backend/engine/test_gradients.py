@@ -14,8 +14,9 @@ from backend.engine.attention_hook import AttentionCall, replacing
 from backend.engine.first_order import by_pattern
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument
+from backend.engine.recording import trace
 from backend.engine.sweep import components_of
-from backend.engine.trace import Routed, trace
+from backend.engine.trace import Routed
 from tests import tiny
 from tests.backend.engine.hooks import count_hooks
 from tests.slots import moved_by, set_to

@@ -21,8 +21,9 @@ from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
+from backend.engine.recording import trace
 from backend.engine.sweep import FinalRows
-from backend.engine.trace import Trace, trace
+from backend.engine.trace import Trace
 from backend.models.families import Slot
 from tests import tiny
 from tests.backend.analyses.subspace.test_subspace import questions

@@ -8,7 +8,8 @@ from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern
-from backend.engine.trace import trace, trace_bytes
+from backend.engine.recording import trace
+from backend.engine.trace import trace_bytes
 from tests import tiny
 from tests.backend.engine.hooks import count_hooks
 
@@ -185,7 +186,7 @@ def test_two_runs_are_kept_however_long_they_are(
     assert family_instrument.trace(other) is not both[1]
 
 
-def test_a_trace_takes_what_is_told(family_instrument: Instrument) -> None:
+def test_a_trace_has_the_size_that_is_computed_for_it(family_instrument: Instrument) -> None:
     found = family_instrument.trace(tuple(range(20)))
     ends = sum(part.nbytes for part in (found.resid_final, found.unembedded, found.logits))
     assert trace_bytes(family_instrument.shape, 20) == found.nbytes - ends
