@@ -1,0 +1,132 @@
+"""Every analysis gives the arrays and scalars that it declares, with their axes and units, and no others."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backend.analyses import ANALYSES, Task
+from backend.contract.progress import silent
+from backend.contract.prompt import PromptSpec
+from backend.contract.request import Request
+from backend.contract.spec import By
+from backend.engine.instrument import Instrument
+from tests import hand_wired, tiny
+from tests.backend.analyses.subspace.test_subspace import questions
+from tests.specs import differences
+
+TWO_TOGETHER = {"heads": [[1, 2], [2, 1]]}
+RANDOM = {"kind": "random_letters", "draws": 2}
+OF_ONE: list[tuple[str, dict[str, Any]]] = [
+    ("prediction", {}),
+    ("attribution", {}),
+    ("attribution", {"head": [1, 2]}),
+    ("attention", {}),
+    ("attention", {"head": "L1H2"}),
+    *(
+        ("patching", {"component": component, "positions": "final"})
+        for component in ("z", "q", "k", "v", "pattern", "resid_pre", "resid_mid", "attn_out", "mlp_out")
+    ),
+    *(
+        ("patching", {"metric": {"kind": kind}, "positions": "final"})
+        for kind in ("log_probability", "probability", "loss", "kl")
+    ),
+    (
+        "patching",
+        {"corruption": RANDOM, "metric": {"kind": "logit_difference", "other": "D"}, "positions": "final"},
+    ),
+    ("patching-cost", {}),
+    ("attribution_patching", {}),
+    ("attribution_patching", {"grad_drop": True, "corruption": RANDOM, "metric": {"kind": "loss"}}),
+    ("attribution_patching", {"verify": {"top": 3, "random": 2}}),
+    ("effects", {}),
+    ("effects", {"corruption": RANDOM, "metric": {"kind": "probability"}}),
+    ("paths", {"receiver": {"head": [1, 2]}}),
+    ("paths", {"receiver": {"mlp": 1}, "metric": {"kind": "loss"}}),
+    ("paths", {"sender": {"head": [0, 1]}}),
+    ("paths", {"sender": {"embedding": True}}),
+    ("cost", {"analysis": "effects"}),
+]
+OF_SEVERAL: list[tuple[str, dict[str, Any]]] = [
+    ("attribution", {}),
+    ("attention", {}),
+    ("effects", {}),
+    ("effects", {"metric": {"kind": "loss"}}),
+    ("subspace", {"head": [1, 2]}),
+    ("subspace", {"head": [1, 2], "rotated": True, "stacked": True}),
+    ("compression", {"head": [1, 2], "ranks": [0, 3]}),
+    ("compression", {**TWO_TOGETHER, "ranks": [2]}),
+    ("mutations", {"head": [1, 2]}),
+    ("mutations", TWO_TOGETHER),
+    ("swap-test", {"head": [1, 2]}),
+    ("key-steering", {"head": [1, 2], "strengths": [0, 1]}),
+    ("check-model", {}),
+    ("readings", {}),
+    ("readings", {"patched": 0}),
+    ("cost", {"analysis": "readings"}),
+]
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+
+
+def unmet(instrument: Instrument, request: Request) -> list[str]:
+    one = () if request.question is None else (request.question,)
+    asked = request.questions if isinstance(request.questions, tuple) else one
+    found = ANALYSES[request.analysis].run(instrument, Task(request, asked, ((),) * len(asked)), silent)
+    return differences(request, found.arrays, found.scalars)
+
+
+@pytest.mark.parametrize(("name", "params"), OF_ONE)
+def test_of_one_question(instrument: Instrument, name: str, params: dict[str, Any]) -> None:
+    spec = PromptSpec(template="plain")
+    question = hand_wired.question(1)
+    request = Request.build(
+        name, question=question, prompt=spec, params={"corruption": {"kind": "shuffle_labels"}, **params}
+    )
+    if "corruption" not in [param.name for param in ANALYSES[name].params]:
+        request = Request.build(name, question=question, prompt=spec, params=params)
+    assert unmet(instrument, request) == []
+    unanswered = replace(request, question=replace(question, answer=None))
+    assert unmet(instrument, unanswered) == []
+
+
+@pytest.mark.parametrize(("name", "params"), OF_SEVERAL)
+def test_of_several_questions(instrument: Instrument, name: str, params: dict[str, Any]) -> None:
+    if name == "effects":
+        params = {"corruption": {"kind": "shuffle_labels"}, **params}
+    spec = PromptSpec(template="plain")
+    assert unmet(instrument, Request.build(name, questions=questions(12), prompt=spec, params=params)) == []
+
+
+def test_of_a_model_alone(instrument: Instrument) -> None:
+    assert unmet(instrument, Request.build("self-check")) == []
+
+
+@pytest.mark.parametrize("family", ["mixtral", "qwen2_moe", "stablelm parallel"])
+def test_of_models_with_experts_or_without_a_middle(family: str) -> None:
+    other = Instrument(tiny.loaded(tiny.tiny_model(family), tiny.tokenizer(), family))
+    asked = {"question": hand_wired.question(1), "prompt": PromptSpec(template="plain")}
+    assert unmet(other, Request.build("attribution", **asked)) == []
+    estimated = {"corruption": {"kind": "shuffle_labels"}, "grad_drop": True}
+    assert unmet(other, Request.build("attribution_patching", **asked, params=estimated)) == []
+
+
+def test_everything_that_is_declared_is_seen_above() -> None:
+    assert {name for name, _ in (*OF_ONE, *OF_SEVERAL)} | {"self-check"} == {*ANALYSES}
+
+
+@pytest.mark.parametrize("name", sorted(ANALYSES))
+def test_declarations_say_something(name: str) -> None:
+    analysis = ANALYSES[name]
+    assert len({param.name for param in analysis.params}) == len(analysis.params)
+    for param in analysis.params:
+        assert param.help
+        assert param.kind.says
+    for spec in (*analysis.arrays, *analysis.scalars):
+        assert spec.meaning
+        assert spec.names
+    for array in analysis.arrays:
+        assert isinstance(array.unit, By) or array.unit
