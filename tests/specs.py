@@ -20,6 +20,11 @@ def declared(request: Request) -> dict[str, tuple[tuple[str, ...], str]]:
     }
 
 
+def needed(request: Request) -> set[str]:
+    """The names of the arrays that its result has whatever the model is."""
+    return _names(ANALYSES[request.analysis].arrays, _values(request), (True,))
+
+
 def differences(request: Request, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> list[str]:
     """What a result has that is not declared, lacks that is, or has with other axes or another unit."""
     analysis, values, shapes = ANALYSES[request.analysis], _values(request), declared(request)

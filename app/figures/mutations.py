@@ -121,10 +121,8 @@ def titles_of(result: Result, what: str) -> Sequence[str]:
     return [str(entry["title"]) for entry in result.scalars[what]]
 
 
-def interval_of(result: Result, measure: str) -> tuple[Numbers, Numbers] | None:
-    """The ends of the 95 % intervals of one measure, where there are some."""
-    if f"{measure}_low" not in result.arrays:
-        return None
+def interval_of(result: Result, measure: str) -> tuple[Numbers, Numbers]:
+    """The ends of the 95 % intervals of one measure."""
     return result[f"{measure}_low"], result[f"{measure}_high"]
 
 
@@ -159,13 +157,13 @@ def _add_line(
     mutations: Sequence[str],
     name: str,
     values: Numbers,
-    interval: tuple[Numbers, Numbers] | None,
+    interval: tuple[Numbers, Numbers],
     shares: bool,
 ) -> None:
     figure.add_scatter(
         x=[_wrapped(mutation) for mutation in mutations],
         y=values,
-        error_y=None if interval is None else error_bars(values, *interval, shares=shares),
+        error_y=error_bars(values, *interval, shares=shares),
         mode="lines+markers",
         name=plain(name),
         line={

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from backend.analyses import analysis_named
 from backend.contract.cards import BankCard, JobStatus, ModelCard
 from backend.contract.errors import Cancelled, LetterheadsError, QuestionError, shown
 from backend.contract.model import ModelSpec
@@ -13,8 +14,9 @@ from tests.app.made_up import BANK, HEADS, LAYERS, made_up
 
 
 class FakeClient:
-    """Answers at once, or (with `slow`, maybe only to some analyses) never; `error` is raised by every result.
+    """Refuses what the backend refuses without a model, and answers at once.
 
+    With `slow`, maybe only to some analyses, it never answers; `error` is raised by every result.
     What `shown` holds for an analysis is what its job has found so far.
     """
 
@@ -73,10 +75,12 @@ class FakeClient:
         return BankCard("upload:1", name, 3, ("colors",))
 
     def find(self, request: Request) -> Result | None:
+        analysis_named(request.analysis).check(request)
         slow = self.slow if isinstance(self.slow, bool) else request.analysis in self.slow
         return None if slow or self.error else made_up(request)
 
     def submit(self, request: Request) -> str:
+        analysis_named(request.analysis).check(request)
         self.submitted.append(request)
         return str(len(self.submitted))
 

@@ -9,7 +9,9 @@ from tests.app.made_up import made_up
 
 @pytest.fixture
 def result() -> Result:
-    return made_up(Request.build("compression", questions=QuestionSet("copy-colors", 5)))
+    return made_up(
+        Request.build("compression", questions=QuestionSet("copy-colors", 5), params={"head": [3, 2]})
+    )
 
 
 def test_the_curve_its_interval_and_what_it_is_held_against(result: Result) -> None:

@@ -11,7 +11,9 @@ from tests.app.made_up import made_up
 
 @pytest.fixture
 def result() -> Result:
-    return made_up(Request.build("mutations", questions=QuestionSet("copy-colors", 5)))
+    return made_up(
+        Request.build("mutations", questions=QuestionSet("copy-colors", 5), params={"head": [3, 2]})
+    )
 
 
 def test_a_line_for_each_condition(result: Result) -> None:
@@ -26,10 +28,11 @@ def test_a_line_for_each_condition(result: Result) -> None:
     assert figure.layout.scattermode == "group"  # no interval covers another
 
 
-def test_accuracy_without_intervals(result: Result) -> None:
+def test_accuracy_with_its_intervals(result: Result) -> None:
     (first, *_) = mutation_lines(result, "accuracy", "t").data
     assert np.allclose(first.y, [0.8, 0.7])
-    assert first.error_y.array is None
+    assert np.allclose(first.error_y.array, 0.05)
+    assert np.allclose(first.error_y.arrayminus, 0.1)
 
 
 def test_a_table_tells_numbers_and_is_coloured_by_what_is_worse() -> None:
@@ -63,7 +66,9 @@ def test_titles_are_text(result: Result) -> None:
 
 
 def test_letter_across_and_place_up() -> None:
-    swapped = made_up(Request.build("swap-test", questions=QuestionSet("copy-colors", 5)))
+    swapped = made_up(
+        Request.build("swap-test", questions=QuestionSet("copy-colors", 5), params={"head": [3, 2]})
+    )
     figure = swap_scatter(swapped, "L3H2")
     assert np.allclose(figure.data[0].x, swapped["follows_letter"])
     assert np.allclose(figure.data[0].y, swapped["follows_place"])

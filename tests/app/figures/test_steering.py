@@ -7,7 +7,9 @@ from tests.app.made_up import made_up
 
 
 def test_the_direction_is_drawn_beside_a_random_one() -> None:
-    result = made_up(Request.build("key-steering", questions=QuestionSet("copy-colors", 5)))
+    result = made_up(
+        Request.build("key-steering", questions=QuestionSet("copy-colors", 5), params={"head": [3, 2]})
+    )
     figure = flip_curves(result, "t", 2.0)
     flipped, random, looked, _ = figure.data
     assert np.allclose(flipped.x, [-1, 0, 1, 2])
@@ -19,7 +21,9 @@ def test_the_direction_is_drawn_beside_a_random_one() -> None:
 
 
 def test_intervals_of_shares_end_at_none_and_all() -> None:
-    result = made_up(Request.build("key-steering", questions=QuestionSet("copy-colors", 5)))
+    result = made_up(
+        Request.build("key-steering", questions=QuestionSet("copy-colors", 5), params={"head": [3, 2]})
+    )
     flipped = flip_curves(result, "t", 2.0).data[0]
     assert np.allclose(flipped.y - flipped.error_y.arrayminus, [0, 0.05, 0.45, 0.75])
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from backend.contract.request import Request
-from tests.app.made_up.parts import BANK, Arrays, Made, with_ends
+from tests.app.made_up.parts import BANK, Arrays, Made, head_of, heads_of, values_of, with_ends
 
 
 def _subspace(request: Request, generator: np.random.Generator) -> Made:
@@ -24,8 +24,8 @@ def _subspace(request: Request, generator: np.random.Generator) -> Made:
         "k_variance": ([0.5, 0.3, 0.15, 0.03, 0.01, 0.01], ("component",)),
         "basis": (np.eye(size), ("component", "d_head")),
         "k_basis": (np.eye(size), ("component", "d_head")),
-        "points_q": ((q - q.mean(0))[:, :3], ("question", "axis")),
-        "points_k": ((k - k.mean((0, 1)))[..., :3], ("question", "label", "axis")),
+        "points_q": ((q - q.mean(0))[:, :3], ("question", "component")),
+        "points_k": ((k - k.mean((0, 1)))[..., :3], ("question", "label", "component")),
         "right": (right, ("question",)),
     }
     questions = [
@@ -44,6 +44,14 @@ def _subspace(request: Request, generator: np.random.Generator) -> Made:
         "questions": questions,
         "separability": 0.95,
         "separability_shuffled": 0.24,
+        "separability_low": 0.85,
+        "separability_high": 0.99,
+        "separability_keys": 0.9,
+        "separability_keys_low": 0.8,
+        "separability_keys_high": 0.95,
+        "separability_keys_shuffled": 0.25,
+        "head": head_of(request),
+        "rank": values_of(request)["rank"],
         "variance_q3": 0.95,
         "variance_k3": 0.95,
         **_used(len(BANK), sum(not question["right"] for question in questions)),
@@ -69,8 +77,22 @@ def _compression(request: Request, generator: np.random.Generator) -> Made:
         "loss_ablated": (0.6, ()),
         "loss_ablated_low": (0.5, ()),
     }
-    scalars = {**_used(5, 1), "notes": ["Each fit has 2 queries."], "rank": 3, "kept_share": 0.95}
+    scalars = {
+        **_used(5, 1),
+        "notes": ["Each fit has 2 queries."],
+        "rank": 3,
+        "kept_share": 0.95,
+        **_heads(request),
+    }
+    scalars |= {f"kept_share_{name}": 0.1 for name in ("resampled", "random", "random_resampled")} | {
+        "alone": []
+    }
     return arrays, {}, scalars
+
+
+def _heads(request: Request) -> dict[str, Any]:
+    heads = heads_of(request)
+    return {"head": ", ".join(heads), "heads": heads}
 
 
 def _mutations(request: Request, generator: np.random.Generator) -> Made:
@@ -86,14 +108,16 @@ def _mutations(request: Request, generator: np.random.Generator) -> Made:
     loss, axes = np.array([[0.2, 0.6, 0.25], [0.3, 0.8, 0.35]]), ("mutation", "condition")
     arrays: Arrays = {
         **with_ends("loss", loss, axes, 0.05, 0.1),
-        "accuracy": (1 - loss, axes),
+        **with_ends("accuracy", 1 - loss, axes, 0.1, 0.05),
         "transfer": ([[0.25, 0.45], [0.26, 0.35]], ("fitted", "mutation")),
-        **with_ends("right_share", [0.8, 0.6], ("mutation",), 0.1, 0.1),
-        **with_ends("letter_share", [0.8, np.nan], ("mutation",), 0.1, 0.1),
     }
+    if len(heads_of(request)) == 1:
+        arrays |= with_ends("right_share", [0.8, 0.6], ("mutation",), 0.1, 0.1)
+        arrays |= with_ends("letter_share", [0.8, np.nan], ("mutation",), 0.1, 0.1)
     left_out = [{"name": "separators", "reason": "The label 'A)' is not one token."}]
     told = {"mutations": mutations, "conditions": conditions, "left_out": left_out}
-    return arrays, {}, {**told, "rank": 3, "kept": 5, "notes": ["Each fit has 2 queries."]}
+    scalars = {**told, **_heads(request), "rank": 3, "kept": 5, "notes": ["Each fit has 2 queries."]}
+    return arrays, {}, scalars
 
 
 def _swap_test(request: Request, generator: np.random.Generator) -> Made:
@@ -101,6 +125,9 @@ def _swap_test(request: Request, generator: np.random.Generator) -> Made:
         name: (generator.uniform(size=5), ("question",)) for name in ("follows_place", "follows_letter")
     }
     scalars = {
+        "head": head_of(request),
+        "answer_place": 0.3,
+        "answer_letter": 0.1,
         "index": 0.4,
         "low": 0.1,
         "high": 0.7,
@@ -133,7 +160,8 @@ def _key_steering(request: Request, generator: np.random.Generator) -> Made:
         {"stem": question.stem, "answer": "A", "predicted": labels[place]}
         for place, question in enumerate(BANK[:count])
     ]
-    return arrays, {}, {"labels": labels, "questions": listed, **_used(count, 2)}
+    told = {"labels": labels, "questions": listed, "head": head_of(request), "direction_length": 0.2}
+    return arrays, {}, {**told, "fitted_on": values_of(request)["fitted_on"], **_used(count, 2)}
 
 
 OF_HEADS = {

@@ -1,5 +1,7 @@
 """Made-up results about the model, and about all heads and MLPs at once."""
 
+from typing import Any
+
 import numpy as np
 
 from backend.analyses.attention.attention import KINDS
@@ -16,8 +18,11 @@ from tests.app.made_up.parts import (
     STAR,
     Arrays,
     Made,
+    answered,
     drawn,
+    head_of,
     prompt_of,
+    values_of,
     with_ends,
 )
 
@@ -37,13 +42,8 @@ def _prediction(request: Request, generator: np.random.Generator) -> Made:
         "lens": (np.linspace(0, 1, LAYERS)[:, None] * logits, ("layer", "label")),
     }
     top = [{"token": label, "id": place, "logprob": -1.0 - place} for place, label in enumerate(labels)]
-    said = {
-        "predicted": labels[int(probs.argmax())],
-        "answer": None if answer is None else labels[answer],
-        "loss": None if answer is None else 0.3,
-        "top_tokens": top,
-    }
-    return arrays, {"label": tuple(labels)}, {**told, **said}
+    said = answered(request, labels[int(probs.argmax())])
+    return arrays, {"label": tuple(labels)}, {**said, "top_tokens": top}
 
 
 def _attribution(request: Request, generator: np.random.Generator) -> Made:
@@ -60,11 +60,16 @@ def _attribution(request: Request, generator: np.random.Generator) -> Made:
         "embedding": ("label",),
         "bias": ("label",),
     }
-    if "head" in request.params:
+    head = head_of(request)
+    if head:
         axes["source"] = ("token", "label")
     arrays = drawn(generator, axes, 0.3, label=len(labels), token=len(told["tokens"]))
     arrays["heads"][0][*STAR, answer] = 5
-    return arrays, {"label": tuple(labels)}, {**told, "predicted": labels[answer], "before_cap": False}
+    return (
+        arrays,
+        {"label": tuple(labels)},
+        {**answered(request, labels[answer]), "head": head, "before_cap": False},
+    )
 
 
 def _attention(request: Request, generator: np.random.Generator) -> Made:
@@ -83,13 +88,14 @@ def _attention(request: Request, generator: np.random.Generator) -> Made:
         "final_value_weighted": (final * 2, ("layer", "head", "position")),
         "roles": (by_role, ("layer", "head", "role")),
     }
-    if "head" in request.params:
+    head = head_of(request)
+    if head:
         arrays["pattern"] = (np.tril(np.full((count, count), 0.1)), ("query", "key"))
-    return arrays, {"role": names}, {**told, "predicted": told["labels"][0]}
+    return arrays, {"role": names}, {**answered(request, told["labels"][0]), "head": head}
 
 
 def _patching(request: Request, generator: np.random.Generator) -> Made:
-    told, params = prompt_of(request), request.params
+    told, params = prompt_of(request), values_of(request)
     count = len(told["tokens"])
     positions = list(range(count)) if params["positions"] == "all" else [count - 1]
     axes = COMPONENTS[params["component"]].axes
@@ -99,14 +105,22 @@ def _patching(request: Request, generator: np.random.Generator) -> Made:
     arrays: Arrays = {"values": (values, axes), "recovered": (values / 2, axes)}
     if params["corruption"].get("draws", 1) > 1:
         arrays |= {f"{name}_spread": (np.abs(array) / 4, axes) for name, (array, _) in arrays.items()}
-    swept = {"positions": positions, "engine": "cone", "cells": values.size, "cells_skipped": 3}
+    swept = {
+        "positions": positions,
+        "engine": "cone",
+        "cells": values.size,
+        "cells_skipped": 3,
+        "cells_unmatched": 0,
+    }
+    swept |= {name: params[name] for name in ("component", "direction")}
+    swept |= {"metric": params["metric"]["kind"], "corrupted_tokens": told["tokens"]}
     ticks = {"position": tuple(told["tokens"][place] for place in positions)}
     return arrays, ticks, {**told, **RUNS, **swept, "first_difference": 7}
 
 
 def unaligned(request: Request) -> bool:
     """Whether the corrupted prompt is one of another length."""
-    return bool(request.params["corruption"]["kind"] == "question")
+    return bool(values_of(request)["corruption"]["kind"] == "question")
 
 
 def _attribution_patching(request: Request, generator: np.random.Generator) -> Made:
@@ -114,12 +128,21 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> M
         raise RequestError("The corrupted prompt has another length.")
     told = prompt_of(request)
     axes = {name: component.axes for name, component in COMPONENTS.items()}
-    arrays = drawn(generator, axes, position=len(told["tokens"]))
-    return arrays, {"position": tuple(told["tokens"])}, {**told, **RUNS, "first_difference": 7}
+    arrays, params = drawn(generator, axes, position=len(told["tokens"])), values_of(request)
+    scalars = {"metric": params["metric"]["kind"], "direction": params["direction"], "first_difference": 7}
+    if params["verify"]:
+        cell = {"layer": 1, "head": 2, "position": 3, "top": True}
+        scalars |= {"verified": [cell] * 3, "spearman": 0.9, "pearson": 0.8, "leaders": 3, "leaders_found": 2}
+        arrays |= {name: ([1.0, 0.5, 0.2], ("cell",)) for name in ("estimated", "exact")}
+    return arrays, {"position": tuple(told["tokens"])}, {**told, **RUNS, **scalars}
 
 
 def _cost(request: Request, generator: np.random.Generator) -> Made:
     return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8}
+
+
+def _patching_cost(request: Request, generator: np.random.Generator) -> Made:
+    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8, "cells": 240}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> Made:
@@ -140,13 +163,18 @@ def _effects(request: Request, generator: np.random.Generator) -> Made:
                 alone = np.nan if request.to_json()["questions"]["limit"] == 1 else 0
                 arrays |= with_ends(f"{kind}_{effect}", values, axes, 0.1 + alone, 0.2 + alone)
                 arrays[f"{kind}_{effect}"] = (values, axes)
-    told = {"count": 5, "left_out": 2} if request.question is None else prompt_of(request)
-    return arrays, {"norm": tuple(NORMS)}, {**told, **RUNS, "metric": request.params["metric"]["kind"]}
+    told: dict[str, Any] = {"metric": values_of(request)["metric"]["kind"]}
+    if request.question is None:
+        told |= {"count": 5, "left_out": 2, "clean": 0.8, "corrupted": -0.4}
+    else:
+        told |= {**prompt_of(request), **RUNS}
+    return arrays, {"norm": tuple(NORMS)}, told
 
 
 def _paths(request: Request, generator: np.random.Generator) -> Made:
-    mode = "sender" if "sender" in request.params else "receiver"
-    node = request.params[mode]
+    params = values_of(request)
+    mode = "receiver" if params["sender"] is None else "sender"
+    node = params[mode]
     layer, _ = node.get("head", (node.get("mlp", -1), 0))
     inputs = ("mlp",) if mode == "receiver" and "mlp" in node else ("query", "key", "value")
     axes = {"heads": ("input", "layer", "head"), "mlps": ("input", "layer")}
@@ -162,7 +190,7 @@ def _paths(request: Request, generator: np.random.Generator) -> Made:
         mlps[:, (layers <= layer) if within_layer else (layers < layer)] = np.nan
         arrays = {"heads": arrays["heads"], "receiver_mlps": (mlps[0], ("layer",))}
     name = str(HeadRef(*node["head"])) if "head" in node else f"MLP {layer}" if "mlp" in node else "embedding"
-    told = {**prompt_of(request), **RUNS, "metric": request.params["metric"]["kind"]}
+    told = {**prompt_of(request), **RUNS, "metric": params["metric"]["kind"]}
     return arrays, {"input": inputs}, {**told, "node": name, "mode": mode}
 
 
@@ -173,6 +201,9 @@ def _check_model(request: Request, generator: np.random.Generator) -> Made:
     }
     accuracy = {"value": 0.9, "low": 0.8, "high": 0.95}
     scalars = {
+        "count": 5,
+        "chance": 0.25,
+        "chance_by_label": 0.25,
         "label_accuracy": accuracy,
         "content_accuracy": accuracy,
         "loss": {"value": 0.4, "low": None, "high": None},
@@ -201,6 +232,8 @@ def _readings(request: Request, generator: np.random.Generator) -> Made:
         "count": count,
         "accuracy": {"value": 0.8, "low": 0.4, "high": 0.9},
         "loss": {"value": 0.5, "low": None, "high": None},
+        "patched_questions": 3,
+        "left_out": 0,
         "weight_bytes": 2_520_000_000,
         "prompts": "the same",
     }
@@ -209,7 +242,7 @@ def _readings(request: Request, generator: np.random.Generator) -> Made:
 
 def _self_check(request: Request, generator: np.random.Generator) -> Made:
     sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
-    return {}, {}, {**sizes, "family": "qwen2", "by_structure": False}
+    return {}, {}, {**sizes, "family": "qwen2", "by_structure": False, "max_positions": 256}
 
 
 OF_NODES = {
@@ -217,6 +250,7 @@ OF_NODES = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
+    "patching-cost": _patching_cost,
     "cost": _cost,
     "effects": _effects,
     "paths": _paths,

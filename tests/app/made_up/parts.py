@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from backend.analyses import ANALYSES
+from backend.contract.head import HeadRef
 from backend.contract.question import Question
 from backend.contract.request import Request
 
@@ -24,7 +26,13 @@ BANK = (
     Question("Where is <b>up</b>?", ("down", "up ☝️", "left", "right"), 1, "directions"),
 )
 SIZES = {"layer": LAYERS, "head": HEADS, "kv_head": 2}
-RUNS = {"clean": 0.8, "corrupted": -0.4, "corruption": "options 1 and 2 swapped"}
+SWAPPED = "options 1 and 2 swapped"
+RUNS = {
+    "clean": 0.8,
+    "corrupted": -0.4,
+    "corruption": SWAPPED,
+    "draws": [{"note": SWAPPED, "corrupted": -0.4}],
+}
 
 
 def drawn(
@@ -44,7 +52,7 @@ def with_ends(name: str, values: Any, axes: tuple[str, ...], low: float, high: f
 
 
 def prompt_of(request: Request) -> dict[str, Any]:
-    """Tokens, roles, text and labels of the request's question."""
+    """Tokens, roles, text, labels and right label of the request's question."""
     question = request.question
     assert question is not None
     labels = list(request.prompt.labels[: len(question.options)])
@@ -54,4 +62,29 @@ def prompt_of(request: Request) -> dict[str, Any]:
         tokens += ["(", labels[place], ") ", option, "\n"]
         roles += [f"{name} {place}" for name in ("bracket", "label", "bracket", "option", "newline")]
     tokens, roles = [*tokens, "Answer:", " ("], [*roles, "suffix", "final"]
-    return {"tokens": tokens, "roles": roles, "text": "".join(tokens), "labels": labels}
+    answer = None if question.answer is None else labels[question.answer]
+    return {"tokens": tokens, "roles": roles, "text": "".join(tokens), "labels": labels, "answer": answer}
+
+
+def answered(request: Request, predicted: str) -> dict[str, Any]:
+    """The same with what the model answers."""
+    told = prompt_of(request)
+    loss = None if told["answer"] is None else 0.3
+    return {**told, "predicted": predicted, "loss": loss}
+
+
+def head_of(request: Request) -> str | None:
+    """The name of the head that the request asks about."""
+    head = values_of(request).get("head")
+    return None if head is None else str(HeadRef(*head))
+
+
+def heads_of(request: Request) -> list[str]:
+    """The names of the heads that the request asks about."""
+    values = values_of(request)
+    return [str(HeadRef(*head)) for head in values["heads"] or [values["head"]]]
+
+
+def values_of(request: Request) -> dict[str, Any]:
+    """The request's parameters, defaults filled in."""
+    return ANALYSES[request.analysis].values(request)
