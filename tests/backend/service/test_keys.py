@@ -192,7 +192,7 @@ def values_of(kind: Kind) -> some.SearchStrategy[Any]:
         case Variants(_, variants):
             return some.one_of(
                 some_of(variant.fields).map(lambda given, name=variant.name: {"kind": name, **given})
-                for variant in variants
+                for variant in variants.values()
             )
         case Node():
             return some.sampled_from([{"head": [1, 2]}, {"head": "L1H2"}, {"mlp": 1}, {"embedding": True}])
