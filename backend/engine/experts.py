@@ -1,4 +1,4 @@
-"""What each expert of a mixture wrote at the final position, by the model's own modules."""
+"""What each expert of a mixture writes at the final position, computed by the model's own modules."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,11 @@ from backend.engine.trace import Trace
 
 @dataclass(frozen=True)
 class ExpertWrites:
-    """What the experts of one layer added to the residual stream, times their weights; float32 on the CPU.
+    """What the experts of one layer add to the residual stream, their weights included; float32 on the CPU.
 
     Attributes:
-        routed: 0 for experts that were not chosen.
-        shared: of the expert that every position goes through; None where there is none.
+        routed: of the experts that the router chooses among; 0 for those that it did not choose.
+        shared: of the expert that every position goes through; None if there is none.
     """
 
     routed: Float[Tensor, "expert d_model"]
@@ -26,10 +26,10 @@ class ExpertWrites:
 
 @torch.no_grad()
 def expert_writes(instrument: Instrument, trace: Trace, layer: int) -> ExpertWrites | None:
-    """The writes in one layer; None where its MLP is no mixture.
+    """The experts' writes in one layer; None if its MLP is not a mixture.
 
-    The experts are called once more, with a row for each that was chosen and this one alone as its choice; the shared
-    one by a call of the whole MLP in which the others give nothing.
+    The chosen experts are called again, with one row for each, routed to this expert alone. The shared expert is the
+    output of the MLP while a hook sets the output of the others to 0.
     """
     family, called = instrument.family, trace.routed[layer]
     block = family.layers(instrument.model)[layer]

@@ -1,4 +1,11 @@
-"""How a number read from the final logits hangs on each activation of a run: one pass forwards, any number back."""
+"""Gradients of a number computed from the final logits, by every activation of a run.
+
+One forward pass keeps the graph; then any number of backward passes go through it:
+
+    graph = forward(instrument, token_ids)
+    gradients = graph.gradients(graph.logits[5] - graph.logits[7])
+    gradients.z[layer, position, head]       # the derivative of that logit difference by one head's output
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,23 +29,23 @@ from backend.models.memory import available_memory
 
 WRITES = ("attn_out", "mlp_out")
 PER_TRACE, PER_EAGER_SCORE = 8, 16
-"""Memory of a graph and its gradients, as measured with 60 to 1,000 tokens of a 0.5B model: in sizes of a trace, and
-bytes for each score of an attention that keeps its patterns."""
-Held = tuple[Tensor, Slot | None]
-"""A tensor of the pass and where a component stands in it; None where it is all of it."""
+"""Memory of a graph and its gradients, measured with 60 to 1,000 tokens of a 0.5B model: a multiple of a trace's size,
+and bytes for each score of an eager attention, which keeps its patterns."""
+GraphTensor = tuple[Tensor, Slot | None]
+"""A tensor of the graph and the slot of a component in it; None if the component is all of it."""
 
 
 class Gradients(Components):
-    """The derivative of one number by every component at every place, float32 on the CPU."""
+    """The derivative of one number by each component at each layer, position and head; float32 on the CPU."""
 
 
 class Graph:
-    """A pass whose activations are kept, to go back through; it takes several times the memory of a trace.
+    """A forward pass whose graph is kept for backward passes; it takes several times the memory of a trace.
 
     Attributes:
-        trace: what the pass left.
-        logits: at the final position, over the whole vocabulary, float32 on the CPU; what is differentiated must be
-            computed from them.
+        trace: the trace of the pass.
+        logits: at the final position, over the whole vocabulary; float32 on the CPU, with gradients. The number that is
+            differentiated must be computed from them.
     """
 
     def __init__(
@@ -46,34 +53,39 @@ class Graph:
         instrument: Instrument,
         trace: Trace,
         logits: Float[Tensor, " vocabulary"],
-        held: dict[str, list[Held]],
+        tensors: dict[str, list[GraphTensor]],
     ) -> None:
         self.trace = trace
         self.logits = logits
-        self._name, self._shape, self._held = instrument.resolved.name, instrument.shape, held
+        self._name, self._shape, self._tensors = instrument.resolved.name, instrument.shape, tensors
 
     def gradients(
         self, value: Float[Tensor, ""], progress: Progress = silent, dropped: int | None = None
     ) -> Gradients:
-        """The derivatives of `value`. With `dropped` none of them goes through what that layer writes.
+        """The derivatives of `value`.
+
+        Args:
+            value: a number computed from `logits`.
+            dropped: a layer whose writes to the residual stream pass no gradient on (GradDrop of AtP*, Kramár et al.
+                2024).
 
         Raises:
             ModelError: the backward pass failed.
-            Cancelled: `progress` raised it; it is asked before each layer.
+            Cancelled: `progress` raised it; it is called before each layer.
         """
-        flat = [tensor for held in self._held.values() for tensor, _ in held]
+        flat = [tensor for parts in self._tensors.values() for tensor, _ in parts]
         with self._hooked(progress, dropped):
             try:
                 found = iter(torch.autograd.grad(value, flat, retain_graph=True))
             except RuntimeError as error:
-                raise _impassable(self._name, str(error)) from error
+                raise _no_gradients(self._name, str(error)) from error
         by_name = {
-            name: torch.stack([self._like_trace(name, next(found), slot) for _, slot in held])
-            for name, held in self._held.items()
+            name: torch.stack([self._like_trace(name, next(found), slot) for _, slot in parts])
+            for name, parts in self._tensors.items()
         }
         if dropped is not None:
             for name in WRITES:
-                by_name[name][dropped] = 0  # torch reads a tensor's gradient before its hook changes it
+                by_name[name][dropped] = 0  # torch stores a tensor's gradient before the hook sets it to 0
         between = by_name.pop("resid_mid", None)
         return Gradients(resid_mid=between, **by_name)
 
@@ -81,7 +93,7 @@ class Graph:
     def _hooked(self, progress: Progress, dropped: int | None) -> Iterator[None]:
         layers = self._shape.layers
         with ExitStack() as stack:
-            for layer, (tensor, _) in enumerate(self._held["resid_pre"]):
+            for layer, (tensor, _) in enumerate(self._tensors["resid_pre"]):
 
                 def done(_: Tensor, layer: int = layer) -> None:
                     progress("Going back through the layers", layers - layer, layers)
@@ -89,45 +101,51 @@ class Graph:
                 _hook(stack, tensor, done)
             if dropped is not None:
                 for name in WRITES:
-                    _hook(stack, self._held[name][dropped][0], torch.zeros_like)
+                    _hook(stack, self._tensors[name][dropped][0], torch.zeros_like)
             yield
 
     def _like_trace(self, name: str, gradient: Tensor, slot: Slot | None) -> Tensor:
-        kept = on_cpu(gradient if slot is None else slot.gradient(gradient))
-        return kept if COMPONENTS[name].heads is not None else kept.reshape(-1, self._shape.d_model)
+        values = on_cpu(gradient if slot is None else slot.gradient(gradient))
+        return values if COMPONENTS[name].heads is not None else values.reshape(-1, self._shape.d_model)
 
 
 def forward(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress = silent) -> Graph:
-    """Run `token_ids` once, from the first layer's input on, with all that a backward pass needs.
+    """Run `token_ids` once and keep the graph, from the first layer's input on.
 
-    The pass is the model's own. It leaves a trace as any other does, so that nobody has to make one more.
+    The pass is the model's own. Its trace goes to the instrument's cache, so that no second pass is needed for it.
 
     Raises:
-        ResourceError: the graph and its gradients would not fit into the memory.
-        ModelError: some part of the model does not let gradients through.
-        Cancelled: `progress` raised it; it is asked before each layer.
+        ResourceError: the graph and its gradients would not fit into memory.
+        ModelError: gradients do not flow through some part of the model.
+        Cancelled: `progress` raised it; it is called before each layer.
     """
     model, family, name = instrument.model, instrument.family, instrument.resolved.name
-    _check_room(instrument, len(token_ids))
-    held: dict[str, list[Held]] = {name: [] for name in components_of(instrument.shape) if name != "pattern"}
+    _check_memory(instrument, len(token_ids))
+    tensors: dict[str, list[GraphTensor]] = {
+        name: [] for name in components_of(instrument.shape) if name != "pattern"
+    }
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
         stack.callback(family.layers(model)[0].register_forward_pre_hook(_begin, with_kwargs=True).remove)
-        stack.enter_context(at_components(model, family, lambda name, _, *place: held[name].append(place)))
+        stack.enter_context(
+            at_components(
+                model, family, lambda name, _, *tensor_and_slot: tensors[name].append(tensor_and_slot)
+            )
+        )
         recorded, logits = recorded_pass(model, family, token_ids, progress)
-    for component, parts in held.items():
+    for component, parts in tensors.items():
         if not all(tensor.requires_grad for tensor, _ in parts):
-            raise _impassable(name, f"they are lost before {component}")
-    instrument.keep(token_ids, recorded)
-    return Graph(instrument, recorded, logits.to("cpu", torch.float32), held)
+            raise _no_gradients(name, f"they are lost before {component}")
+    instrument.cache(token_ids, recorded)
+    return Graph(instrument, recorded, logits.to("cpu", torch.float32), tensors)
 
 
-def _check_room(instrument: Instrument, tokens: int) -> None:
+def _check_memory(instrument: Instrument, tokens: int) -> None:
     shape = instrument.shape
     need = PER_TRACE * trace_bytes(shape, tokens)
     if instrument.model.config._attn_implementation == "eager":
         need += PER_EAGER_SCORE * shape.layers * shape.heads * tokens**2
-    # The graph keeps what it fetched of offloaded weights.
+    # The graph keeps the offloaded weights that the pass loaded.
     offloaded = sum(weights.nbytes for weights in instrument.model.parameters() if weights.is_meta)
     on = instrument.layers_on.items()
     free = min(available_memory(device) * shape.layers // here for device, here in on)
@@ -135,7 +153,7 @@ def _check_room(instrument: Instrument, tokens: int) -> None:
         raise ResourceError(
             f"Gradients of a prompt of {tokens} tokens need about {(need + offloaded) / 1e9:.1f} GB and "
             f"{free / 1e9:.1f} GB are free. Take a shorter prompt, or fewer shots"
-            f"{', or hold the model in fewer bits, so that nothing is offloaded' if offloaded else ''}."
+            f"{', or quantize the model, so that nothing is offloaded' if offloaded else ''}."
         )
 
 
@@ -144,13 +162,13 @@ def _hook(stack: ExitStack, tensor: Tensor, call: Callable[[Tensor], Tensor | No
 
 
 def _begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """The first layer's input becomes the graph's leaf."""
+    """A hook that makes the first layer's input the leaf of the graph."""
     if args:
         return (args[0].detach().requires_grad_(), *args[1:]), kwargs
     return args, {**kwargs, "hidden_states": kwargs["hidden_states"].detach().requires_grad_()}
 
 
-def _impassable(name: str, why: str) -> ModelError:
+def _no_gradients(name: str, why: str) -> ModelError:
     return ModelError(
         f"Gradients of {name} could not be taken: {why}. Try a shorter prompt, or dtype float32 without quantization."
     )

@@ -1,4 +1,4 @@
-"""A loaded model made ready for analyses: its family and weights at hand, and the traces it left lately."""
+"""A loaded model made ready for analyses: its family, its weights, and a cache of traces."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
@@ -15,13 +15,14 @@ from backend.models.placement import device_of
 from backend.questions.prompt import Prompt
 from backend.questions.render import render
 
-KEPT_TRACES_BYTES = 512 * 2**20
+CACHED_TRACES_BYTES = 512 * 2**20
 
 
 class Instrument:
-    """One resident model. Not thread-safe: the worker that owns it is its only caller.
+    """A loaded model and a cache of its traces. Not thread-safe: only the worker that owns it may call it.
 
-    `layers_on` counts the layers that run on each device.
+    Attributes:
+        layers_on: how many layers run on each device.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -36,7 +37,7 @@ class Instrument:
         self._traces: OrderedDict[tuple[int, ...], Trace] = OrderedDict()
 
     def prompt(self, question: Question, spec: PromptSpec, shots: Sequence[Question] = ()) -> Prompt:
-        """Render one question for this model. Raises QuestionError, also where it is too long to trace."""
+        """The prompt of a question for this model. Raises QuestionError, also if it is too long to trace."""
         return render(
             question,
             spec,
@@ -47,24 +48,24 @@ class Instrument:
         )
 
     def trace(self, token_ids: tuple[int, ...], progress: Progress = silent) -> Trace:
-        """A prompt's trace: the one kept from before, or a new pass."""
-        kept = self._traces.get(token_ids)
-        if kept is not None:
+        """A prompt's trace: from the cache, or of a new pass. Raises ModelError and Cancelled as a pass does."""
+        cached = self._traces.get(token_ids)
+        if cached is not None:
             self._traces.move_to_end(token_ids)
-            return kept
+            return cached
         fresh = trace(self.model, self.family, token_ids, progress)
-        self.keep(token_ids, fresh)
+        self.cache(token_ids, fresh)
         return fresh
 
-    def keep(self, token_ids: tuple[int, ...], fresh: Trace) -> None:
-        """Keep a prompt's trace for who asks next; the longest unused are dropped for it, but for one.
+    def cache(self, token_ids: tuple[int, ...], fresh: Trace) -> None:
+        """Add a trace to the cache, and drop the least recently used ones beyond CACHED_TRACES_BYTES.
 
-        Two stay however long they are: who compares two runs asks for each of them again and again.
+        The last two always stay: an analysis that compares two runs asks for both of them again and again.
         """
         self._traces[token_ids] = fresh
-        while len(self._traces) > 2 and self.kept_bytes() > KEPT_TRACES_BYTES:
+        while len(self._traces) > 2 and self.cached_bytes() > CACHED_TRACES_BYTES:
             self._traces.popitem(last=False)
 
-    def kept_bytes(self) -> int:
-        """What the traces kept take of the processor's memory."""
-        return sum(kept.nbytes for kept in list(self._traces.values()))
+    def cached_bytes(self) -> int:
+        """Bytes of the cached traces, which are in the processor's memory."""
+        return sum(cached.nbytes for cached in list(self._traces.values()))

@@ -8,7 +8,7 @@ from backend.engine.trace import Trace
 
 
 def final_rows(trace: Trace, layer: int) -> Float[Tensor, "head key"]:
-    """Where the final position of each head looks; each row sums to 1."""
+    """Each head's attention from the final position; each row sums to 1."""
     query = trace.q_rotated[layer, :, -1:]
     key = for_heads(trace.k_rotated[layer], query.shape[0])
     return final_attention(trace, layer, (query @ key.mT)[:, 0])
@@ -23,7 +23,7 @@ def final_attention(
 
 
 def full_pattern(trace: Trace, layer: int, head: int) -> Float[Tensor, "query key"]:
-    """One head's whole pattern; each row sums to 1 and is 0 on positions that come later."""
+    """One head's pattern for all positions; each row sums to 1 and is 0 on later positions."""
     query, key = trace.q_rotated[layer, head], trace.k_rotated[layer, kv_head_of(trace, head)]
     return patterns(trace, layer, query[None], key[None])[0]
 
@@ -34,7 +34,7 @@ def patterns(
     query: Float[Tensor, "head query d_head"],
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
-    """The patterns that these rotated queries and keys would give in a layer of the traced run."""
+    """The patterns of these rotated queries and keys, with the mask, scaling and soft cap of a layer of the trace."""
     return torch.softmax(scores(trace, layer, query, key), dim=-1)
 
 
@@ -44,7 +44,7 @@ def scores(
     query: Float[Tensor, "head query d_head"],
     key: Float[Tensor, "kv_head key d_head"],
 ) -> Float[Tensor, "head query key"]:
-    """The same before the softmax; minus infinity where a query must not look."""
+    """The scores before the softmax; minus infinity for keys that the mask hides."""
     found = _scores(trace, layer, query @ for_heads(key, len(query)).mT)
     mask = trace.masks[layer]
     if mask is None:
@@ -58,17 +58,17 @@ def _scores(trace: Trace, layer: int, products: Float[Tensor, "*batch key"]) -> 
 
 
 def values_for_heads(trace: Trace, layer: int) -> Float[Tensor, "head position d_head"]:
-    """The values that each head reads: its kv head's."""
+    """The values of each head's kv head."""
     return for_heads(trace.v[layer].transpose(0, 1), trace.z.shape[2])
 
 
 def for_heads(
     shared: Float[Tensor, "kv_head position d_head"], heads: int
 ) -> Float[Tensor, "head position d_head"]:
-    """What kv heads share, once for each head."""
+    """Keys or values, each repeated for all heads that share it."""
     return shared.repeat_interleave(heads // shared.shape[0], dim=0)
 
 
 def kv_head_of(trace: Trace, head: int) -> int:
-    """The kv head whose keys and values a head reads."""
+    """The kv head whose keys and values a head uses."""
     return head // (trace.q.shape[2] // trace.k.shape[2])

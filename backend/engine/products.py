@@ -1,8 +1,12 @@
-"""Matrix products in float32 by oneDNN, on processors where torch by itself takes slower ones.
+"""Float32 matrix products by oneDNN, on processors where torch's default is slower.
 
-Torch has MKL for these products, and MKL is slower on AMD's processors than on Intel's: there oneDNN, which torch has
-as well, is faster from a dozen rows up (`scripts/bench products`). A model's modules take it only while they are
-called for cones. A trace does without, so that its logits are the plain model's to the last bit.
+Torch multiplies with MKL, which is slower on AMD's processors than on Intel's. OneDNN, which torch contains too, is
+faster there from a dozen rows up (`scripts/bench products`). A model's linear layers use it only while a cone calls
+them. A trace does not use it, so that its logits equal the plain model's to the last bit.
+
+OneDNN compiles a kernel for each number of rows, so we call it with few different numbers. Example: 250 rows go through
+a linear layer from 896 to 4864 numbers. `kernel_rows(250)` is 256, so 6 rows of zeros are appended, `[256, 896]` is
+multiplied, and the first 250 rows of the product are returned. For 256 rows nothing is appended or copied.
 """
 
 import platform
@@ -19,27 +23,27 @@ from torch.nn.functional import linear
 
 @contextmanager
 def fast_products(modules: Iterable[nn.Module]) -> Iterator[bool]:
-    """While inside, the linear layers among `modules` take the faster product; none where gradients are wanted.
+    """While inside, the linear layers among `modules` multiply by oneDNN. Yields whether there are any.
 
-    Gives whether there are any. One whose `forward` somebody has replaced is left alone.
+    Left out are layers whose `forward` was replaced by somebody else, and all layers while gradients are recorded.
     """
-    taken = [module for module in modules if _suits(module)]
-    for module in taken:
+    faster = [module for module in modules if _suits(module)]
+    for module in faster:
         vars(module)["forward"] = partial(by_one_dnn, matrix=module.weight, bias=module.bias)
     try:
-        yield bool(taken)
+        yield bool(faster)
     finally:
-        for module in taken:
+        for module in faster:
             vars(module).pop("forward", None)
 
 
-def usual_rows(rows: int) -> int:
-    """The next larger of the numbers of rows that oneDNN is called with.
+def kernel_rows(rows: int) -> int:
+    """`rows` rounded up to one of the numbers of rows that oneDNN is called with.
 
-    It compiles a kernel for each number of rows, two thirds of a millisecond and half a megabyte; eight numbers an
-    octave are enough.
+    A kernel for one number of rows takes two thirds of a millisecond and half a megabyte. There are eight numbers
+    between each power of two and the next, and none that is not a multiple of 16.
 
-    >>> [usual_rows(rows) for rows in (1, 17, 250, 500, 900)]
+    >>> [kernel_rows(rows) for rows in (1, 17, 250, 500, 900)]
     [16, 32, 256, 512, 960]
     """
     step = max(16, (1 << rows.bit_length()) // 16)
@@ -47,8 +51,11 @@ def usual_rows(rows: int) -> int:
 
 
 def filler_rows(rows: int, modules: Iterable[nn.Module]) -> int:
-    """How many rows of zeros to add to a batch before it goes through modules, so that not each fast product has to."""
-    return usual_rows(rows) - rows if any(map(_suits, modules)) else 0
+    """How many rows of zeros to append to a batch before it goes through `modules`, so that no product has to do it.
+
+    0 if none of them multiplies by oneDNN.
+    """
+    return kernel_rows(rows) - rows if any(map(_suits, modules)) else 0
 
 
 @cache
@@ -61,11 +68,11 @@ def _helps() -> bool:
 
 
 def by_one_dnn(rows: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`torch.nn.functional.linear` by oneDNN, with rows of zeros up to one of the usual numbers."""
+    """`torch.nn.functional.linear` by oneDNN; float32 on the CPU, `[..., features]` to `[..., out features]`."""
     count = rows.numel() // rows.shape[-1]
     if not count:
         return linear(rows, matrix, bias)
-    more = usual_rows(count) - count
+    more = kernel_rows(count) - count
     if not more:
         return _product(rows, matrix, bias)
     flat = rows.reshape(count, -1)

@@ -1,7 +1,8 @@
-"""The rotary embedding of a layer as the linear map that it is at one position, measured by calling the layer.
+"""The rotary embedding of a layer at one position, as a matrix, measured by calling the layer.
 
-It lets a query or key that never was in a run be rotated as the model would. Without a rotary embedding the map is
-the identity.
+With it, a query or key that occurred in no run can be rotated as the model would rotate it. At one position the rotary
+embedding is linear, so the images of the unit vectors are the rows of its matrix. For a model without rotary embedding
+it is the identity.
 """
 
 from collections.abc import Sequence
@@ -22,15 +23,18 @@ from backend.models.placement import device_of
 
 Matrix = Float[Tensor, "d_head d_head"]
 UNIT = 2**-6
-"""The length of the vectors put in: small enough for a family that clamps queries and keys; a power of two, so that
-no digit is lost."""
+"""The length of the vectors that are rotated: so small that no family clamps them, and a power of two, so that dividing
+by it is exact."""
 
 
 class Rotations:
-    """One layer's maps, each measured once: the same for all heads. Where queries are scaled, theirs does that too."""
+    """The matrices of one layer, the same for all heads, each measured once.
+
+    If the model scales queries before attention, the queries' matrices do so too.
+    """
 
     def __init__(self, instrument: Instrument, layer: int) -> None:
-        """Raises RequestError for a model whose layers cannot be called alone."""
+        """Raises RequestError for a model of unknown architecture, whose layers cannot be called alone."""
         if not instrument.family.layer_by_layer:
             raise RequestError(
                 f"The architecture {shown(instrument.shape.model_type)} is not one of those known here, so its "
@@ -41,9 +45,9 @@ class Rotations:
         self._keys: dict[int, Matrix] = {}
 
     def of_queries(self, trace: Trace, positions: Sequence[int]) -> Float[Tensor, "position d_head d_head"]:
-        """For each position the matrix that a query, a row vector, is multiplied with; float32 on the CPU.
+        """For each position the matrix that a query, as a row vector, is multiplied with; float32 on the CPU.
 
-        `trace` is any run that is long enough.
+        `trace` may be of any prompt that is long enough.
         """
         self._measure(trace, positions)
         return torch.stack([self._queries[position] for position in positions])
@@ -65,7 +69,7 @@ class Rotations:
 def _measured(
     instrument: Instrument, trace: Trace, layer: int, positions: list[int]
 ) -> tuple[Tensor, Tensor]:
-    """What becomes of each unit vector, put in as the first head's query and key at each position."""
+    """The rotated unit vectors: each replaces the first head's query and key at each position."""
     family, shape = instrument.family, instrument.shape
     block = family.layers(instrument.model)[layer]
     attention = family.attention(block)
@@ -73,11 +77,11 @@ def _measured(
     rows = torch.arange(len(units))
     rotated: list[Tensor] = []
 
-    def putting(slot: Slot) -> Any:
-        def put(_: nn.Module, args: object, output: Tensor) -> None:
+    def replace_output(slot: Slot) -> Any:
+        def write(_: nn.Module, args: object, output: Tensor) -> None:
             slot.write(output, rows, torch.zeros_like(rows), units)
 
-        return slot.module.register_forward_hook(put)
+        return slot.module.register_forward_hook(write)
 
     def record(call: AttentionCall) -> Tensor:
         rotated.extend(part[0, 0].float().cpu() / UNIT for part in (call.query, call.key))
@@ -89,7 +93,7 @@ def _measured(
     with ExitStack() as stack:
         stack.enter_context(replacing(instrument.model, family, record))
         for slot in (family.query(attention, shape), family.key(attention, shape)):
-            stack.callback(putting(slot).remove)
+            stack.callback(replace_output(slot).remove)
         block(hidden, **arguments_at(trace, layer, at))
     queries, keys = (part.view(len(positions), shape.d_head, shape.d_head) for part in rotated)
     return queries, keys

@@ -1,4 +1,4 @@
-"""The weights that attribution multiplies with, as plain float32 matrices, dequantized when used and not kept."""
+"""The weights that attribution multiplies with, as float32 matrices, dequantized on each use and not stored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from backend.models.placement import device_of, weights_there
 
 
 class Weights:
-    """Read access to one model's output projections and unembedding, on the model's own devices."""
+    """One model's output projections and unembedding, on the model's own devices."""
 
     def __init__(self, model: PreTrainedModel, family: Family) -> None:
         self._model = model
@@ -31,17 +31,17 @@ class Weights:
     def written(
         self, layer: int, z: Float[Tensor, "head d_head"]
     ) -> tuple[Float[Tensor, "d_model head d_head"], Float[Tensor, " d_model"] | None]:
-        """What takes each head's `z` at a position to what it adds to the residual stream: a matrix and an offset.
+        """The linear map from each head's `z` at a position to its write to the residual stream: matrix and offset.
 
-        W_O and its bias, where the family has them followed by a norm after attention, its scale frozen at `z`, and
-        a multiplier.
+        It is W_O and its bias, times the family's multiplier. A norm after attention is included, its scale frozen at
+        `z`.
         """
         module = self._family.layers(self._model)[layer]
         matrix, bias = self.output(layer), self.output_bias(layer)
         after = self._family.attention_norm(module)
         if after is not None:
-            whole = torch.einsum("mhd,hd->m", matrix, z.to(matrix))
-            norm = self._family.frozen(after, whole if bias is None else whole + bias)
+            output = torch.einsum("mhd,hd->m", matrix, z.to(matrix))
+            norm = self._family.frozen(after, output if bias is None else output + bias)
             matrix = norm.linear(matrix.movedim(0, -1)).movedim(-1, 0)
             bias = norm.bias if bias is None else norm.applied(bias)
         factor = self._family.multiplier(module)
@@ -50,7 +50,7 @@ class Weights:
         return matrix, bias
 
     def output_bias(self, layer: int) -> Float[Tensor, " d_model"] | None:
-        """The output projection's bias, if it has one."""
+        """The output projection's bias; None if it has none."""
         projection = self._projection(layer)
         with weights_there(projection):
             bias = getattr(projection, "bias", None)
@@ -58,7 +58,7 @@ class Weights:
 
     @property
     def device(self) -> torch.device:
-        """Where the unembedding computes."""
+        """The unembedding's device."""
         return device_of(self._family.unembedding(self._model))
 
     def unembedding(self, token_ids: tuple[int, ...]) -> Float[Tensor, "label d_model"]:
@@ -67,12 +67,12 @@ class Weights:
             return matrix[list(token_ids)].float()
 
     def unembedding_bias(self, token_ids: tuple[int, ...]) -> Float[Tensor, " label"] | None:
-        """The unembedding's bias of some tokens, less its mean over the vocabulary, if it has one."""
+        """The unembedding's bias of some tokens minus its mean over the vocabulary; None if it has none."""
         with self._unembedding() as (_, offset):
             return None if offset is None else offset[list(token_ids)].float() - offset.float().mean()
 
     def unembedding_mean(self) -> Float[Tensor, " d_model"]:
-        """The mean of W_U over the vocabulary; read once, then kept (a row)."""
+        """The mean of W_U over the vocabulary, computed once (one row)."""
         if self._unembedding_mean is None:
             with torch.no_grad(), self._unembedding() as (matrix, _):
                 self._unembedding_mean = matrix.mean(dim=0, dtype=torch.float32)
@@ -81,9 +81,9 @@ class Weights:
     def label_directions(
         self, token_ids: tuple[int, ...], norm: FrozenNorm
     ) -> Float[Tensor, "label d_model"]:
-        """Directions whose dot product with a write is what it adds to each label's centred logit.
+        """Directions whose dot product with a write is what the write adds to each label's centred logit.
 
-        W_U[label] less its mean over the vocabulary, through the frozen final norm.
+        They are W_U[label] minus its mean over the vocabulary, through the frozen final norm.
         """
         directions = (self.unembedding(token_ids) - self.unembedding_mean()) * norm.gain
         if norm.centred:
@@ -93,7 +93,7 @@ class Weights:
     def unembed(
         self, normed: Float[Tensor, "row d_model"], token_ids: Int[Tensor, " token"]
     ) -> Float[Tensor, "row token"]:
-        """The model's logits of some tokens for rows that are through the final norm, in its own dtype."""
+        """The model's logits of some tokens, from outputs of the final norm; in the model's dtype."""
         with self._unembedding() as (matrix, offset):
             rows = matrix[token_ids.to(matrix.device)]
             bias = None if offset is None else offset[token_ids.to(offset.device)]
@@ -106,7 +106,7 @@ class Weights:
 
     @property
     def logits_are_unembedded(self) -> bool:
-        """Whether the unembedding gives the logits themselves, without a soft cap or scaling after it."""
+        """Whether the output of the unembedding is the logits, without a soft cap or scaling after it."""
         config = self._model.config
         return self._family.logit_cap(config) is None and self._family.logit_divisor(config) == 1
 
@@ -114,7 +114,7 @@ class Weights:
     def _unembedding(
         self,
     ) -> Iterator[tuple[Float[Tensor, "vocabulary d_model"], Float[Tensor, " vocabulary"] | None]]:
-        """W_U and its bias, if it has one, as the model holds them: in its own dtype, on their own device."""
+        """W_U and its bias (None if it has none), in the model's dtype and on their device."""
         module = self._family.unembedding(self._model)
         with weights_there(module):
             yield module.get_parameter("weight"), getattr(module, "bias", None)
@@ -124,7 +124,7 @@ class Weights:
 
 
 def dense(module: nn.Module) -> Float[Tensor, "out features"]:
-    """A linear layer's matrix in float32, dequantized where bitsandbytes holds it in 8 or 4 bits."""
+    """A linear layer's matrix in float32, dequantized if bitsandbytes stores it in 8 or 4 bits."""
     with weights_there(module):
         return _dense(module)
 
@@ -144,6 +144,6 @@ def _dense(module: nn.Module) -> Float[Tensor, "out features"]:
 
         matrix = dequantize_4bit(weight.data, weight.quant_state)
     else:
-        # GPT-2's projections hold their matrix the other way round.
+        # GPT-2's projections store their matrix transposed.
         matrix = weight.detach().T if isinstance(module, Conv1D) else weight.detach()
     return matrix.float()

@@ -1,4 +1,4 @@
-"""What heads and MLPs would write to the residual stream, by the model's own modules, if their input were another."""
+"""What heads and MLPs would write to the residual stream with another input, computed by the model's own modules."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -21,9 +21,10 @@ def head_changes(
     z: Float[Tensor, "position head d_head"],
     other: Float[Tensor, "position head d_head"],
 ) -> Float[Tensor, "head position d_model"]:
-    """How attention's write changes when one head's `z` is exchanged for `other`'s, for each head; float32, CPU.
+    """How attention's output changes if one head's `z` is replaced by `other`'s, for each head; float32, CPU.
 
-    A norm after attention is computed anew for each, so that the changes do not add up to that of all heads.
+    If the family has a norm after attention, it is recomputed for each head. Then the changes of single heads do not
+    add up to the change of all heads together.
     """
     family = instrument.family
     block = family.layers(instrument.model)[layer]
@@ -44,10 +45,10 @@ def head_changes(
 def mlp_writes(
     instrument: Instrument, base: Trace, layer: int, before: Float[Tensor, "row d_model"]
 ) -> Float[Tensor, "row d_model"]:
-    """What the MLP adds where the residual stream that it reads is `before`; float32, CPU.
+    """What the MLP adds to the residual stream if its input is `before`; float32, CPU.
 
-    The layer is called with it as input and with nothing from attention. `base` is any run that has the layer's
-    other arguments.
+    The layer is called with `before` as its input while attention's output is set to 0. The layer's other arguments are
+    those of `base`, which may be any run.
     """
     family, shape = instrument.family, instrument.shape
     block = family.layers(instrument.model)[layer]
@@ -55,16 +56,16 @@ def mlp_writes(
     slot = family.mlp_out(block, shape)
     written: list[Tensor] = []
 
-    def nothing(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+    def zeros(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         return torch.zeros_like(output)
 
-    def keep(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+    def record(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         written.append(slot.read(output)[:, 0].float().cpu())
 
     with ExitStack() as stack:
         stack.enter_context(replacing(instrument.model, family, AttentionCall.zeros))
-        stack.callback(family.attn_out(block, shape).module.register_forward_hook(nothing).remove)
-        stack.callback(slot.module.register_forward_hook(keep).remove)
+        stack.callback(family.attn_out(block, shape).module.register_forward_hook(zeros).remove)
+        stack.callback(slot.module.register_forward_hook(record).remove)
         at = torch.zeros(len(before), dtype=torch.long)
         block(before[None].to(device, instrument.model.dtype), **arguments_at(base, layer, at))
     return written[0]

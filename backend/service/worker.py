@@ -95,7 +95,7 @@ class Worker:
         instrument = self._instrument
         if instrument is None:
             return 0
-        on_processor = self._held["cpu"] + instrument.kept_bytes()
+        on_processor = self._held["cpu"] + instrument.cached_bytes()
         if device == OFFLOAD:
             return self._held["cuda"] + on_processor
         return on_processor if device == "cpu" else self._held[device]

@@ -21,7 +21,7 @@ from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.paths import INPUTS, Senders, senders, through_heads, whole_change
+from backend.engine.paths import INPUTS, Senders, residual_change, senders, through_heads
 from backend.engine.sweep import Cell, Node, OwnValues, Sweep, Wanted, recheck, run_sweep
 from backend.engine.writes import mlp_writes
 
@@ -71,7 +71,7 @@ class Paths:
         own_heads = receiver.head is None and not shape.parallel
         sent = self._senders(receiver.layer + own_heads)
         mlps = sent.mlps[: receiver.layer]
-        whole = whole_change(self._base, self._source, self._pairing, receiver.layer, own_heads)
+        whole = residual_change(self._base, self._source, self._pairing, receiver.layer, own_heads)
         changes = torch.cat([whole[None], sent.embedding[None], *(part[None] for part in mlps), *sent.heads])
         given = self._received(receiver, changes)
         values, error = self._effects([one for row in given for one in row])

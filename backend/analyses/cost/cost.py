@@ -12,7 +12,7 @@ from backend.analyses.patching.schema import PATCHING, PATCHING_COST
 from backend.analyses.task import Findings, Task
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress
-from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
+from backend.engine.instrument import CACHED_TRACES_BYTES, Instrument
 from backend.engine.sweep import cost_of
 from backend.engine.trace import trace_bytes
 
@@ -37,7 +37,7 @@ def expected(instrument: Instrument, task: Task, progress: Progress) -> Expected
     priced, cost = PRICED[name], cost_of(instrument)
     prompts = _asked(instrument, task)
     traces = sum(trace_bytes(cost.shape, asked.tokens) for asked in prompts)
-    kept = Work(held=min(traces, KEPT_TRACES_BYTES))
+    kept = Work(held=min(traces, CACHED_TRACES_BYTES))
     total = sum((priced.formula(cost, asked) for asked in prompts), kept)
     progress("Measuring this machine")
     return Expected(priced.seconds(machine_of(instrument), total), int(total.held))

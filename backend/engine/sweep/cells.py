@@ -10,7 +10,7 @@ from backend.models.families import Shape
 
 @dataclass(frozen=True)
 class Cell:
-    """One place; `head` counts kv heads for keys and values, and is None for components without heads."""
+    """A layer, position and head. For keys and values `head` is a kv head; None for components without heads."""
 
     layer: int
     position: int
@@ -18,11 +18,11 @@ class Cell:
 
 
 Node = tuple[str, Cell]
-"""A component's name and a cell of it; several patched together make one experiment."""
+"""A component's name and a cell of it; an experiment patches one or more nodes together."""
 
 
 def components_of(shape: Shape) -> dict[str, Component]:
-    """The components that a model has: where attention and MLP are side by side nothing stands between them."""
+    """The components that a model has. If attention and MLP are computed side by side there is no `resid_mid`."""
     return {name: one for name, one in COMPONENTS.items() if one.in_parallel or not shape.parallel}
 
 
@@ -38,7 +38,7 @@ def all_cells(component: str, shape: Shape, positions: Sequence[int]) -> list[Ce
 
 
 def check_node(node: Node, shape: Shape, tokens: int) -> None:
-    """Raise RequestError where a prompt of `tokens` tokens has no such node."""
+    """Raise RequestError if the model has no such node in a prompt of `tokens` tokens."""
     component, cell = _component_of(node[0], shape), node[1]
     heads = component.head_count(shape)
     _check_index("Layer", cell.layer, shape.layers)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
-from backend.engine.products import usual_rows
+from backend.engine.products import kernel_rows
 from backend.engine.sweep.batching import (
     batch_rows,
     budget_for,
@@ -87,6 +87,6 @@ def _peak_bytes(instrument: Instrument, tokens: int, run: list[Experiment], budg
         sum(cost.state_bytes(tokens, experiment) for experiment in part)
         for part in passes(instrument, tokens, run, budget)
     ]
-    rows = min(batch_rows(instrument, tokens, budget), usual_rows(rows_at_once(tokens, run)))
+    rows = min(batch_rows(instrument, tokens, budget), kernel_rows(rows_at_once(tokens, run)))
     longest = cost.call_bytes(tokens, tokens - min(experiment.position for experiment in run))
     return set_aside(instrument) + max(states) + max(rows * cost.row_bytes(tokens), longest)

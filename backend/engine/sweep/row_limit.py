@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from backend.contract.errors import ResourceError, shown
-from backend.engine.products import usual_rows
+from backend.engine.products import kernel_rows
 
 
 @dataclass
@@ -22,7 +22,7 @@ class RowLimit:
         896
         """
         even = math.ceil(rows / max(math.ceil(rows / self.rows), round(1.5 * rows / self.rows)))
-        return min(usual_rows(even), self.rows)
+        return min(kernel_rows(even), self.rows)
 
     def halve(self, rows: int, experiments: int) -> None:
         """Halve the limit after a batch of `rows` rows did not fit into memory.

@@ -1,4 +1,4 @@
-"""Where the patched values come from: another run, or values of one's own."""
+"""Where the patched values come from: another run (`RunSource`), or given values (`OwnValues`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,43 +17,48 @@ from backend.engine.trace import Trace
 
 Ids = tuple[int, ...]
 Match = Sequence[int | None]
-"""For each position of the base run the source run's that stands for it; None where there is none."""
+"""For each position of the base run its counterpart in the source run; None if it has none."""
 
 
 class Patchable:
-    """Which nodes can be patched and may change something: all that an estimate asks."""
+    """Which nodes can be patched, and which cannot change anything. An estimate needs no more than this."""
 
     def unchanged(self, cell: Cell) -> bool:
-        """Whether the value is known to be the base run's own."""
+        """Whether the patched value is known to equal the base run's."""
         return False
 
     def check(self, node: Node) -> None:
-        """Raise RequestError where there is no value for a node."""
+        """Raise RequestError if there is no value for a node."""
         return
 
 
 class Source(Patchable, ABC):
-    """Values to put in the place of the base run's."""
+    """Values that replace the base run's."""
 
     @abstractmethod
     def values(
         self, component: str, layer: int, wanted: Sequence[tuple[int, Cell]]
     ) -> Float[Tensor, "wanted size"]:
-        """The values of some cells of one layer, each with the number of its experiment, on the CPU.
+        """The values of some cells of one layer, on the CPU.
 
-        For the pattern over all of the prompt's positions, for others `d_head` or `d_model` numbers.
+        Args:
+            wanted: cells, each with the number of its experiment.
+
+        Returns:
+            One row for each cell: for the pattern a weight for each position of the prompt, for other components
+            `d_head` or `d_model` numbers.
         """
 
 
 class Pairing(Patchable):
-    """Which position of the source prompt stands for which of the base prompt.
+    """The counterpart in the source prompt of each position of the base prompt.
 
     >>> Pairing((5, 6, 7), (5, 9, 7)).first
     1
     """
 
     def __init__(self, base_ids: Ids, source_ids: Ids, match: Match | None = None) -> None:
-        """Raises RequestError where the prompts' lengths differ and nothing says what matches."""
+        """Raises RequestError if the prompts' lengths differ and there is no `match`."""
         if match is None and len(base_ids) != len(source_ids):
             raise RequestError(
                 f"The clean and the corrupted prompt must have the same number of tokens; they have "
@@ -64,14 +69,14 @@ class Pairing(Patchable):
 
     @cached_property
     def aligned(self) -> bool:
-        """Whether each position stands for itself."""
+        """Whether each position is its own counterpart."""
         return len(self.base_ids) == len(self.source_ids) and all(
             counterpart == position for position, counterpart in enumerate(self.match)
         )
 
     @cached_property
     def first(self) -> int:
-        """The first position whose activations may differ; the base prompt's length where all are equal."""
+        """The first position whose activations may differ; the base prompt's length if none may."""
         pairs = zip(self.base_ids, self.source_ids, strict=False)
         return next((i for i, (mine, other) in enumerate(pairs) if mine != other), len(self.base_ids))
 
@@ -83,12 +88,12 @@ class Pairing(Patchable):
         self.counterpart(cell.position)
         if component == "pattern" and not self.aligned:
             raise RequestError(
-                "Attention patterns can be patched only between prompts whose tokens stand in the same places. "
+                "Attention patterns can be patched only between prompts whose tokens are at the same positions. "
                 "Choose another component, or a corruption such as swap_options."
             )
 
     def counterpart(self, position: int) -> int:
-        """The source's position. Raises RequestError where none was matched."""
+        """The position's counterpart in the source run. Raises RequestError if it has none."""
         found = self.match[position]
         if found is None:
             raise RequestError(
@@ -135,7 +140,7 @@ class RunSource(Source):
 
 
 class OwnValues(Source):
-    """Given values, `[size]` each, by the number of the experiment and the node."""
+    """Given values, `[size]` each, by experiment number and node."""
 
     def __init__(self, values: Mapping[tuple[int, Node], Tensor]) -> None:
         self._values = values
@@ -153,5 +158,5 @@ def run_source(
     match: Match | None = None,
     progress: Progress = silent,
 ) -> RunSource:
-    """The activations of the run on `source_ids`. Raises RequestError as `Pairing` does."""
+    """The activations of the run on `source_ids`. Raises RequestError as `Pairing` does, and Cancelled."""
     return RunSource(Pairing(base_ids, source_ids, match), instrument.trace(source_ids, progress))

@@ -241,7 +241,7 @@ def test_dropping_is_holding_the_layers_writes_fixed(precise: Instrument) -> Non
     assert set(WRITES) == {"attn_out", "mlp_out"}
 
 
-@pytest.mark.parametrize("message", ["Reading", "Going back"])
+@pytest.mark.parametrize("message", ["Running", "Going back"])
 def test_a_cancelled_pass_leaves_the_model_as_it_was(family_instrument: Instrument, message: str) -> None:
     family_instrument.trace(IDS)
     hooks, seen = count_hooks(family_instrument), []
@@ -271,7 +271,7 @@ def test_a_cancelled_pass_leaves_the_model_as_it_was(family_instrument: Instrume
 def test_the_graph_is_freed_with_its_last_name(family_instrument: Instrument) -> None:
     graph = forward(family_instrument, IDS)
     graph.gradients(loss(graph.logits))
-    tensors = [weakref.ref(tensor) for held in graph._held.values() for tensor, _ in held]
+    tensors = [weakref.ref(tensor) for parts in graph._tensors.values() for tensor, _ in parts]
     recorded = graph.trace
     del graph
     assert recorded.positions == len(IDS)

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from backend.engine.instrument import Instrument
-from backend.engine.paths import INPUTS, senders, through_heads, whole_change
+from backend.engine.paths import INPUTS, residual_change, senders, through_heads
 from backend.engine.sweep import Cell, OwnValues, Pairing, Sweep, Wanted, run_sweep
 from backend.engine.writes import head_changes, mlp_writes
 from backend.models.families import Slot
@@ -103,7 +103,7 @@ def test_nothing_changed_gives_what_the_heads_give(family_instrument: Instrument
         torch.testing.assert_close(z[1, number], base.z[1, -1], atol=1e-5, rtol=1e-4)
 
 
-def test_all_senders_together_are_the_whole_change(family_instrument: Instrument) -> None:
+def test_all_senders_together_are_the_residual_change(family_instrument: Instrument) -> None:
     """What all nodes below a layer write otherwise is how its input differs, but for a norm after attention."""
     if family_instrument.family.attention_norm_at is not None:
         pytest.skip("a head's write depends on what the others write")
@@ -111,7 +111,7 @@ def test_all_senders_together_are_the_whole_change(family_instrument: Instrument
     sent = senders(family_instrument, base, other, PAIRING, 2)
     total = sent.embedding + sum(heads.sum(0) for heads in sent.heads) + sum(sent.mlps)
     torch.testing.assert_close(
-        total, whole_change(base, other, PAIRING, 2, after_attention=False), atol=1e-4, rtol=1e-4
+        total, residual_change(base, other, PAIRING, 2, after_attention=False), atol=1e-4, rtol=1e-4
     )
 
 

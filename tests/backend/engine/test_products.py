@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from backend.engine import products
-from backend.engine.products import fast_products, filler_rows, usual_rows
+from backend.engine.products import fast_products, filler_rows, kernel_rows
 
 needs_one_dnn = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
@@ -115,10 +115,10 @@ def test_left_alone_where_it_does_not_help(calls: list[torch.Size], monkeypatch:
 
 @given(st.integers(1, 10_000))
 def test_few_numbers_of_rows_are_usual(rows: int) -> None:
-    usual = usual_rows(rows)
+    usual = kernel_rows(rows)
     assert rows <= usual < max(rows + 16, 1.125 * rows + 1)
-    assert usual_rows(usual) == usual
+    assert kernel_rows(usual) == usual
 
 
 def test_a_kernel_is_compiled_for_few_numbers_of_rows() -> None:
-    assert len({usual_rows(rows) for rows in range(1, 1345)}) == 35
+    assert len({kernel_rows(rows) for rows in range(1, 1345)}) == 35

@@ -175,13 +175,13 @@ def test_one_pass_serves_every_view_of_a_prompt(hand_wired_instrument: Instrumen
 def test_two_runs_are_kept_however_long_they_are(
     family_instrument: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", 0)
+    monkeypatch.setattr("backend.engine.instrument.CACHED_TRACES_BYTES", 0)
     one, other, third = (tuple(range(first, first + 5)) for first in (1, 2, 3))
     both = family_instrument.trace(one), family_instrument.trace(other)
     assert (family_instrument.trace(one), family_instrument.trace(other)) == both
     family_instrument.trace(one)
     family_instrument.trace(third)
-    assert family_instrument.kept_bytes() == 2 * both[0].nbytes
+    assert family_instrument.cached_bytes() == 2 * both[0].nbytes
     assert family_instrument.trace(one) is both[0]
     assert family_instrument.trace(other) is not both[1]
 

@@ -18,7 +18,7 @@ from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
-from backend.engine.instrument import KEPT_TRACES_BYTES, Instrument
+from backend.engine.instrument import CACHED_TRACES_BYTES, Instrument
 from backend.engine.sweep import Swept, components_of, run_sweep
 from backend.engine.sweep.batching import SET_ASIDE_BYTES
 from tests import hand_wired, tiny
@@ -314,10 +314,10 @@ def test_what_a_family_lacks_is_not_verified(family_instrument: Instrument) -> N
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
-@pytest.mark.parametrize("kept", [0, KEPT_TRACES_BYTES])
+@pytest.mark.parametrize("kept", [0, CACHED_TRACES_BYTES])
 def test_two_passes_forwards_are_all(direction: str, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the prompts are."""
-    monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", kept)
+    monkeypatch.setattr("backend.engine.instrument.CACHED_TRACES_BYTES", kept)
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "counted"))
     passes: list[object] = []
     instrument.model.register_forward_hook(lambda *_: passes.append(None))
@@ -332,7 +332,7 @@ def test_no_pass_is_made_in_silence(
     analysis: Analysis, direction: str, answer: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a draw's trace has been dropped for another's, and no label is right."""
-    monkeypatch.setattr("backend.engine.instrument.KEPT_TRACES_BYTES", 0)
+    monkeypatch.setattr("backend.engine.instrument.CACHED_TRACES_BYTES", 0)
     instrument = Instrument(hand_wired.hand_wired())
     passes: list[object] = []
     instrument.model.register_forward_hook(lambda *_: passes.append(None))

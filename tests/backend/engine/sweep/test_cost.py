@@ -7,7 +7,7 @@ import torch
 
 from backend.contract.errors import ResourceError
 from backend.engine.instrument import Instrument
-from backend.engine.products import usual_rows
+from backend.engine.products import kernel_rows
 from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_source
 from backend.engine.sweep import estimate as estimate_sets
 from backend.engine.sweep.batching import (
@@ -128,7 +128,7 @@ def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> Non
     # 3, 2 and 1 rows of each of 4 heads in 2 layers, and 1 of 4 heads in the last; a row's state is 48 numbers.
     few = estimate(instrument, SOURCE, cells, 100)
     assert (few.peak_bytes, few.budget_bytes) == (SET_ASIDE_BYTES + 2 * 52 * row, 100)
-    for budget, rows in ((few.peak_bytes, 52), (10**9, usual_rows(52))):
+    for budget, rows in ((few.peak_bytes, 52), (10**9, kernel_rows(52))):
         found = estimate(instrument, SOURCE, cells, budget)
         assert found.peak_bytes == SET_ASIDE_BYTES + rows * row + 52 * 48 * 4
     many = tuple(range(20, 32))
@@ -172,7 +172,7 @@ def test_a_budget_has_room_for_the_longest_cell(instrument: Instrument) -> None:
     sets = each_alone("resid_pre", [Cell(0, 0)])
     found = estimate_sets(instrument, long, run_source(instrument, long, (7, *long[1:])), sets, 10**9)
     assert found.peak_bytes == SET_ASIDE_BYTES + cost.state_bytes(200, one("resid_pre", 0, 0)) + max(
-        cost.call_bytes(200, 200), usual_rows(200) * cost.row_bytes(200)
+        cost.call_bytes(200, 200), kernel_rows(200) * cost.row_bytes(200)
     )
 
 

@@ -95,5 +95,5 @@ def test_patching_between_prompts_of_different_length(family_instrument: Instrum
 def test_what_has_no_counterpart_is_refused(family_instrument: Instrument) -> None:
     with pytest.raises(RequestError, match="Position 5 has no counterpart"):
         sweep_cells(family_instrument, LONGER, CLEAN, "z", [Cell(0, 5, 0)], TOKENS, match=BACK)
-    with pytest.raises(RequestError, match="tokens stand in the same places"):
+    with pytest.raises(RequestError, match="tokens are at the same positions"):
         sweep_cells(family_instrument, CLEAN, LONGER, "pattern", [Cell(0, 11, 0)], TOKENS, match=MATCH)
