@@ -19,7 +19,7 @@ as falcon's) call torch's kernel directly; a TorchFunctionMode catches that call
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from backend.contract.errors import ModelError
 from backend.models.families import Family
 
 
@@ -66,6 +67,16 @@ Replacement = Callable[[AttentionCall], Tensor]
 """Returns the call's output, `[batch, position, head, d_head]`."""
 
 Function = TypeVar("Function")
+
+READ = frozenset(
+    (
+        # Used here, or already in the mask.
+        *("scaling", "softcap", "is_causal", "sliding_window", "position_ids", "cache_position"),
+        # Without effect: models are in eval mode, and run without a cache.
+        *("dropout", "use_cache", "past_key_values"),
+    )
+)
+"""The settings of an attention call that are read here, or that change nothing."""
 
 PREFIX = "letterheads_"
 USUAL = ("sdpa", "eager")
@@ -114,10 +125,26 @@ def _answer(call: AttentionCall) -> Tensor | None:
     return None
 
 
+def refuse_unread(module: nn.Module, settings: Mapping[str, Any]) -> None:
+    """Raise ModelError for a setting of the call that changes its numbers and that nobody here reads.
+
+    Learned sinks (`s_aux`) are an example: each row of attention then sums to less than 1.
+    """
+    unread = sorted(
+        name for name, value in settings.items() if not (value is None or value is False) and name not in READ
+    )
+    if unread:
+        raise ModelError(
+            f"The attention of {type(module).__name__} also uses {', '.join(unread)}, which is not served here. "
+            "Choose another model."
+        )
+
+
 def _attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
     """The attention function that is registered with transformers."""
+    refuse_unread(module, kwargs)
     scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
     answer = _answer(AttentionCall(module, query, key, value, attention_mask, scaling, kwargs.get("softcap")))
     if answer is not None:

@@ -11,12 +11,13 @@ from backend.analyses.attention.attention import all_final_rows, pattern_error
 from backend.analyses.attribution.attribution import attribute
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance
-from backend.contract.errors import ModelError, shown
+from backend.contract.errors import LetterheadsError, ModelError, shown
 from backend.contract.progress import Progress, silent
 from backend.engine.finite import not_finite
 from backend.engine.instrument import Instrument
 from backend.engine.recording import trace
 from backend.engine.trace import Trace
+from backend.models.memory import is_out_of_memory
 from backend.models.placement import device_of
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
@@ -44,8 +45,10 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
     try:
         checks = _checks(instrument, token_ids, progress)
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-        if instrument.family.listed:
+    except LetterheadsError:
+        raise
+    except Exception as error:
+        if instrument.family.listed or is_out_of_memory(error):
             raise
         raise ModelError(
             f"Models of type {shown(instrument.shape.model_type)} are not known, and by its structure this one cannot "

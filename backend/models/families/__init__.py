@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from backend.contract.errors import ModelError
+from backend.contract.errors import ModelError, shown
 from backend.models.families.by_structure import ByStructure
 from backend.models.families.falcon import Falcon
 from backend.models.families.family import Family, Shape
@@ -76,3 +76,9 @@ def family_of(model: PreTrainedModel) -> Family:
         return ByStructure(model)
     except ModelError as error:
         raise ModelError(f"{error} Supported: {', '.join(known_types())}.") from error
+    except Exception as error:  # the border: this is code of another's, tried for the first time
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(
+            f"Models of type {shown(model.config.model_type)} are not known, and by its structure this one cannot be "
+            f"used: {shown(reason, 200)}. Supported: {', '.join(known_types())}."
+        ) from error

@@ -141,7 +141,12 @@ def _not_found(model: PreTrainedModel, what: str) -> ModelError:
 
 
 def _gives_heads_first(model: PreTrainedModel, norm: nn.Module) -> bool:
-    """Whether a norm of queries gives `[1, head, position, d_head]`: looked at in a pass of one token."""
+    """Whether a norm of queries gives `[1, head, position, d_head]`: seen in a pass of one token.
+
+    A model on the meta device has no weights to run with. It is only looked through for its parts, so False will do.
+    """
+    if next(model.parameters()).is_meta:
+        return False
     shapes: list[torch.Size] = []
     hook = norm.register_forward_hook(lambda *call: shapes.append(call[-1].shape))
     try:
