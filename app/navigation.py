@@ -37,7 +37,7 @@ PAGES: tuple[dict[str, Any], ...] = (
         "page": "app/views/patching.py",
         "title": "Patching",
         "icon": ":material/swap_horiz:",
-        "help": "Which activations, put into another run, bring the answer along.",
+        "help": "Which activations, put into another run, change the answer.",
     },
     {
         "page": "app/views/effects.py",

@@ -19,7 +19,7 @@ TEMPLATE_NAMES = {
 
 
 def open_page(title: str, intro: str, guide: str) -> tuple[Client, Selection]:
-    """Draw it and return what the page works with; what the address holds and cannot be used is told here.
+    """Draw it and return what the page works with. Parts of the address that cannot be used are reported.
 
     `guide` is the name of the page's guide in docs/guide.
     """
@@ -51,20 +51,20 @@ def _prompt_controls(selection: Selection) -> None:
         known if chosen.labels in known else (*known, chosen.labels),
         format_func=lambda text: f"{', '.join(series(text)[:3])}, …" if text in known else text,
         accept_new_options=True,
-        help="Or type your own with blanks between, one for each option: K P X Z",
+        help="Or type your own, one for each option, with a blank between them: K P X Z",
         **bound("labels", chosen.labels),
     )
     st.slider(
         "Shots",
         0,
         MAX_SHOTS,
-        help="Solved questions of the same subject that come before.",
+        help="Solved questions of the same subject, put in front of this one.",
         **bound("shots", chosen.shots),
     )
 
 
 def show_question(selection: Selection) -> None:
-    """The question in hand, in the sidebar of the pages about it."""
+    """Draw the chosen question in the sidebar."""
     with st.sidebar:
         st.subheader("Question")
         sentence(cut(selection.question.stem, 600), key="stem")
