@@ -23,7 +23,7 @@ from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
-from backend.models import LoadedModel, fetch, load, release
+from backend.models import RunnableModel, fetch, load, release
 from backend.models.families import Shape
 from backend.models.room import WORKING_BYTES
 
@@ -111,7 +111,7 @@ def once(instrument: Instrument, kind: str) -> None:
         ANALYSES[kind].run(instrument, task(kind, KINDS[kind]), silent)
 
 
-def timed(loaded: LoadedModel, kind: str) -> tuple[float, float]:
+def timed(loaded: RunnableModel, kind: str) -> tuple[float, float]:
     """Seconds of the processor and of the wall that one analysis takes."""
     processor, wall = processor_seconds(), time.perf_counter()
     once(Instrument(loaded), kind)

@@ -19,8 +19,9 @@ from backend.models import fetch
 from backend.models.catalogue import SMALL_MODEL
 from backend.models.memory import trim_heap
 from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
+from backend.service.jobs import Jobs
+from backend.service.local import LocalClient
+from backend.service.thread_host import ThreadHost
 
 MODELS = ("smollm2-135m", SMALL_MODEL)
 ALLOWED = 1.05
@@ -36,7 +37,8 @@ def main() -> None:
         fetch(spec)
     resident: dict[str, list[float]] = {name: [] for name in MODELS}
     with tempfile.TemporaryDirectory() as folder:
-        client = InProcessClient(Worker(Store(Path(folder))))
+        store = Store(Path(folder))
+        client = LocalClient(Jobs(store, ThreadHost(store)))
         for turn in range(switches + 1):
             spec = specs[turn % 2]
             begun = time.perf_counter()
@@ -56,7 +58,7 @@ def main() -> None:
         raise SystemExit(f"Memory was not given back: more than {ALLOWED} times that of the second time.")
 
 
-def answer(client: InProcessClient, spec: ModelSpec, turn: int) -> None:
+def answer(client: LocalClient, spec: ModelSpec, turn: int) -> None:
     """A new question, so that the model is needed."""
     question = Question(f"What color is raven {turn}?", ("red", "black", "white", "green"), 1)
     job = client.submit(Request.build("attribution", model=spec, question=question))

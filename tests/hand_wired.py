@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from backend.contract.head import HeadRef
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
-from backend.models.load import LoadedModel
+from backend.models.load import RunnableModel
 from tests.tiny import loaded
 
 GATHERER = HeadRef(0, 1)
@@ -47,7 +47,7 @@ def question(right: int) -> Question:
     )
 
 
-def hand_wired(by_place: bool = False) -> LoadedModel:
+def hand_wired(by_place: bool = False) -> RunnableModel:
     """The model and its word-level tokenizer; `by_place` is its second form."""
     torch.manual_seed(0)
     config = LlamaConfig(

@@ -11,7 +11,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from backend.models.load import LoadedModel
+from backend.models.load import RunnableModel
 from backend.models.resolve import Resolved
 
 SIZES = {
@@ -114,10 +114,10 @@ def tiny_model(name: str, seed: int = 0) -> PreTrainedModel:
     return model.eval().requires_grad_(False)
 
 
-def loaded(model: PreTrainedModel, model_tokenizer: PreTrainedTokenizerFast, name: str) -> LoadedModel:
+def loaded(model: PreTrainedModel, model_tokenizer: PreTrainedTokenizerFast, name: str) -> RunnableModel:
     """A model made in a test, as if it had been loaded."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return LoadedModel(
+    return RunnableModel(
         model=model,
         tokenizer=model_tokenizer,
         resolved=Resolved(

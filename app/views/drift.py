@@ -56,11 +56,11 @@ def stored_the_same(client: Client, *models: ModelSpec) -> bool:
     Raises RequestError where their shapes differ.
     """
     resolved = [client.resolve(model) for model in models]
-    shapes = [each["shape"] for each in resolved]
-    if all(shapes):
-        check_shapes(*((shape["layers"], shape["heads"]) for shape in shapes))
+    shapes = [(each.shape.layers, each.shape.heads) for each in resolved if each.shape]
+    if len(shapes) == len(models):
+        check_shapes(*shapes)
     first, second = (
-        (model.name, model.quantization, each["dtype"], each["device"])
+        (model.name, model.quantization, each.dtype, each.device)
         for model, each in zip(models, resolved, strict=True)
     )
     return first == second

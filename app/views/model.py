@@ -1,7 +1,6 @@
 """Which model, whether our figures agree with it, and whether it answers by letter at all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +13,7 @@ from app.components.provenance import mark, show_provenance
 from app.figures.labels import letters_bars
 from app.selection import Selection
 from app.state import bound
-from backend.contract.cards import ModelCard
+from backend.contract.cards import ModelCard, ResolvedModel
 from backend.contract.client import Client
 from backend.contract.model import DTYPES, QUANTIZATIONS
 from backend.contract.request import Request
@@ -67,24 +66,24 @@ def choose_model(client: Client, selection: Selection) -> None:
     resolved = client.resolve(selection.model)
     sentence(
         "It runs in ",
-        f"{resolved['dtype']} on {resolved['device']}",
-        f" ({resolved['reason'].removeprefix(resolved['dtype'] + ': ')}).",
+        f"{resolved.dtype} on {resolved.device}",
+        f" ({resolved.reason.removeprefix(resolved.dtype + ': ')}).",
         key="resolved",
     )
     quiet(memory_text(resolved), "memory")
 
 
-def memory_text(resolved: Mapping[str, Any]) -> str:
+def memory_text(resolved: ResolvedModel) -> str:
     """How much memory the model needs, how much is free, and if it does not fit, what would."""
-    if resolved["resident"]:
+    if resolved.resident:
         return "It is in memory."
-    if not resolved["needed_bytes"]:
+    if not resolved.needed_bytes:
         return "How much memory it takes is known once it is fetched."
-    needed, free = resolved["needed_bytes"] / 1e9, resolved["free_bytes"] / 1e9
+    needed, free = resolved.needed_bytes / 1e9, resolved.free_bytes / 1e9
     text = f"It will need about {needed:.1f} GB of memory; {free:.1f} GB are free for it."
-    if resolved["fits"]:
+    if resolved.fits:
         return text
-    return f"✗ {text} {what_would_fit(resolved['others'])}"
+    return f"✗ {text} {what_would_fit(resolved.others)}"
 
 
 def what_would_fit(others: Sequence[str]) -> str:

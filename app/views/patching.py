@@ -25,8 +25,8 @@ from backend.contract.result import Result
 
 def offered_components(client: Client, selection: Selection) -> list[str]:
     """The components that the model has; also the one that the address asks for, which may then be refused."""
-    shape, chosen = client.resolve(selection.model)["shape"], selection.chosen.component
-    parallel = shape is not None and shape["parallel"]
+    shape, chosen = client.resolve(selection.model).shape, selection.chosen.component
+    parallel = shape is not None and shape.parallel
     return [name for name, one in COMPONENTS.items() if name == chosen or one.in_parallel or not parallel]
 
 

@@ -1,9 +1,9 @@
 """What the frontend may ask of the backend. The page knows this protocol and nothing behind it."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from backend.contract.cards import BankCard, JobStatus, ModelCard
+from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ResolvedModel
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
 from backend.contract.request import Request
@@ -29,12 +29,16 @@ class Client(Protocol):
         """Keep an uploaded CSV or JSONL file as a bank. Raises QuestionError with the line at fault."""
 
     def find(self, request: Request) -> Result | None:
-        """The saved result, without touching the model; None where there is none."""
+        """The saved result, without touching the model; None where there is none.
 
-    def submit(self, request: Request) -> str:
-        """Queue the request (or join those who wait for the job that already runs it). Raises RequestError.
+        None too for a folder or GGUF file whose content was not hashed yet: the job does that.
+        """
 
-        Returns an id of the caller's own: leaving the job by it does not take it away from the others.
+    def submit(self, request: Request, caller: str = "") -> str:
+        """Queue the request (or join those who wait for the job that already runs it).
+
+        `caller` names who asks: callers are served in turn. Returns an id of the waiter's own: leaving the job by it
+        does not take it away from the others. Raises RequestError, also where the caller has too many jobs waiting.
         """
 
     def status(self, job: str) -> JobStatus:
@@ -44,7 +48,10 @@ class Client(Protocol):
         """The status once the job is finished, or after `seconds`, whichever comes first."""
 
     def cancel(self, job: str) -> None:
-        """Leave a job. It stops within a second where nobody else waits for it; a finished one stays as it is."""
+        """Leave a job. It stops within a second where nobody else waits for it; a finished one stays as it is.
+
+        A job also ends when all who wait for it have not asked about it for ten minutes; a queued one after two.
+        """
 
     def partial(self, job: str) -> Result | None:
         """What is known of the result so far, NaN where nothing is; None while there is nothing to show.
@@ -55,14 +62,8 @@ class Client(Protocol):
     def result(self, job: str) -> Result:
         """The result of a job that is done. Raises what the job raised, or RequestError where it is not done."""
 
-    def loaded(self) -> dict[str, Any] | None:
-        """The resident model: its `ModelSpec` fields resolved, fingerprint, shape, self-check; None when none is."""
+    def loaded(self) -> LoadedModel | None:
+        """The resident model, None where there is none."""
 
-    def resolve(self, spec: ModelSpec) -> dict[str, Any]:
-        """What `auto` means here for this model: dtype, device, the reason in words, and the memory for it.
-
-        `needed_bytes` (0: not known yet), `free_bytes` (with those that the resident model gives back) and whether it
-        `fits`; where it does not, `others` says in words how else it could be held; `resident` whether it is in memory
-        already. `shape`: `layers`, `heads` and whether attention and MLP are side by side (`parallel`); None where that
-        is not known before it is loaded.
-        """
+    def resolve(self, spec: ModelSpec) -> ResolvedModel:
+        """What `auto` means here for this model, and the memory for it. Raises ModelError, ResourceError."""

@@ -46,6 +46,14 @@ class Cancelled(LetterheadsError):
     """The user stopped the job."""
 
 
+def error_named(code: str, message: str) -> LetterheadsError:
+    """The error of a class by its name, as it crosses from another process; the root for a name we do not have."""
+    found = globals().get(code)
+    if isinstance(found, type) and issubclass(found, LetterheadsError):
+        return found(message)
+    return LetterheadsError(message)
+
+
 def shown(value: object, limit: int = 80) -> str:
     """A user's value as it appears in a message: quoted, on one line, cut at `limit` characters.
 

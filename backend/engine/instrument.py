@@ -10,7 +10,7 @@ from backend.engine.recording import trace
 from backend.engine.trace import MAX_POSITIONS, Trace
 from backend.engine.weights import Weights
 from backend.models.families import family_of
-from backend.models.load import LoadedModel
+from backend.models.load import RunnableModel
 from backend.models.placement import device_of
 from backend.questions.prompt import Prompt
 from backend.questions.render import render
@@ -25,7 +25,7 @@ class Instrument:
         layers_on: how many layers run on each device.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: RunnableModel) -> None:
         self.loaded = loaded
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer

@@ -2,15 +2,15 @@
 
 from backend.models.catalogue import SMALL_MODEL, CatalogueModel, catalogue
 from backend.models.fetch import fetch
-from backend.models.load import LoadedModel, load, prepare, release
+from backend.models.load import RunnableModel, load, prepare, release
 from backend.models.resolve import Resolved, resolve
 from backend.models.room import room_for
 
 __all__ = [
     "SMALL_MODEL",
     "CatalogueModel",
-    "LoadedModel",
     "Resolved",
+    "RunnableModel",
     "catalogue",
     "fetch",
     "load",

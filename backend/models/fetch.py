@@ -31,10 +31,12 @@ def fetch(spec: ModelSpec, progress: Progress = silent) -> Resolved:
     if kind == "catalogue":
         _unpack_catalogue(catalogue()[spec.name], progress)
     elif kind == "gguf":
-        _unpack_file(Path(spec.name).expanduser(), converted_folder(spec.name, kind), progress)
-    elif kind == "hub" and resolve(spec).folder is None:
+        folder = converted_folder(spec.name, kind, progress)
+        assert folder is not None  # it was hashed
+        _unpack_file(Path(spec.name).expanduser(), folder, progress)
+    elif kind == "hub" and resolve(spec, progress).folder is None:
         fetch_snapshot(spec.name, progress)
-    return resolve(spec)
+    return resolve(spec, progress)
 
 
 def _unpack_catalogue(model: CatalogueModel, progress: Progress) -> None:
@@ -46,7 +48,9 @@ def _unpack_catalogue(model: CatalogueModel, progress: Progress) -> None:
         fetch_gguf(model, gguf, progress)
         _convert(gguf, folder, model.title, progress)
 
-    _once(converted_folder(model.name, "catalogue"), write, progress)
+    folder = converted_folder(model.name, "catalogue")
+    assert folder is not None  # its digest is in the catalogue
+    _once(folder, write, progress)
     # Never read again, and as much as a quarter of what was unpacked; the next need of it downloads it anew.
     if downloads.exists():
         shutil.rmtree(downloads, ignore_errors=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from backend.contract.progress import Progress, silent
 from backend.home import home
 from backend.models.disk import sha256_of
 from backend.models.quantization import bitsandbytes_version
@@ -39,15 +40,23 @@ def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> st
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:LENGTH]
 
 
-def folder_identity(folder: Path) -> str:
-    """Digest of what a model folder computes with: its weights, its config, its tokenizer."""
+def folder_identity(folder: Path, progress: Progress | None = silent) -> str:
+    """Digest of what a model folder computes with: its weights, its config, its tokenizer.
+
+    Empty where `progress` is None, which hashes nothing, and a file's digest is not noted.
+    """
     files = [*weight_files(folder), *(folder / name for name in READ_TOO)]
-    digests = [f"{file.name} {content_digest(file)}" for file in files if file.is_file()]
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    digests = [(file.name, content_digest(file, progress)) for file in files if file.is_file()]
+    if not all(digest for _, digest in digests):
+        return ""
+    return hashlib.sha256("\n".join(f"{name} {digest}" for name, digest in digests).encode()).hexdigest()
 
 
-def content_digest(file: Path) -> str:
-    """SHA-256 of a file, remembered in home()/fingerprints by its real path, size and time of change."""
+def content_digest(file: Path, progress: Progress | None = silent) -> str:
+    """SHA-256 of a file, noted in home()/fingerprints by its real path, size and time of change.
+
+    With `progress` None it is not computed: empty where it is not noted. Raises what `progress` raises.
+    """
     real = os.path.realpath(file)
     stat = os.stat(real)
     state = [real, stat.st_size, stat.st_mtime_ns]
@@ -58,7 +67,9 @@ def content_digest(file: Path) -> str:
         kept = {}
     if isinstance(kept, dict) and kept.get("state") == state and _is_digest(kept.get("sha256")):
         return str(kept["sha256"])
-    digest = sha256_of(Path(real))
+    if progress is None:
+        return ""
+    digest = sha256_of(Path(real), progress, f"Reading {file.name} to know its content")
     with suppress(OSError):  # without the note, the file is read again the next time
         write_whole(note, json.dumps({"state": state, "sha256": digest}).encode())
     return digest

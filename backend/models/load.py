@@ -27,7 +27,7 @@ LEFTOVERS = re.compile(r"attn\.masked_bias$|(^|\.)decoder\.version$")
 
 
 @dataclass(frozen=True)
-class LoadedModel:
+class RunnableModel:
     """A model ready to run: in eval mode, no parameter with a gradient."""
 
     model: "PreTrainedModel"
@@ -35,19 +35,19 @@ class LoadedModel:
     resolved: Resolved
 
 
-def load(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
+def load(spec: ModelSpec, progress: Progress = silent) -> RunnableModel:
     """Fetch the model where it is not here yet, and load it. Raises what `prepare` raises."""
     return prepare(spec, progress)()
 
 
-def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> Callable[[], LoadedModel]:
+def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> Callable[[], RunnableModel]:
     """Fetch the model where it is not here yet, and refuse it unless it can be loaded, as far as that can be told
     without the memory for its weights. What is given back loads it.
 
     `returned` are bytes that will come free before it is loaded. Raises ModelError (damaged, not supported),
     DownloadError, ResourceError (too little memory), and what `progress` raises.
     """
-    resolved = resolve(spec)
+    resolved = resolve(spec, progress)
     if resolved.folder is None:
         resolved = fetch(spec, progress)
     assert resolved.folder is not None  # fetch made it
@@ -63,7 +63,7 @@ def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> 
     return partial(_load, resolved, tokenizer, quantized)
 
 
-def release(loaded: LoadedModel) -> None:
+def release(loaded: RunnableModel) -> None:
     """Give the model's memory back: it is taken apart and cannot run again."""
     for name, _ in list(loaded.model.named_children()):
         delattr(loaded.model, name)
@@ -74,7 +74,7 @@ def _load(
     resolved: Resolved,
     tokenizer: "PreTrainedTokenizerFast",
     quantized: Mapping[str, Any],
-) -> LoadedModel:
+) -> RunnableModel:
     check_memory(resolved)  # by now all is free that was to be
     model = _read_model(resolved, **_placement(resolved), **quantized)
     model.eval().requires_grad_(False)
@@ -84,7 +84,7 @@ def _load(
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return_freed(resolved.device)
-    return LoadedModel(model, tokenizer, resolved)
+    return RunnableModel(model, tokenizer, resolved)
 
 
 @lru_cache(maxsize=4)

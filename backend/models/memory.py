@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from backend.models.accelerators import accelerators
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -28,10 +30,7 @@ def total_memory(device: str) -> int:
     machine or container; for OFFLOAD of both."""
     total = 0
     if device in ON_CARDS:
-        import torch
-
-        cards = range(torch.cuda.device_count())
-        total += sum(int(torch.cuda.get_device_properties(card).total_memory) for card in cards)
+        total += sum(accelerators().cards)
     if device != "cuda":
         total += min(int(psutil.virtual_memory().total), _container_limit())
     return total

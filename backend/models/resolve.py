@@ -8,7 +8,9 @@ from typing import Literal
 
 from backend.contract.errors import ModelError, ResourceError, shown
 from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress, silent
 from backend.home import home
+from backend.models.accelerators import accelerators
 from backend.models.catalogue import catalogue
 from backend.models.config import check_config
 from backend.models.fingerprint import content_digest, fingerprint, folder_identity
@@ -37,7 +39,8 @@ class Resolved:
         reason: why this dtype, in words.
         parameters: how many weights there are; 0 for a hub model not fetched yet.
         weight_bytes: what they take in memory as held (at most, for a quantized model not fetched yet).
-        fingerprint: digest of all that decides the numbers; empty for a hub model not fetched yet.
+        fingerprint: digest of all that decides the numbers; empty for a hub model not fetched yet, and for files that
+            were not hashed yet.
     """
 
     name: str
@@ -52,20 +55,21 @@ class Resolved:
     fingerprint: str
 
 
-def resolve(spec: ModelSpec) -> Resolved:
-    """Decide what `spec` means on this machine, without loading weights (a folder's are hashed once).
+def resolve(spec: ModelSpec, progress: Progress | None = silent) -> Resolved:
+    """Decide what `spec` means on this machine, without loading weights.
 
+    The files of a folder, and a GGUF file, are hashed once, minutes for large ones; with `progress` None they are not.
     Raises ModelError for an unknown name, a folder that is no model, damaged weights; ResourceError for a device that
     is not there.
     """
     kind = kind_of(spec.name)
-    folder = _folder(spec.name, kind)
+    folder = _folder(spec.name, kind, progress)
     weights = read_weights(folder) if folder else _promised(spec.name, kind)
     if folder:
         check_config(folder)
     device = _device(spec.device, spec.quantization)
     dtype, reason = _dtype(spec, weights, device)
-    identity = _identity(spec.name, kind, folder)
+    identity = _identity(spec.name, kind, folder, progress)
     return Resolved(
         name=spec.name,
         kind=kind,
@@ -111,20 +115,24 @@ def kind_of(name: str) -> Kind:
     )
 
 
-def converted_folder(name: str, kind: Kind) -> Path:
-    """Where a GGUF's unpacked weights are kept; the name holds the start of the GGUF's SHA-256."""
+def converted_folder(name: str, kind: Kind, progress: Progress | None = silent) -> Path | None:
+    """Where a GGUF's unpacked weights are kept; the name holds the start of the GGUF's SHA-256.
+
+    None where `progress` is None and that is not known.
+    """
     if kind == "catalogue":
         return home() / "models" / f"{name}-{catalogue()[name].gguf.sha256[:12]}"
-    return home() / "models" / f"gguf-{content_digest(Path(name).expanduser())[:24]}"
+    digest = content_digest(Path(name).expanduser(), progress)
+    return home() / "models" / f"gguf-{digest[:24]}" if digest else None
 
 
-def _folder(name: str, kind: Kind) -> Path | None:
+def _folder(name: str, kind: Kind, progress: Progress | None) -> Path | None:
     if kind == "hub":
         return find_snapshot(name)
     if kind == "folder":
         return Path(name).expanduser()
-    folder = converted_folder(name, kind)
-    return folder if folder.is_dir() else None
+    folder = converted_folder(name, kind, progress)
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _promised(name: str, kind: Kind) -> Weights:
@@ -133,26 +141,24 @@ def _promised(name: str, kind: Kind) -> Weights:
     return Weights(files=(), parameters=parameters, linear=0)
 
 
-def _identity(name: str, kind: Kind, folder: Path | None) -> str:
+def _identity(name: str, kind: Kind, folder: Path | None, progress: Progress | None) -> str:
     if kind == "catalogue":
         return f"gguf {catalogue()[name].gguf.sha256}"
     if kind == "gguf":
-        return f"gguf {content_digest(Path(name).expanduser())}"
+        digest = content_digest(Path(name).expanduser(), progress)
+        return digest and f"gguf {digest}"
     if folder is None:
         return ""
-    # A hub snapshot's folder is named by its commit.
-    return f"hub {name} {folder.name}" if kind == "hub" else f"folder {folder_identity(folder)}"
+    if kind == "hub":  # a snapshot's folder is named by its commit
+        return f"hub {name} {folder.name}"
+    digest = folder_identity(folder, progress)
+    return digest and f"folder {digest}"
 
 
 def usable_devices() -> tuple[str, ...]:
     """The values of `ModelSpec.device` that mean something on this machine."""
-    import torch  # takes seconds the first time, and only this question needs it
-
-    there = {
-        "cuda": torch.cuda.is_available(),
-        OFFLOAD: torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    found = accelerators()
+    there = {"cuda": bool(found.cards), OFFLOAD: bool(found.cards), "mps": found.mps}
     return ("auto", "cpu", *(device for device in there if there[device]))
 
 

@@ -80,7 +80,7 @@ def _others(resolved: Resolved, returned: int) -> tuple[str, ...]:
         ways.insert(0, (resolved.dtype, "none", OFFLOAD))
     found = []
     for dtype, quantization, device in ways:
-        other = resolve(ModelSpec(resolved.name, dtype, quantization, device))
+        other = resolve(ModelSpec(resolved.name, dtype, quantization, device), None)
         needed, elsewhere = other.weight_bytes + WORKING_BYTES, device != resolved.device
         if needed <= _free(device) + returned and (elsewhere or other.weight_bytes < resolved.weight_bytes):
             held = dtype if quantization == "none" else f"{dtype} with quantization {quantization}"

@@ -14,10 +14,15 @@ log = logging.getLogger(__name__)
 
 @cache
 def connect() -> Client:
-    """The client of this process's one worker, which is started at the first call."""
-    # Imported here: torch and transformers take seconds, and a page can show itself before they are needed.
+    """The client of this process's one host, which begins to start at the first call."""
+    # Imported here: importing this package alone, for a name, should cost nothing.
     from backend.results.store import Store
-    from backend.service.in_process import InProcessClient
-    from backend.service.worker import Worker
+    from backend.service.jobs import Jobs
+    from backend.service.local import LocalClient
+    from backend.service.process_host import ProcessHost
 
-    return InProcessClient(Worker(Store(home() / "results", report=log.warning)))
+    results = home() / "results"
+    host = ProcessHost(results)
+    client = LocalClient(Jobs(Store(results, report=log.warning), host))
+    host.start()
+    return client

@@ -1,94 +1,112 @@
-"""A job: one request on its way through the worker, as its thread writes it and as others read it."""
+"""A job: one ticket on its way, who waits for it, and how it stands."""
 
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field, replace
 
-from backend.analyses import Task
 from backend.contract.cards import JobStatus, State
-from backend.contract.errors import Cancelled, LetterheadsError
+from backend.contract.errors import LetterheadsError
 from backend.contract.result import Result
+from backend.service.ticket import Ticket
 
-# A page looks several times a second, one in a hidden tab of a browser once a second or less. Whoever has not looked
-# for this long (a tab that was closed or loaded anew) does not keep a job from stopping.
-LOOKING_SECONDS = 15.0
+# A page asks several times a second, one in a hidden tab once a second or less, and a laptop may sleep. Whoever has
+# not asked for this long is away: a job for which all are away ends, a queued one sooner.
+AWAY_SECONDS = 600.0
+AWAY_QUEUED_SECONDS = 120.0
 
 
 @dataclass(eq=False)
 class Waiter:
     """Somebody who asked for a job; `looked` is when it last wanted to know how the job stands."""
 
-    id: str
     job: "Job"
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
     looked: float = field(default_factory=time.monotonic)
     left: bool = False
 
-    def status(self) -> JobStatus:
-        """How the job stands; for one who has left it to the others it is cancelled."""
-        self.looked = time.monotonic()
-        status = self.job.status(self.id)
-        if self.left and not status.finished and not self.job.unwanted:
-            return replace(status, state="cancelled")
-        return status
+    def look(self, seconds: float = 0.0) -> None:
+        """It asks now, and will do so again at the latest after `seconds`."""
+        self.looked = max(self.looked, time.monotonic() + seconds)
 
 
 @dataclass(eq=False)
 class Job:
-    """Written by the worker's thread only, except `waiters`, to which its callers come and from which they leave.
+    """Changed by `Jobs` alone, under its lock.
 
     `partial` is what the analysis has shown so far; a job that goes on from a stopped one begins with that one's. The
-    result is not held: it is in the store.
+    result is not held here: it is in the store under `key`, unless its analysis is not stored (`result`).
+
+    Attributes:
+        caller: who asked first; `number` counts jobs in the order in which they were asked for.
+        stopping: when it was told to stop, 0.0 while it was not; `parked`: to be taken up again.
+        deaths: how often the host's process ended while it computed this.
     """
 
-    task: Task
+    ticket: Ticket
+    caller: str = ""
+    number: int = 0
     partial: Result | None = None
     state: State = "queued"
-    message: str = "Waiting for its turn"
+    message: str = ""
+    note: str = ""
     done: int = 0
     total: int = 0
+    key: str = ""
+    result: Result | None = None
     error: LetterheadsError | None = None
+    stopping: float = 0.0
+    parked: bool = False
+    deaths: int = 0
     waiters: list[Waiter] = field(default_factory=list)
     created: float = field(default_factory=time.monotonic)
+    queued: float = field(default_factory=time.monotonic)
     ended: float | None = None
     finished: threading.Event = field(default_factory=threading.Event)
     _stage: tuple[float, int] = (0.0, 0)
 
-    def join(self, identity: str) -> Waiter:
-        """One more waits for it, who is known by this id."""
-        waiter = Waiter(identity, self)
+    def join(self) -> Waiter:
+        """One more waits for it."""
+        waiter = Waiter(self)
         self.waiters.append(waiter)
         return waiter
 
     @property
+    def ending(self) -> bool:
+        """Whether nobody can join it any more."""
+        return self.finished.is_set() or bool(self.stopping and not self.parked)
+
+    @property
     def unwanted(self) -> bool:
-        """Whether somebody has left it and nobody else still looks."""
-        oldest = time.monotonic() - LOOKING_SECONDS
-        return any(waiter.left for waiter in self.waiters) and all(
-            waiter.left or waiter.looked < oldest for waiter in self.waiters
-        )
+        """Whether all who waited for it have left or are away."""
+        away = AWAY_QUEUED_SECONDS if self.state == "queued" and not self.parked else AWAY_SECONDS
+        oldest = time.monotonic() - away
+        return all(waiter.left or waiter.looked < oldest for waiter in self.waiters)
 
     def progress(self, message: str, done: int = 0, total: int = 0) -> None:
-        """A Progress for whatever the job calls. Raises Cancelled once nobody wants it any more."""
-        if self.unwanted:
-            raise Cancelled("Cancelled. What was finished before is kept.")
+        """How far it is."""
         if message != self.message or done < self.done:
             self._stage = (time.monotonic(), done)
         self.message, self.done, self.total = message, done, total
 
+    def requeue(self, message: str) -> None:
+        """It waits again."""
+        self.state, self.stopping = "queued", 0.0
+        self.queued = time.monotonic()
+        self.progress(message)
+
     def finish(self, state: State, error: LetterheadsError | None = None) -> None:
         """The last thing that happens to a job."""
-        # As it was raised an error holds on to the frames it went through, and so to activations and weights.
-        self.error = None if error is None else type(error)(str(error))
-        self.state = state
+        self.error, self.state = error, state
         if state == "done":  # not earlier: whoever looks in between should find the one or the other
             self.partial = None
         self.ended = time.monotonic()
         self.finished.set()
 
-    def status(self, identity: str) -> JobStatus:
-        """How it stands now, for the waiter with this id."""
-        return JobStatus(
-            id=identity,
+    def status(self, waiter: Waiter) -> JobStatus:
+        """How it stands now; for one who has left it to the others it is cancelled."""
+        status = JobStatus(
+            id=waiter.id,
             state=self.state,
             done=self.done,
             total=self.total,
@@ -96,7 +114,11 @@ class Job:
             error="" if self.error is None else str(self.error),
             seconds=(self.ended or time.monotonic()) - self.created,
             left=self._left(),
+            note=self.note,
         )
+        if waiter.left and not status.finished and not self.unwanted:
+            return replace(status, state="cancelled")
+        return status
 
     def _left(self) -> float | None:
         """Seconds that the rest of this stage takes at the speed it has had so far."""

@@ -1,10 +1,9 @@
 """A client that answers with made-up results: the pages' seam for tests. No model, no disk."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from backend.analyses import analysis_named
-from backend.contract.cards import BankCard, JobStatus, ModelCard
+from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ModelShape, ResolvedModel
 from backend.contract.errors import Cancelled, LetterheadsError, QuestionError, shown
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
@@ -25,14 +24,17 @@ class FakeClient:
     ) -> None:
         self.slow = slow
         self.error = error
-        self.room: dict[str, Any] = {
-            "needed_bytes": 7_700_000_000,
-            "free_bytes": 20_000_000_000,
-            "fits": True,
-            "others": [],
-            "resident": False,
-            "shape": {"layers": LAYERS, "heads": HEADS, "parallel": False},
-        }
+        self.resolved = ResolvedModel(
+            dtype="float32",
+            device="cpu",
+            reason="It fits comfortably in memory.",
+            shape=ModelShape(LAYERS, HEADS, parallel=False),
+            needed_bytes=7_700_000_000,
+            free_bytes=20_000_000_000,
+            fits=True,
+            others=(),
+            resident=False,
+        )
         self.shown: dict[str, Result] = {}
         self.submitted: list[Request] = []
         self.cancelled: list[str] = []
@@ -79,7 +81,7 @@ class FakeClient:
         slow = self.slow if isinstance(self.slow, bool) else request.analysis in self.slow
         return None if slow or self.error else made_up(request)
 
-    def submit(self, request: Request) -> str:
+    def submit(self, request: Request, caller: str = "") -> str:
         analysis_named(request.analysis).check(request)
         self.submitted.append(request)
         return str(len(self.submitted))
@@ -104,8 +106,8 @@ class FakeClient:
     def partial(self, job: str) -> Result | None:
         return self.shown.get(self.submitted[int(job) - 1].analysis)
 
-    def loaded(self) -> dict[str, Any] | None:
+    def loaded(self) -> LoadedModel | None:
         return None
 
-    def resolve(self, spec: ModelSpec) -> dict[str, Any]:
-        return {"dtype": "float32", "device": "cpu", "reason": "It fits comfortably in memory.", **self.room}
+    def resolve(self, spec: ModelSpec) -> ResolvedModel:
+        return self.resolved

@@ -16,9 +16,8 @@ from backend.contract.request import QuestionSet, Request
 from backend.contract.result import Result
 from backend.models import prepare, resolve
 from backend.results.drift import drift
-from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
+from backend.service.local import LocalClient
+from tests.backend.service.serving import serving
 
 SMALL = ModelSpec("qwen2.5-coder-0.5b", dtype="float32")
 RAVEN = {
@@ -30,11 +29,11 @@ RAVEN = {
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> InProcessClient:
-    return InProcessClient(Worker(Store(tmp_path_factory.mktemp("results"))))
+def client(tmp_path_factory: pytest.TempPathFactory) -> LocalClient:
+    return serving(tmp_path_factory.mktemp("results"))
 
 
-def answer(client: InProcessClient, request: Request) -> Result:
+def answer(client: LocalClient, request: Request) -> Result:
     status = client.wait(client.submit(request), 600)
     assert status.state == "done", status.error
     return client.result(status.id)
@@ -81,7 +80,7 @@ def test_the_tokenizer_works_without_the_parts_it_was_built_from() -> None:
 
 
 @pytest.mark.small_model
-def test_label_logits_are_those_of_plain_transformers(client: InProcessClient) -> None:
+def test_label_logits_are_those_of_plain_transformers(client: LocalClient) -> None:
     found = answer(
         client, Request.from_json({"analysis": "prediction", "model": SMALL.to_json(), "question": RAVEN})
     )
@@ -101,7 +100,7 @@ def test_label_logits_are_those_of_plain_transformers(client: InProcessClient) -
 
 
 @pytest.mark.small_model
-def test_the_head_we_know_of_is_found_over_copying_questions(client: InProcessClient) -> None:
+def test_the_head_we_know_of_is_found_over_copying_questions(client: LocalClient) -> None:
     questions = QuestionSet("copy-colors", limit=60)
     attribution = answer(client, Request.build("attribution", model=SMALL, questions=questions))
     net = attribution["net"]
@@ -115,7 +114,7 @@ def test_the_head_we_know_of_is_found_over_copying_questions(client: InProcessCl
 
 
 @pytest.mark.default_model
-def test_the_default_model_answers_knowledge_questions(client: InProcessClient) -> None:
+def test_the_default_model_answers_knowledge_questions(client: LocalClient) -> None:
     questions = QuestionSet("knowledge", limit=12)
     found = answer(client, Request.build("check-model", model=ModelSpec(DEFAULT_MODEL), questions=questions))
     assert found.scalars["label_accuracy"]["value"] >= 0.75
@@ -123,7 +122,7 @@ def test_the_default_model_answers_knowledge_questions(client: InProcessClient) 
 
 
 @pytest.mark.small_model
-def test_four_bits_answer_nearly_as_full_precision_does(client: InProcessClient) -> None:
+def test_four_bits_answer_nearly_as_full_precision_does(client: LocalClient) -> None:
     questions = QuestionSet("copy-colors", limit=3)
     exact, four = (
         answer(

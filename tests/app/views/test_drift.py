@@ -1,7 +1,8 @@
 """The Drift page: what it asks of which model, and what it says of what comes back."""
 
-from typing import Any
+from dataclasses import replace
 
+from backend.contract.cards import ModelShape, ResolvedModel
 from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
@@ -78,9 +79,9 @@ def test_the_same_model_twice_is_told() -> None:
 
 def test_models_of_different_shape_are_refused_before_either_is_run() -> None:
     class TwoShapes(FakeClient):
-        def resolve(self, spec: ModelSpec) -> dict[str, Any]:
+        def resolve(self, spec: ModelSpec) -> ResolvedModel:
             layers = 28 if spec.name == DEFAULT_MODEL else 24
-            return {**super().resolve(spec), "shape": {"layers": layers, "heads": 12, "parallel": False}}
+            return replace(super().resolve(spec), shape=ModelShape(layers, 12, parallel=False))
 
     client = TwoShapes(slow=True)
     at = opened("drift", client, against="qwen2.5-coder-0.5b")

@@ -1,8 +1,9 @@
 import json
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from backend.contract.cards import ResolvedModel
 from backend.contract.errors import ModelError
 from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
@@ -199,8 +200,8 @@ def test_a_choice_of_model_fits_a_narrow_screen() -> None:
 
 def test_how_the_model_is_held_is_said_once() -> None:
     class AsAsked(FakeClient):
-        def resolve(self, spec: ModelSpec) -> dict[str, Any]:
-            return super().resolve(spec) | {"reason": "float32: as asked"}
+        def resolve(self, spec: ModelSpec) -> ResolvedModel:
+            return replace(super().resolve(spec), reason="float32: as asked")
 
     assert notices(opened("model", AsAsked()), "plain") == ["It runs in float32 on cpu (as asked)."]
 
@@ -256,9 +257,11 @@ def test_the_model_page_says_what_memory_it_needs_and_what_would_fit() -> None:
         "need about 7.7 GB of memory; 20.0 GB are free" in text for text in notices(opened("model"), "quiet")
     )
     client = FakeClient()
-    client.room |= {"free_bytes": 4 * 10**9, "fits": False, "others": ["bfloat16 (4.2 GB)"]}
+    client.resolved = replace(
+        client.resolved, free_bytes=4 * 10**9, fits=False, others=("bfloat16 (4.2 GB)",)
+    )
     (told,) = (text for text in notices(opened("model", client), "quiet") if "GB are free" in text)
     assert told.startswith("✗")
     assert told.endswith("This would fit: bfloat16 (4.2 GB).")
-    client.room |= {"resident": True}
+    client.resolved = replace(client.resolved, resident=True)
     assert "It is in memory." in notices(opened("model", client), "quiet")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend.contract.cards import ModelShape
 from backend.contract.choices import POSITIONS
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, DRAWS, SEED, Corruption
@@ -240,7 +241,7 @@ def test_what_a_model_with_both_side_by_side_does_not_have_is_not_offered() -> N
     client = FakeClient()
     between = COMPONENTS["resid_mid"].title
     assert between in opened("patching", client).selectbox(key="component").options
-    client.room["shape"]["parallel"] = True
+    client.resolved = replace(client.resolved, shape=ModelShape(4, 4, parallel=True))
     assert between not in opened("patching", client).selectbox(key="component").options
-    client.room["shape"] = None
+    client.resolved = replace(client.resolved, shape=None)
     assert between in opened("patching", client).selectbox(key="component").options

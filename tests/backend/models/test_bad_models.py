@@ -25,13 +25,12 @@ from backend.contract.errors import ModelError
 from backend.contract.model import ModelSpec
 from backend.contract.request import Request
 from backend.models import hub
-from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
+from backend.service.local import LocalClient
 from tests import hand_wired, tiny
 from tests.app.opened import notices, opened
 from tests.backend.models.hub_server import hub_server
 from tests.backend.models.making import write_gguf
+from tests.backend.service.serving import serving
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 SINGLE = "model.safetensors"
@@ -193,11 +192,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> InProcessClient:
-    return InProcessClient(Worker(Store(tmp_path / "store")))
+def client(tmp_path: Path) -> LocalClient:
+    return serving(tmp_path / "store")
 
 
-def asked(client: InProcessClient, name: Path | str, right: int = 0, **held: str) -> str:
+def asked(client: LocalClient, name: Path | str, right: int = 0, **held: str) -> str:
     """What comes of a request: an error's text, or nothing."""
     model = ModelSpec(str(name), **{"dtype": "float32", "device": "cpu", **held})
     request = Request.build(
@@ -212,7 +211,7 @@ def asked(client: InProcessClient, name: Path | str, right: int = 0, **held: str
 
 
 def refused(
-    client: InProcessClient, good: Path, bad: Path | str, message: str, *, resident: bool = True, **held: str
+    client: LocalClient, good: Path, bad: Path | str, message: str, *, resident: bool = True, **held: str
 ) -> None:
     """`resident`: the model before it was never let go."""
     assert asked(client, good) == ""
@@ -226,7 +225,7 @@ def refused(
 
 @pytest.mark.parametrize("what", BAD_FOLDERS)
 def test_a_bad_folder_is_told_and_the_model_before_it_answers(
-    client: InProcessClient, good: Path, tmp_path: Path, what: str
+    client: LocalClient, good: Path, tmp_path: Path, what: str
 ) -> None:
     spoil, message = BAD_FOLDERS[what]
     bad = tmp_path / "bad"
@@ -238,7 +237,7 @@ def test_a_bad_folder_is_told_and_the_model_before_it_answers(
 
 @pytest.mark.parametrize("what", BAD_FILES)
 def test_a_bad_gguf_is_told_and_the_model_before_it_answers(
-    client: InProcessClient, good: Path, tmp_path: Path, what: str
+    client: LocalClient, good: Path, tmp_path: Path, what: str
 ) -> None:
     spoil, message = BAD_FILES[what]
     spoil(tmp_path / "bad.gguf")
@@ -256,7 +255,7 @@ def test_a_bad_gguf_is_told_and_the_model_before_it_answers(
     ],
 )
 def test_a_bad_hub_id_is_told_and_the_model_before_it_answers(
-    client: InProcessClient,
+    client: LocalClient,
     good: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -293,9 +292,7 @@ def test_the_command_line_tells_it_in_one_line(
     assert re.search(message, last)
 
 
-def test_an_expert_that_nothing_was_routed_to_counts(
-    client: InProcessClient, good: Path, tmp_path: Path
-) -> None:
+def test_an_expert_that_nothing_was_routed_to_counts(client: LocalClient, good: Path, tmp_path: Path) -> None:
     model = tiny.tiny_model("mixtral")
     for layer in model.model.layers:
         layer.mlp.experts.down_proj[:, 0, 0] = float("nan")
@@ -306,14 +303,14 @@ def test_an_expert_that_nothing_was_routed_to_counts(
 
 
 def test_without_bitsandbytes_the_model_before_it_answers(
-    client: InProcessClient, good: Path, monkeypatch: pytest.MonkeyPatch
+    client: LocalClient, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # importing it then fails
     refused(client, good, good, "needs the package bitsandbytes", quantization="4bit")
 
 
 def test_what_its_parts_do_not_allow_is_told_and_the_model_before_it_answers(
-    client: InProcessClient, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: LocalClient, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No family lists it, and by structure it is none that can be looked into."""
     monkeypatch.setitem(tiny.FAMILY_CONFIGS, "bloom", {"hidden_size": 48, "n_layer": 2, "n_head": 4})
@@ -323,7 +320,7 @@ def test_what_its_parts_do_not_allow_is_told_and_the_model_before_it_answers(
 
 
 def test_too_little_memory_is_told_and_the_model_before_it_answers(
-    client: InProcessClient, good: Path, monkeypatch: pytest.MonkeyPatch
+    client: LocalClient, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(client, good) == ""
     monkeypatch.setattr("backend.models.room.places_of", lambda device: {device: 10**6})
@@ -333,7 +330,7 @@ def test_too_little_memory_is_told_and_the_model_before_it_answers(
 @pytest.mark.parametrize(
     "what", ["a pickle", "smaller by the config", "no heads, which divide", "layers below 0"]
 )
-def test_the_page_tells_it_in_a_box(client: InProcessClient, good: Path, tmp_path: Path, what: str) -> None:
+def test_the_page_tells_it_in_a_box(client: LocalClient, good: Path, tmp_path: Path, what: str) -> None:
     """Of one the config tells at once, of the other its weights when they are loaded."""
     spoil, message = BAD_FOLDERS[what]
     shutil.copytree(good, tmp_path / "bad")

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from backend.contract.errors import ModelError, ResourceError
 from backend.contract.model import ModelSpec
 from backend.engine.weights import dense
-from backend.models.load import LoadedModel, load, prepare, release
+from backend.models.load import RunnableModel, load, prepare, release
 from backend.models.quantization import QUANTIZED_BYTES
 from tests import tiny
 
@@ -25,7 +25,7 @@ def cpu(folder: Path, dtype: str = "float32", quantization: str = "none") -> Mod
     return ModelSpec(str(folder), dtype, quantization, "cpu")
 
 
-def logits(loaded: LoadedModel) -> torch.Tensor:
+def logits(loaded: RunnableModel) -> torch.Tensor:
     with torch.no_grad():
         return loaded.model(IDS).logits[0].float()
 

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from backend.models import memory
+from backend.models.accelerators import ask_torch
 from backend.models.memory import (
     available_memory,
     held_bytes,
@@ -51,9 +52,11 @@ def test_what_is_mapped_from_a_file_is_not_held(tmp_path: Path) -> None:
 def test_cards_count_together_and_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     total, free = {0: 80, 1: 40}, {"cuda:0": 30, "cuda:1": 20}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(
         torch.cuda, "get_device_properties", lambda card: SimpleNamespace(total_memory=total[card])
     )
+    monkeypatch.setattr(memory, "accelerators", ask_torch)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda card: (free[card], 80))
     # What torch keeps of freed blocks, it gives out again.
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda card: 9)

@@ -26,11 +26,9 @@ from backend.models import load, placement, room
 from backend.models.families import family_of
 from backend.models.placement import device_of, placed
 from backend.models.quiet import quiet
-from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
 from tests import hand_wired, tiny
 from tests.backend.engine.sweep.one_component import sweep_cells
+from tests.backend.service.serving import serving
 
 IDS, OTHER, TOKENS = (1, 2, 3, 4, 5, 6), (1, 2, 9, 4, 5, 6), (5, 6, 7)
 # Norms after the sublayers, fused and transposed projections, experts, side by side; one tried by structure.
@@ -186,7 +184,7 @@ def test_an_offloaded_model_says_that_it_is(
     tiny.tokenizer().save_pretrained(tmp_path)
     monkeypatch.setattr(resolving, "usable_devices", lambda: ("auto", "cpu", "offload"))
     monkeypatch.setattr(placement, "placed", lambda read, *_: {"device_map": offloaded_map(read())})
-    client = InProcessClient(Worker(Store(tmp_path / "results")))
+    client = serving(tmp_path / "results")
     heads = []
     for device in ("cpu", "offload"):
         request = Request.build(

@@ -10,6 +10,7 @@ import pytest
 
 from backend.contract.errors import ModelError, ResourceError
 from backend.contract.model import DEVICES, ModelSpec
+from backend.contract.progress import Progress
 from backend.models import fingerprint, quantization
 from backend.models.catalogue import catalogue
 from backend.models.resolve import converted_folder, kind_of, resolve, usable_devices
@@ -110,7 +111,7 @@ def test_what_was_digested_is_not_read_again(
     folder = shutil.copytree(converted, tmp_path / "model")
     first = resolve(cpu(str(folder)))
 
-    def read(path: Path) -> str:
+    def read(path: Path, progress: Progress, message: str) -> str:
         raise AssertionError(f"{path} is digested again")
 
     monkeypatch.setattr(fingerprint, "sha256_of", read)

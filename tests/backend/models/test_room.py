@@ -8,6 +8,7 @@ import pytest
 
 from backend.contract.errors import ResourceError
 from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress, silent
 from backend.models.resolve import Resolved, resolve
 from backend.models.room import WORKING_BYTES, check_memory, room_for
 
@@ -22,8 +23,8 @@ def large(converted: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
     """A folder's model as if each of its weights were twelve thousand, and 4 GB free."""
     factor = 12_000
 
-    def enlarged(spec: ModelSpec) -> Resolved:
-        found = resolve(spec)
+    def enlarged(spec: ModelSpec, progress: Progress | None = None) -> Resolved:
+        found = resolve(spec, silent)
         return dataclasses.replace(found, weight_bytes=factor * found.weight_bytes)
 
     monkeypatch.setattr(module, "resolve", enlarged)
@@ -84,11 +85,13 @@ def test_what_is_too_large_for_the_cards_may_be_offloaded_where_that_fits(
     assert f"or try float32 on device offload ({needed:.1f} GB), " in str(error.value)
     assert "bfloat16 (" not in str(error.value)
     too_large = dataclasses.replace(on_cards, weight_bytes=10**11)
-    monkeypatch.setattr(module, "resolve", lambda spec: too_large)
+    monkeypatch.setattr(module, "resolve", lambda spec, progress: too_large)
     assert room_for(too_large).others == ()
     offloaded = dataclasses.replace(large, device="offload", weight_bytes=10**11)
     monkeypatch.setattr(
-        module, "resolve", lambda spec: dataclasses.replace(large, weight_bytes=10**9, device=spec.device)
+        module,
+        "resolve",
+        lambda spec, progress: dataclasses.replace(large, weight_bytes=10**9, device=spec.device),
     )
     others = room_for(offloaded).others
     assert "bfloat16 (1.6 GB)" in others

@@ -2,10 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
-from tests.backend.service.serving import Loader
+from backend.service.local import LocalClient
+from tests.backend.service.serving import Loader, serving
 
 
 @pytest.fixture
@@ -14,5 +12,5 @@ def loader() -> Loader:
 
 
 @pytest.fixture
-def client(tmp_path: Path, loader: Loader) -> InProcessClient:
-    return InProcessClient(Worker(Store(tmp_path / "results"), loader))
+def client(tmp_path: Path, loader: Loader) -> LocalClient:
+    return serving(tmp_path / "results", loader)

@@ -17,11 +17,9 @@ from backend.contract.request import Request
 from backend.engine.experts import expert_writes
 from backend.engine.instrument import Instrument
 from backend.models.load import load
-from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
 from tests import hand_wired, tiny
 from tests.app.opened import opened, titles
+from tests.backend.service.serving import serving
 
 IDS, TOKENS = (5, 9, 200, 31, 7), (5, 6, 7)
 # Layers that are mixtures, and whether there is a shared expert.
@@ -107,7 +105,7 @@ def test_a_result_has_experts_where_the_model_has(name: str) -> None:
 def test_the_page_shows_them(tmp_path: Path) -> None:
     tiny.tiny_model("qwen2_moe").save_pretrained(tmp_path / "model")
     tiny.tokenizer().save_pretrained(tmp_path / "model")
-    client = InProcessClient(Worker(Store(tmp_path / "store")))
+    client = serving(tmp_path / "store")
     model = ModelSpec(str(tmp_path / "model"), "float32", device="cpu")
     at = opened("attribution", client, model=model.name, dtype="float32", device="cpu")
     given_up = time.monotonic() + 300

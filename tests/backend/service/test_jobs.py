@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,11 @@ from backend.contract.progress import Progress
 from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.models.load import LoadedModel
-from backend.results.store import Store
+from backend.models import RunnableModel
 from backend.service import job
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
+from backend.service.local import LocalClient
 from tests import hand_wired
-from tests.backend.service.serving import MODEL, REQUEST, Loader, wait_until
+from tests.backend.service.serving import MODEL, REQUEST, Loader, serving, wait_until
 
 QUESTIONS = 4000
 SLOW = Request.build(
@@ -57,7 +56,7 @@ def showing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return numbers
 
 
-def begun(client: InProcessClient, steps: int) -> str:
+def begun(client: LocalClient, steps: int) -> str:
     """The slow job, some steps under way."""
     job = client.submit(SLOW)
     wait_until(lambda: client.status(job).message == "Going through the questions")
@@ -66,7 +65,7 @@ def begun(client: InProcessClient, steps: int) -> str:
 
 
 def test_a_job_runs_and_its_result_is_found_again_after_a_restart(
-    client: InProcessClient, loader: Loader, tmp_path: Path
+    client: LocalClient, loader: Loader, tmp_path: Path
 ) -> None:
     assert client.find(REQUEST) is None
     status = client.wait(client.submit(REQUEST), 30)
@@ -75,7 +74,7 @@ def test_a_job_runs_and_its_result_is_found_again_after_a_restart(
     assert result.scalars["predicted"] == "B"
     assert result.model["layers"] == 2
     assert result.checks["identity_error"][0] < 1e-3
-    second = InProcessClient(Worker(Store(tmp_path / "results"), loader))
+    second = serving(tmp_path / "results", loader)
     found = second.find(REQUEST)
     assert found is not None
     assert (found["heads"] == result["heads"]).all()
@@ -84,17 +83,15 @@ def test_a_job_runs_and_its_result_is_found_again_after_a_restart(
     assert second.loaded() is None
 
 
-def test_the_same_numbers_are_one_entry_whatever_the_request_calls_them(client: InProcessClient) -> None:
+def test_the_same_numbers_are_one_entry_whatever_the_request_calls_them(client: LocalClient) -> None:
     client.wait(client.submit(REQUEST), 30)
-    from dataclasses import replace
-
-    spelled_out = replace(REQUEST, model=ModelSpec(MODEL.name, dtype=client.resolve(MODEL)["dtype"]))
+    spelled_out = replace(REQUEST, model=ModelSpec(MODEL.name, dtype=client.resolve(MODEL).dtype))
     assert client.find(spelled_out) is not None
     other = replace(REQUEST, question=hand_wired.question(2))
     assert client.find(other) is None
 
 
-def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: InProcessClient) -> None:
+def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: LocalClient) -> None:
     client.wait(client.submit(REQUEST), 30)
     job = begun(client, 3)
     assert client.status(job).total == QUESTIONS
@@ -113,14 +110,14 @@ def test_cancel_takes_effect_within_a_second_and_the_worker_goes_on(client: InPr
     client.cancel(again)
 
 
-def test_a_waiting_job_can_be_cancelled(client: InProcessClient) -> None:
+def test_a_waiting_job_can_be_cancelled(client: LocalClient) -> None:
     slow, waiting = client.submit(SLOW), client.submit(REQUEST)
     client.cancel(waiting)
     client.cancel(slow)
     assert client.wait(waiting, 5).state == "cancelled"
 
 
-def test_a_job_that_two_wait_for_stops_when_both_have_left(client: InProcessClient, loader: Loader) -> None:
+def test_a_job_that_two_wait_for_stops_when_both_have_left(client: LocalClient, loader: Loader) -> None:
     one = begun(client, 3)
     other = client.submit(SLOW)
     assert client.status(other).done >= 3
@@ -140,39 +137,34 @@ def test_a_job_that_two_wait_for_stops_when_both_have_left(client: InProcessClie
     assert client.wait(other, 5).state == "cancelled"
 
 
-def test_who_no_longer_looks_does_not_keep_a_job_going(
-    client: InProcessClient, monkeypatch: pytest.MonkeyPatch
+def test_who_leaves_takes_nothing_from_one_who_does_not_look_just_now(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "LOOKING_SECONDS", 0.3)
-    closed_tab = begun(client, 3)
-    fresh_tab = client.submit(SLOW)
-    time.sleep(0.5)
-    assert client.status(fresh_tab).state == "running"  # nobody has left: it goes on unwatched
-    time.sleep(0.5)
-    client.cancel(fresh_tab)
-    assert client.wait(fresh_tab, 5).state == "cancelled"
-    assert client.wait(closed_tab, 5).state == "cancelled"
+    sleeping_laptop = begun(client, 3)
+    other = client.submit(SLOW)
+    client.cancel(other)
+    time.sleep(1.5)  # longer than leases are looked after
+    assert client.status(sleeping_laptop).state == "running"
+    monkeypatch.setattr(job, "AWAY_SECONDS", 0.3)
+    running = client._jobs.waiter(sleeping_laptop).job
+    assert running.finished.wait(5)  # nobody has looked for a long time: it ends
+    assert client.status(sleeping_laptop).state == "cancelled"
 
 
-def test_the_time_left_is_told_from_this_stage_alone() -> None:
-    running = job.Job(Task(REQUEST, (), ()))
-    running.progress("Loading", 90, 100)
-    assert running.status("").left is None
-    running.progress("Loading", 99, 100)
-    time.sleep(0.05)
-    running.progress("Patching", 10, 40)
-    assert running.status("").left is None
-    time.sleep(0.1)
-    running.progress("Patching", 20, 40)
-    left = running.status("").left
-    assert left is not None
-    assert 0.2 <= left < 0.4  # ten steps in a tenth of a second, twenty more to go
-    running.finish("done")
-    assert running.status("").left is None
+def test_a_queued_job_that_nobody_looks_at_is_dropped(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = begun(client, 3)
+    closed_tab = client.submit(replace(SLOW, analysis="attribution"))
+    assert client.status(closed_tab).state == "queued"
+    monkeypatch.setattr(job, "AWAY_QUEUED_SECONDS", 0.3)
+    assert client._jobs.waiter(closed_tab).job.finished.wait(5)
+    assert client.status(slow).state == "running"
+    client.cancel(slow)
 
 
 def test_what_was_shown_stays_after_a_cancel_and_begins_the_next_run(
-    client: InProcessClient, showing: list[float]
+    client: LocalClient, showing: list[float]
 ) -> None:
     request = Request.build("showing", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
     first = client.submit(request)
@@ -200,7 +192,7 @@ def test_what_was_shown_stays_after_a_cancel_and_begins_the_next_run(
     assert client.partial(first) is partial
 
 
-def test_many_threads_asking_are_all_answered(client: InProcessClient, loader: Loader) -> None:
+def test_many_threads_asking_are_all_answered(client: LocalClient, loader: Loader) -> None:
     states: list[str] = []
 
     def ask(right: int) -> None:
@@ -219,7 +211,7 @@ def test_many_threads_asking_are_all_answered(client: InProcessClient, loader: L
     assert loader.calls == 1
 
 
-def test_what_can_be_told_at_once_is_refused_at_once(client: InProcessClient) -> None:
+def test_what_can_be_told_at_once_is_refused_at_once(client: LocalClient) -> None:
     with pytest.raises(RequestError, match="no analysis 'attribtion'"):
         client.submit(Request.build("attribtion", question=hand_wired.question(0)))
     with pytest.raises(RequestError, match="takes questions; this request carries question"):
@@ -234,7 +226,7 @@ def test_what_can_be_told_at_once_is_refused_at_once(client: InProcessClient) ->
         client.submit(Request.build("prediction", model=ModelSpec("nobody"), question=hand_wired.question(0)))
 
 
-def test_what_goes_wrong_in_a_job_is_told_in_words(client: InProcessClient) -> None:
+def test_what_goes_wrong_in_a_job_is_told_in_words(client: LocalClient) -> None:
     out_of_range = Request.build(
         "attribution",
         model=MODEL,
@@ -253,13 +245,13 @@ def test_what_goes_wrong_in_a_job_is_told_in_words(client: InProcessClient) -> N
 
 
 def test_an_unexpected_error_does_not_end_the_worker(tmp_path: Path, loader: Loader) -> None:
-    def surprising(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+    def surprising(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], RunnableModel]:
         if not loader.calls:
             loader.calls += 1
             raise ZeroDivisionError("surprise")
         return loader(spec, progress, returned)
 
-    client = InProcessClient(Worker(Store(tmp_path), surprising))
+    client = serving(tmp_path, surprising)
     status = client.wait(client.submit(REQUEST), 30)
     assert status.state == "failed"
     assert "ZeroDivisionError: 'surprise'" in status.error
@@ -267,7 +259,7 @@ def test_an_unexpected_error_does_not_end_the_worker(tmp_path: Path, loader: Loa
 
 
 def test_a_result_is_read_where_it_is_saved_and_a_job_without_it_says_so(
-    client: InProcessClient, tmp_path: Path
+    client: LocalClient, tmp_path: Path
 ) -> None:
     job = client.submit(REQUEST)
     assert client.wait(job, 30).state == "done"

@@ -13,23 +13,21 @@ from backend.contract.model import ModelSpec
 from backend.contract.progress import Progress
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
-from backend.models.load import LoadedModel
-from backend.results.store import Store
-from backend.service.in_process import InProcessClient
-from backend.service.worker import Worker
+from backend.models import RunnableModel
+from backend.service.local import LocalClient
 from tests import hand_wired, tiny
-from tests.backend.service.serving import MODEL, REQUEST, Loader, wait_until
+from tests.backend.service.serving import MODEL, REQUEST, Loader, serving, wait_until
 
 
 def test_the_model_stays_between_jobs_and_goes_when_another_comes(
-    client: InProcessClient, loader: Loader
+    client: LocalClient, loader: Loader
 ) -> None:
     client.wait(client.submit(REQUEST), 30)
     client.wait(client.submit(Request.build("prediction", model=MODEL, question=hand_wired.question(1))), 30)
     assert loader.calls == 1
     loaded = client.loaded()
     assert loaded is not None
-    assert set(loaded["checks"]) >= {"logits_error", "identity_error", "heads_error", "pattern_error"}
+    assert set(loaded.checks) >= {"logits_error", "identity_error", "heads_error", "pattern_error"}
     other = Request.build(
         "attribution", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(1)
     )
@@ -40,13 +38,13 @@ def test_the_model_stays_between_jobs_and_goes_when_another_comes(
 def test_a_model_that_is_refused_does_not_cost_the_one_before_it(tmp_path: Path, loader: Loader) -> None:
     counted: list[int] = []
 
-    def choosy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+    def choosy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], RunnableModel]:
         counted.append(returned)
         if spec.dtype == "bfloat16":
             raise ModelError("not this one")
         return loader(spec, progress, returned)
 
-    client = InProcessClient(Worker(Store(tmp_path), choosy))
+    client = serving(tmp_path, choosy)
     client.wait(client.submit(REQUEST), 30)
     before = client.loaded()
     bad = Request.build(
@@ -65,12 +63,12 @@ def test_a_model_that_is_refused_does_not_cost_the_one_before_it(tmp_path: Path,
 def test_memory_that_ran_out_while_a_model_was_made_ready_is_told_of_that_model(
     tmp_path: Path, loader: Loader
 ) -> None:
-    def greedy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+    def greedy(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], RunnableModel]:
         if spec.dtype == "bfloat16":
             torch.empty(2**60)
         return loader(spec, progress, returned)
 
-    client = InProcessClient(Worker(Store(tmp_path), greedy))
+    client = serving(tmp_path, greedy)
     client.wait(client.submit(REQUEST), 30)
     large = Request.build(
         "prediction", model=ModelSpec(MODEL.name, dtype="bfloat16"), question=hand_wired.question(0)
@@ -81,13 +79,13 @@ def test_memory_that_ran_out_while_a_model_was_made_ready_is_told_of_that_model(
 
 
 def test_a_model_that_fails_its_self_check_is_not_used(tmp_path: Path) -> None:
-    def broken(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], LoadedModel]:
+    def broken(spec: ModelSpec, progress: Progress, returned: int) -> Callable[[], RunnableModel]:
         model = tiny.tiny_model("qwen2")
         for parameter in model.parameters():
             parameter.zero_()
         return lambda: tiny.loaded(model, tiny.tokenizer(), "broken")
 
-    client = InProcessClient(Worker(Store(tmp_path), broken))
+    client = serving(tmp_path, broken)
     status = client.wait(client.submit(REQUEST), 30)
     assert status.state == "failed"
     assert "failed its self-check" in status.error
@@ -95,7 +93,7 @@ def test_a_model_that_fails_its_self_check_is_not_used(tmp_path: Path) -> None:
 
 
 def test_after_memory_ran_out_the_next_request_is_answered(
-    client: InProcessClient, loader: Loader, monkeypatch: pytest.MonkeyPatch
+    client: LocalClient, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def greedy(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         torch.empty(2**60)
@@ -113,7 +111,7 @@ def test_after_memory_ran_out_the_next_request_is_answered(
 
 @pytest.mark.parametrize("error", [Cancelled("stopped"), torch.OutOfMemoryError("out of memory")])
 def test_a_job_that_stopped_holds_nothing_that_it_had(
-    client: InProcessClient, monkeypatch: pytest.MonkeyPatch, error: Exception
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Otherwise a cancelled sweep would keep its activations, and the layers it was in, as long as its job is known."""
     held: list[weakref.ref[torch.Tensor]] = []

@@ -1,0 +1,117 @@
+"""The client of a host on this machine. No torch: whatever needs it is asked of the host."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ModelShape, ResolvedModel
+from backend.contract.errors import QuestionError
+from backend.contract.model import ModelSpec
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Result
+from backend.models.catalogue import catalogue
+from backend.models.resolve import Resolved, resolve, usable_devices
+from backend.models.room import room_for
+from backend.questions import banks, uploads
+from backend.service.jobs import Jobs
+from backend.service.shapes import Shapes
+
+log = logging.getLogger(__name__)
+ROOM_SECONDS = 1.0
+
+
+class LocalClient:
+    """See `Client`, which it implements."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._shapes = Shapes(jobs)
+
+    def models(self) -> Sequence[ModelCard]:
+        return [
+            ModelCard(
+                name=entry.name,
+                title=entry.title,
+                license=entry.license,
+                role=entry.role,
+                parameters=entry.parameters,
+                bytes=entry.gguf.bytes,
+                ready=resolve(ModelSpec(entry.name, device="cpu")).folder is not None,
+            )
+            for entry in catalogue().values()
+        ]
+
+    def devices(self) -> Sequence[str]:
+        return usable_devices()
+
+    def banks(self) -> Sequence[BankCard]:
+        cards = []
+        for name in banks.bank_names():
+            try:
+                cards.append(_card(banks.load_bank(name)))
+            except QuestionError as error:  # one damaged upload does not take the others with it
+                log.warning("%s", error)
+        return cards
+
+    def questions(self, bank: str) -> Sequence[Question]:
+        return banks.load_bank(bank).questions
+
+    def upload(self, name: str, data: bytes) -> BankCard:
+        return _card(uploads.keep(name, data))
+
+    def find(self, request: Request) -> Result | None:
+        return self._jobs.find(request)
+
+    def submit(self, request: Request, caller: str = "") -> str:
+        return self._jobs.submit(request, caller).id
+
+    def status(self, job: str) -> JobStatus:
+        return self._jobs.status(job)
+
+    def wait(self, job: str, seconds: float) -> JobStatus:
+        return self._jobs.wait(job, seconds)
+
+    def cancel(self, job: str) -> None:
+        self._jobs.leave(job)
+
+    def partial(self, job: str) -> Result | None:
+        return self._jobs.partial(job)
+
+    def result(self, job: str) -> Result:
+        return self._jobs.result(job)
+
+    def loaded(self) -> LoadedModel | None:
+        return self._jobs.loaded
+
+    def resolve(self, spec: ModelSpec) -> ResolvedModel:
+        resolved, resident = resolve(spec, None), self._jobs.loaded
+        shape, room = self._shapes.of(spec, resolved), self._room(spec, resolved)
+        return ResolvedModel(
+            dtype=resolved.dtype,
+            device=resolved.device,
+            reason=resolved.reason,
+            shape=None if shape is None else ModelShape(**shape),
+            needed_bytes=room["needed"],
+            free_bytes=room["free"],
+            fits=room["needed"] <= room["free"],
+            others=tuple(room["others"]),
+            resident=resident is not None and resident.fingerprint == resolved.fingerprint,
+        )
+
+    def _room(self, spec: ModelSpec, resolved: Resolved) -> dict[str, Any]:
+        """What it needs and what is free. Of graphics cards only the host can tell; nothing while it does not."""
+        if resolved.device in ("cpu", "mps"):
+            room = room_for(resolved, self._jobs.returned(resolved.device))
+            return {"needed": room.needed, "free": room.free, "others": room.others}
+        try:
+            found: dict[str, Any] = self._jobs.ask("room", spec).result(ROOM_SECONDS)
+            return found
+        except (TimeoutError, CancelledError):
+            return {"needed": 0, "free": 0, "others": ()}
+
+
+def _card(bank: banks.Bank) -> BankCard:
+    subjects = tuple(sorted({question.subject for question in bank.questions}))
+    return BankCard(bank.name, bank.title, len(bank.questions), subjects)

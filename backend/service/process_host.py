@@ -1,0 +1,148 @@
+"""A host in a process of its own: the page's threads never wait for its Python, and it may die without harm."""
+
+import atexit
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from backend.service.frames import encode, receive
+from backend.service.host import Hear
+from backend.service.messages import Beat, Died, FromHost, ToHost
+
+log = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parents[2]
+# A living host says something every two seconds, whatever it does.
+SILENCE_SECONDS = 30.0
+
+
+class ProcessHost:
+    """See `Host`. The process starts when it is first needed, and again after it died."""
+
+    def __init__(self, results: Path) -> None:
+        """`results`: the folder of the store that it writes into."""
+        self._results = results
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+        self._closed = False
+        self._hear: Hear = lambda message: None
+        atexit.register(self.close)
+
+    def listen(self, hear: Hear) -> None:
+        self._hear = hear
+
+    def start(self) -> None:
+        self._living()
+
+    def send(self, message: ToHost) -> None:
+        if (child := self._living()) is not None:
+            child.send(message)
+
+    def kill(self, why: str) -> None:
+        with self._lock:
+            child = self._child
+        if child is not None:
+            child.kill(why)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed, child, self._child = True, self._child, None
+        if child is not None:
+            child.kill("it was closed")
+            child.process.wait()
+        atexit.unregister(self.close)
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        with self._lock:
+            return None if self._child is None else self._child.process.pid
+
+    def _living(self) -> "_Child | None":
+        with self._lock:
+            if self._child is None and not self._closed:
+                self._child = _Child(self._results, self._say, self._ended)
+            return self._child
+
+    def _say(self, message: FromHost) -> None:
+        self._hear(message)
+
+    def _ended(self, child: "_Child", why: str) -> None:
+        with self._lock:
+            if self._child is not child:
+                return
+            self._child = None
+        self._hear(Died(why))
+
+
+class _Child:
+    """One process, and the two threads that talk to it."""
+
+    def __init__(self, results: Path, say: Hear, ended: Callable[["_Child", str], None]) -> None:
+        self._say = say
+        self._ended = ended
+        self._why = ""
+        self._outgoing: queue.SimpleQueue[ToHost | None] = queue.SimpleQueue()
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(SILENCE_SECONDS)
+        with theirs:
+            number = theirs.fileno()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "backend.service.host_process", str(number), str(results)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # ours belongs to the command line's answer
+                pass_fds=[number],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                start_new_session=True,  # deaf to our Ctrl-C
+            )
+        for work in (self._read, self._write):
+            threading.Thread(target=work, name=f"host{work.__name__}", daemon=True).start()
+
+    def send(self, message: ToHost) -> None:
+        """Returns at once, also where the process does not read."""
+        self._outgoing.put(message)
+
+    def kill(self, why: str) -> None:
+        """End it, and whatever it started. Its reading thread then says so."""
+        self._why = self._why or why
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self.process.kill()
+
+    def _read(self) -> None:
+        try:
+            while (message := receive(self._socket)) is not None:
+                if not isinstance(message, Beat):
+                    self._say(message)  # type: ignore[arg-type]
+        except TimeoutError:
+            self.kill(f"it said nothing for {SILENCE_SECONDS:.0f} s")
+        except OSError:
+            self.kill("its connection broke")
+        status = self.process.wait()
+        self._outgoing.put(None)
+        self._socket.close()
+        self._ended(self, self._why or _reason(status))
+
+    def _write(self) -> None:
+        while (message := self._outgoing.get()) is not None:
+            with suppress(OSError):  # it died: the reading thread finds out
+                self._socket.sendall(encode(message))
+
+
+def _reason(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "the system killed it, as it does when memory runs out"
+    if status < 0:
+        return f"it was ended by signal {signal.Signals(-status).name}"
+    return f"it ended with status {status}"

@@ -1,0 +1,226 @@
+"""What a host does: runs jobs on the one resident model, each on a thread of its own, one computing at a time."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+import transformers
+
+from backend import __version__
+from backend.analyses import Findings, Task, analysis_named
+from backend.contract.errors import Cancelled, LetterheadsError
+from backend.contract.model import ModelSpec
+from backend.contract.progress import Progress, giving_way
+from backend.contract.question import Question
+from backend.contract.request import Request
+from backend.contract.result import Result
+from backend.engine.instrument import Instrument
+from backend.models import prepare, resolve, room_for
+from backend.models.memory import is_out_of_memory, return_freed, trim_heap
+from backend.models.shape import known_shape
+from backend.results.store import Store
+from backend.service.baton import Baton
+from backend.service.changes import about, changed
+from backend.service.key_lock import key_lock
+from backend.service.keys import store_key
+from backend.service.messages import (
+    Answer,
+    Ask,
+    Cancel,
+    Done,
+    Failed,
+    FromHost,
+    Loaded,
+    Progressed,
+    Run,
+    ToHost,
+)
+from backend.service.resident import Prepare, Resident, described
+from backend.service.run_errors import out_of_memory, unexpected
+
+log = logging.getLogger(__name__)
+PROGRESS_SECONDS = 0.1
+DEVICES = ("cpu", "cuda", "mps", "offload")
+
+
+class Runner:
+    """Takes messages, and answers by `emit`, from any thread."""
+
+    def __init__(self, store: Store, emit: Callable[[FromHost], None], prepare: Prepare = prepare) -> None:
+        self._store = store
+        self._emit = emit
+        self._resident = Resident(prepare)
+        self._baton = Baton()
+        self._stops: dict[str, threading.Event] = {}
+
+    def take(self, message: ToHost) -> None:
+        """Returns at once."""
+        match message:
+            case Run():
+                stop = self._stops.setdefault(message.job, threading.Event())
+                threading.Thread(target=self._run, args=(message, stop), name="run", daemon=True).start()
+            case Cancel(job):
+                if job in self._stops:
+                    self._stops[job].set()
+            case Ask():
+                threading.Thread(target=self._answer, args=(message,), name="ask", daemon=True).start()
+
+    def _run(self, run: Run, stop: threading.Event) -> None:
+        short_of = None
+        end: FromHost
+        failed: LetterheadsError
+        try:
+            end = self._compute(run, _Reporting(run.job, stop, self._emit))
+        except LetterheadsError as error:
+            end = Failed(run.job, type(error).__name__, str(error))
+        except Exception as error:  # the border: whatever went wrong, the host lives and the user is told
+            if is_out_of_memory(error) and (short_of := self._resident.instrument):
+                failed = out_of_memory(short_of.resolved, Request.from_json(run.request))
+            else:
+                log.exception("A job failed: %s", str(run.request)[:500])
+                failed = unexpected(error)
+            end = Failed(run.job, type(failed).__name__, str(failed))
+        if short_of:  # not earlier: the error held what had been taken
+            return_freed(short_of.resolved.device)
+        del self._stops[run.job]
+        self._tell_loaded()
+        self._emit(end)
+        trim_heap()  # between jobs, so that a long row of them takes no more than the largest
+
+    def _compute(self, run: Run, progress: "_Reporting") -> Done:
+        """Leave the result in the store, where it may be already."""
+        task = _task(run)
+        analysis, spec = analysis_named(run.request["analysis"]), task.request.model
+        progress("Looking for a saved result")
+        fingerprint = resolve(spec, progress).fingerprint
+        with ExitStack() as held:
+
+            def saved_as(fingerprint: str) -> tuple[str, bool]:
+                """Its key, ours from here on, and whether it is saved already."""
+                key = store_key(task, fingerprint)
+                if not analysis.stored:
+                    return key, False
+                held.enter_context(key_lock(key, progress))
+                return key, self._store.find(key) is not None
+
+            key, found = saved_as(fingerprint) if fingerprint else ("", False)
+            if found:
+                return Done(run.job, key)
+            progress("Waiting for the job before it")
+            let_pass = held.enter_context(self._baton.turn(short=run.short, check=progress.check))
+            instrument = self._ready(spec, progress)
+            if not key:  # now that it has been fetched
+                key, found = saved_as(instrument.resolved.fingerprint)
+                if found:
+                    return Done(run.job, key)
+            held.enter_context(giving_way(let_pass))
+            result = self._analysed(task, instrument, key, progress)
+        if not analysis.stored:
+            values = {name: array.values for name, array in result.arrays.items()}
+            return Done(run.job, key, result.seconds, about(result), values)
+        return Done(run.job, key)
+
+    def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
+        before = self._resident.instrument
+        try:
+            return self._resident.ready(spec, progress)
+        finally:
+            if self._resident.instrument is not before:
+                self._tell_loaded()
+
+    def _analysed(self, task: Task, instrument: Instrument, key: str, progress: "_Reporting") -> Result:
+        """Run it, showing what it has so far, and save the result where that is wanted."""
+        analysis = analysis_named(task.request.analysis)
+        progress("Computing")
+        begun = time.perf_counter()
+        checkpoint = self._store.checkpoint(key) if analysis.stored else None
+        shown: Result | None = None
+
+        def result_of(found: Findings) -> Result:
+            return Result(
+                request=task.request.to_json(),
+                arrays=found.arrays,
+                ticks=found.ticks,
+                scalars=found.scalars,
+                checks=found.checks,
+                model=described(instrument),
+                versions={
+                    "letterheads": __version__,
+                    analysis.name: analysis.version,
+                    "torch": torch.__version__,
+                    "transformers": transformers.__version__,
+                },
+                seconds=time.perf_counter() - begun,
+            )
+
+        def show(found: Findings) -> None:
+            nonlocal shown
+            fresh = result_of(found)
+            self._emit(changed(progress.job, shown, fresh))
+            shown = fresh
+
+        result = result_of(
+            analysis.run(instrument, replace(task, checkpoint=checkpoint, show=show), progress)
+        )
+        if checkpoint is not None:
+            self._store.put(key, result)
+            checkpoint.drop()
+        return result
+
+    def _tell_loaded(self) -> None:
+        card = self._resident.card()
+        returned = {device: self._resident.returned(device) for device in DEVICES}
+        self._emit(Loaded(None if card is None else asdict(card), returned))
+
+    def _answer(self, question: Ask) -> None:
+        try:
+            self._emit(Answer(question.number, self._told(question)))
+        except LetterheadsError as error:
+            self._emit(Answer(question.number, None, type(error).__name__, str(error)))
+        except Exception as error:
+            log.exception("A question was not answered: %s", question)
+            failed = unexpected(error)
+            self._emit(Answer(question.number, None, type(failed).__name__, str(failed)))
+
+    def _told(self, question: Ask) -> Any:
+        resolved = resolve(ModelSpec.from_json(question.spec), None)
+        if question.what == "room":
+            room = room_for(resolved, self._resident.returned(resolved.device))
+            return {"needed": room.needed, "free": room.free, "others": room.others}
+        shape = known_shape(resolved)
+        return shape and {"layers": shape.layers, "heads": shape.heads, "parallel": shape.parallel}
+
+
+class _Reporting:
+    """The Progress of a run: reports at most ten times a second, each new message at once."""
+
+    def __init__(self, job: str, stop: threading.Event, emit: Callable[[FromHost], None]) -> None:
+        self.job = job
+        self._stop = stop
+        self._emit = emit
+        self._said: tuple[str, float] = ("", 0.0)
+
+    def check(self) -> None:
+        """Raises Cancelled once the run is to stop."""
+        if self._stop.is_set():
+            raise Cancelled("Cancelled. What was finished before is kept.")
+
+    def __call__(self, message: str, done: int = 0, total: int = 0) -> None:
+        self.check()
+        now = time.monotonic()
+        if message != self._said[0] or now - self._said[1] >= PROGRESS_SECONDS:
+            self._said = (message, now)
+            self._emit(Progressed(self.job, message, done, total))
+
+
+def _task(run: Run) -> Task:
+    return Task(
+        Request.from_json(run.request),
+        tuple(map(Question.from_json, run.questions)),
+        tuple(tuple(map(Question.from_json, some)) for some in run.shots),
+    )
