@@ -1,4 +1,5 @@
-"""The command line: `run REQUEST.json --out DIR`, `drift DIR DIR`, `verify [DIR]`, `models`, `banks`, `analyses`.
+"""The command line: `run REQUEST.json --out DIR`, `drift DIR DIR`, `verify [DIR]`, `describe ANALYSIS`,
+`models`, `banks`, `analyses`.
 
 Errors: one line, exit status 2.
 """
@@ -10,6 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend.analyses import ANALYSES, analysis_named
+from backend.contract.describe import described, reference
 from backend.contract.errors import LetterheadsError, RequestError, shown
 from backend.contract.request import Request
 from backend.home import home
@@ -62,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "folder", nargs="?", type=Path, help="a store, or one result's folder; by default our store"
     )
     verify.set_defaults(command=_verify)
+    describe = commands.add_parser("describe", help="what an analysis takes and gives")
+    describe.add_argument("analysis", nargs="?", help="its name; see analyses")
+    describe.add_argument("--all", action="store_true", help="the whole reference, as in docs/requests.md")
+    describe.set_defaults(command=_describe)
     for name, command in (("models", _models), ("banks", _banks), ("analyses", _analyses)):
         commands.add_parser(name, help=f"list the {name}").set_defaults(command=command)
     return parser
@@ -152,7 +159,12 @@ def _banks(_: argparse.Namespace) -> None:
 
 
 def _analyses(_: argparse.Namespace) -> None:
-    from backend.analyses import ANALYSES
-
     for analysis in ANALYSES.values():
         print(f"{analysis.name}\t{' or '.join(analysis.takes)}\t{analysis.summary}")
+
+
+def _describe(options: argparse.Namespace) -> None:
+    if options.all:
+        print(reference(ANALYSES.values()), end="")
+    else:
+        print(described([analysis_named(options.analysis or "")]), end="")

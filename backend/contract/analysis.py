@@ -1,7 +1,7 @@
 """What an analysis takes and gives. Its function is imported at the first call, since torch takes seconds."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -48,6 +48,7 @@ class Analysis:
         params: what a request may carry in params.
         rule: what holds between several parameters.
         arrays, scalars: what its result has.
+        example: params of a request for it, where some are needed.
         stored: whether its result is saved. An estimate is of this machine, now, and is not.
         interactive: whether it is answered in about a forward pass, and so goes before longer jobs that wait.
     """
@@ -61,6 +62,7 @@ class Analysis:
     rule: Rule = no_rule
     arrays: tuple[ArraySpec, ...] = ()
     scalars: tuple[ScalarSpec, ...] = ()
+    example: Mapping[str, Any] = field(default_factory=dict)
     stored: bool = True
     interactive: bool = False
 

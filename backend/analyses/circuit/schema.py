@@ -88,6 +88,7 @@ PATHS = Analysis(
         Param("sender", Node(), "the node whose readers are looked at", usual="none: a receiver is given"),
     ),
     rule=_one_end,
+    example={"receiver": {"head": [16, 7]}},
     arrays=(
         ArraySpec(
             "heads",

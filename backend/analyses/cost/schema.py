@@ -50,6 +50,7 @@ def cost_of(analyses: Sequence[Analysis]) -> Analysis:
             Param("params", AnyObject(), "its parameters", default={}),
         ),
         rule=checked,
+        example={"analysis": "effects", "params": {}},
         scalars=(
             ScalarSpec("expected_seconds", "how long it takes", "seconds"),
             ScalarSpec("expected_bytes", "the most memory in addition to the weights", "bytes"),

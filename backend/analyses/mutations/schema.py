@@ -51,6 +51,7 @@ KEY_STEERING = Analysis(
         ),
     ),
     rule=one_head,
+    example={"head": [16, 7]},
     arrays=(
         ArraySpec("strength", ("strength",), "differences of means", "the strengths"),
         ArraySpec(
@@ -124,6 +125,7 @@ MUTATIONS_ANALYSIS = Analysis(
     run=Lazy("backend.analyses.mutations.mutations", "run"),
     params=(HEAD, HEADS, RANK, AT, KEEP, SEED),
     rule=one_or_several_heads,
+    example={"head": [16, 7]},
     arrays=(
         *(
             ArraySpec(name, ("mutation", "condition"), unit, meaning, ends=True)
@@ -183,6 +185,7 @@ SWAP_TEST = Analysis(
     run=Lazy("backend.analyses.mutations.swap_test", "run"),
     params=(HEAD, KEEP, SEED),
     rule=one_head,
+    example={"head": [16, 7]},
     arrays=(
         ArraySpec(
             "follows",

@@ -72,6 +72,13 @@ PATCHING_PARAMS = (
     Param("positions", Positions(), "which positions of the clean prompt are patched", default="all"),
     BUDGET,
 )
+PATCHED = {
+    "corruption": {"kind": "swap_options"},
+    "component": "z",
+    "direction": "denoise",
+    "metric": {"kind": "logit_difference", "label": "B", "other": "D"},
+    "positions": "all",
+}
 VERIFY = Param(
     "verify",
     Fields(
@@ -194,6 +201,7 @@ PATCHING = Analysis(
     takes=("question",),
     run=Lazy("backend.analyses.patching.patching", "run"),
     params=PATCHING_PARAMS,
+    example=PATCHED,
     arrays=(
         ArraySpec("values", OF_COMPONENT, OF_METRIC, "the metric with the cell patched, mean over the draws"),
         ArraySpec(
@@ -228,6 +236,7 @@ PATCHING_COST = Analysis(
     takes=("question",),
     run=Lazy("backend.analyses.patching.patching", "cost"),
     params=PATCHING_PARAMS,
+    example=PATCHED,
     scalars=(
         ScalarSpec("expected_seconds", "how long it takes", "seconds"),
         ScalarSpec("expected_bytes", "the most memory in addition to the weights", "bytes"),

@@ -88,6 +88,7 @@ COMPRESSION = Analysis(
         ),
     ),
     rule=one_or_several_heads,
+    example={"head": [16, 7]},
     arrays=(
         ArraySpec("rank", ("rank",), "dimensions", "the ranks"),
         *(
@@ -179,6 +180,7 @@ SUBSPACE = Analysis(
         Param("stacked", TrueFalse(), "one basis for queries and keys", default=False),
     ),
     rule=one_head,
+    example={"head": [16, 7]},
     arrays=(
         ArraySpec("q", ("question", "d_head"), "activation", "queries at the final position"),
         ArraySpec("k", ("question", "label", "d_head"), "activation", "keys of the options"),
