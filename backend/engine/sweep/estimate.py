@@ -18,7 +18,7 @@ from backend.engine.sweep.cost import cost_of
 from backend.engine.sweep.experiment import Experiment, Sets, experiments
 from backend.engine.sweep.source import Ids, Patchable
 
-MESSAGE = "Estimating the cost"
+MESSAGE = "Counting the operations"
 
 
 @dataclass(frozen=True)

@@ -339,7 +339,7 @@ def test_no_pass_is_made_in_silence(
     told: list[str] = []
 
     def note(message: str, done: int = 0, total: int = 0) -> None:
-        if (message.startswith("Reading") and done == 0) or message.startswith("Re-checking"):
+        if (message.startswith("Running the model") and done == 0) or message.startswith("Re-checking"):
             told.append(message)
 
     question = replace(QUESTION, answer=answer)
@@ -352,7 +352,7 @@ def test_no_pass_is_made_in_silence(
 
 
 @pytest.mark.parametrize(
-    "message", ["Reading", "Going back", "Estimating", "Checking", "Counting", "Patching"]
+    "message", ["Running", "Going back", "Estimating", "Checking", "Counting", "Patching"]
 )
 def test_it_can_be_cancelled_anywhere(hand_wired_instrument: Instrument, message: str) -> None:
     def cancel(said: str, done: int = 0, total: int = 0) -> None:

@@ -110,7 +110,7 @@ def test_a_refusal_needs_no_pass_and_can_be_cancelled(
     try:
         counted = run(0)
         assert len(counted) > 6
-        assert {*counted} == {"Estimating the cost"}
+        assert {*counted} == {"Counting the operations"}
         assert all(len(run(at)) == at for at in range(1, len(counted) + 1))
     finally:
         hook.remove()

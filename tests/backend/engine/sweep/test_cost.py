@@ -120,7 +120,7 @@ def test_an_estimate_looks_for_a_cancel_before_each_part(instrument: Instrument)
         each_alone("z", all_cells("z", instrument.shape, [11])),
     )
     estimate_sets(instrument, BASE, source, sets, progress=lambda *told: seen.append(told))
-    assert seen == [("Estimating the cost",)] * 3
+    assert seen == [("Counting the operations",)] * 3
 
 
 def test_a_sweep_keeps_to_a_budget_that_is_enough(instrument: Instrument) -> None:
