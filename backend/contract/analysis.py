@@ -95,34 +95,35 @@ class Analysis:
             asked.check_labels(question)
         return self.rule(asked, values)
 
-    def canonical(self, request: Request, shown: Sequence[Question] = ()) -> Request:
+    def canonical(self, request: Request, questions: Sequence[Question] = ()) -> Request:
         """The same request in its one form: defaults filled in, and without what decides no number.
 
-        `shown` are all questions that its prompts show, solved ones too, where the request names a bank. Two requests
-        with one canonical form have the same result. Raises what `values` raises.
+        `questions` are all that its prompts show, solved ones too. Where they are needed and not given, all labels
+        stay. Two requests with one canonical form have the same result. Raises what `values` raises.
         """
-        values = self.values(request, shown)
-        questions = request.questions
-        if isinstance(questions, QuestionSet) and questions.limit is None:
-            questions = replace(questions, seed=0)
-        asked = Asked.of(request)
-        everything = [*shown, *asked.questions]
-        if isinstance(other := values.get("corruption"), dict) and "question" in other:
-            everything.append(Question.from_json(other["question"]))
+        values = self.values(request, questions)
+        about = request.questions
+        if isinstance(about, QuestionSet) and about.limit is None:
+            about = replace(about, seed=0)
         return replace(
             request,
-            questions=questions,
-            prompt=_prompt(request.prompt, asked.given, most_options(everything)),
+            questions=about,
+            prompt=_prompt(Asked.of(request, questions), questions, values),
             params_json=canonical_json(deciding(self.params, values)),
         )
 
 
-def _prompt(spec: PromptSpec, given: str, options: int) -> PromptSpec:
+def _prompt(asked: Asked, questions: Sequence[Question], values: Mapping[str, Any]) -> PromptSpec:
     """Without labels that no question has an option for, and without a bank for no shots."""
-    if given == "nothing":
+    spec = asked.request.prompt
+    if asked.given == "nothing":
         return PromptSpec()
-    return replace(
-        spec,
-        labels=spec.labels[:options] if options else spec.labels,
-        shots_from=spec.shots_from if spec.shots else "",
-    )
+    everything = [*questions, *asked.questions]
+    if not spec.shots:
+        spec = replace(spec, shots_from="")
+    if not everything or (spec.shots and not questions):
+        return spec
+    corruption = values.get("corruption") or {}
+    if "question" in corruption:
+        everything.append(Question.from_json(corruption["question"]))
+    return replace(spec, labels=spec.labels[: most_options(everything)])

@@ -98,6 +98,16 @@ def test_of_the_prompt_only_what_is_shown_decides() -> None:
     assert key("prediction", {}, question=few, prompt=one) != key("prediction", {}, question=few, prompt=two)
 
 
+def test_labels_stay_while_it_is_not_known_which_are_shown() -> None:
+    """Solved questions may show more of them than the one that is asked."""
+    shot = asked("prediction", {}, prompt={"shots": 1})
+    of_a_bank = asked("effects", {}, **BANK)
+    for request in (shot, of_a_bank):
+        canonical = analysis_named(request.analysis).canonical(request)
+        assert canonical.prompt.labels == request.prompt.labels
+    assert len(analysis_named("prediction").canonical(asked("prediction", {})).prompt.labels) == 3
+
+
 def test_which_questions_are_drawn_decides_and_not_the_seed_of_a_whole_bank() -> None:
     def drawn(**questions: Any) -> str:
         return key("attention", {}, question=None, questions={"bank": "copy-colors", **questions})
