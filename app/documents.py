@@ -33,15 +33,18 @@ def in_app(name: str, address: str, choices: dict[str, str]) -> str:
 
     def rewritten(match: re.Match[str]) -> str:
         picture, text, target = match.groups()
-        path, _, anchor = target.partition("#")
-        if not path or "://" in path:
+        path, mark, anchor = target.partition("#")
+        if "://" in path:
             return match[0]
+        anchor = mark + anchor.replace("_", "-")  # so Streamlit names a heading; GitHub keeps the underscore
+        if not path:
+            return f"[{text}]({anchor})"
         found = (file.parent / path).resolve()
         if picture:
             return f"![{text}](app/{found.relative_to(ROOT.resolve()).as_posix()})"
         if found.is_relative_to(FOLDER.resolve()) and found.stem in documents():
             query = urlencode({"of": found.stem, **choices})
-            return f"[{text}]({address}?{query}{'#' * bool(anchor)}{anchor})"
+            return f"[{text}]({address}?{query}{anchor})"
         return text
 
     return LINK.sub(rewritten, file.read_text(encoding="utf-8"))

@@ -33,7 +33,7 @@ def test_links_and_pictures_work_in_the_app(tmp_path: Path, monkeypatch: pytest.
     one = tmp_path / "docs" / "guide" / "one.md"
     one.write_text(
         "# One\n![a head](../../static/screenshots/head.png) [how](../methods.md#path-patching) "
-        "[web](https://a.org/b) [code](../../app/state.py) [above](#one)\n"
+        "[web](https://a.org/b) [code](../../app/state.py) [above](#one_two)\n"
     )
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "FOLDER", tmp_path / "docs")
@@ -47,7 +47,7 @@ def test_links_and_pictures_work_in_the_app(tmp_path: Path, monkeypatch: pytest.
     assert "[web](https://a.org/b)" in text
     assert "code" in text
     assert "state.py" not in text
-    assert "[above](#one)" in text
+    assert "[above](#one-two)" in text
 
 
 @pytest.mark.parametrize("name", [FIRST, *PAGES, "methods"])
