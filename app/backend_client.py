@@ -1,6 +1,7 @@
 """The one place where the frontend gets its backend."""
 
 from typing import cast
+from uuid import uuid4
 
 import streamlit as st
 
@@ -19,3 +20,8 @@ def backend() -> Client:
     if "client" in st.session_state:
         return cast(Client, st.session_state["client"])
     return _connected()
+
+
+def caller() -> str:
+    """Who asks, for the backend to serve callers in turn: one name for each browser tab."""
+    return cast(str, st.session_state.setdefault("caller", uuid4().hex))

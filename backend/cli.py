@@ -82,9 +82,10 @@ def _run(options: argparse.Namespace) -> None:
     told = ""
     try:
         while not (status := client.wait(job, POLL_SECONDS)).finished:
-            if status.message != told:
-                told = status.message
-                print(told, file=sys.stderr)
+            message = f"{status.note} {status.message}".strip()
+            if message != told and sys.stderr.isatty():  # in a file, a mistake should be the one line
+                print(message, file=sys.stderr)
+            told = message
     except KeyboardInterrupt:
         client.cancel(job)
         raise

@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.backend_client import caller
 from app.components.notice import error_box, quiet
 from backend.contract.cards import JobStatus
 from backend.contract.client import Client
@@ -35,9 +36,14 @@ def result_of(
     there is one picture in one place from the beginning to the end: it is given what is known so far (None: nothing)
     and whether that is the whole result. With `start`, the text of a button, the job waits for a click on it.
     """
-    if start and _under_way(client, request, place) is None and client.find(request) is None:
+    if (
+        start
+        and _under_way(client, request, place) is None
+        and not _is_wanted(request, place)
+        and client.find(request) is None
+    ):
         with st.container():
-            _row(draw).button(start, type="primary", on_click=_begin, args=(client, request, place))
+            _row(draw).button(start, type="primary", on_click=_want, args=(request, place))
             if draw is not None:
                 draw(None, False)
         return None
@@ -93,11 +99,23 @@ def _under_way(client: Client, request: Request, place: str) -> str | None:
 
 
 def _begin(client: Client, request: Request, place: str) -> None:
-    st.session_state["jobs"][place] = (request.canonical(), client.submit(request))
+    st.session_state["jobs"][place] = (request.canonical(), client.submit(request, caller()))
+    st.session_state.get("wanted", {}).pop(place, None)
+
+
+def _want(request: Request, place: str) -> None:
+    """A click asks for it; the run after the click submits it, which can show why it was refused."""
+    _forget(place)
+    st.session_state.setdefault("wanted", {})[place] = request.canonical()
+
+
+def _is_wanted(request: Request, place: str) -> bool:
+    return bool(st.session_state.get("wanted", {}).get(place) == request.canonical())
 
 
 def _forget(place: str) -> None:
-    st.session_state["jobs"].pop(place, None)
+    for known in ("jobs", "wanted"):
+        st.session_state.get(known, {}).pop(place, None)
 
 
 @st.fragment(run_every=POLL)
@@ -111,6 +129,8 @@ def _follow(client: Client, job: str, place: str, draw: Draw | None, address: di
             st.progress(min(1.0, status.done / status.total) if status.total else 0.0)
             quiet(_how_far(status), f"progress {place}")
         st.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,))
+    if status.note:
+        quiet(status.note, f"note {place}")
     if draw is not None:
         draw(client.partial(job), False)
 
@@ -121,7 +141,7 @@ def _show_end(
     """What ended a job without a result, and a way on. A long job goes on where it stopped."""
     if isinstance(error, Cancelled):
         with _row(draw):
-            st.button("Go on", key=f"again {place}", on_click=_begin, args=(client, request, place))
+            st.button("Go on", key=f"again {place}", on_click=_want, args=(request, place))
             quiet("Stopped. What was finished is kept.", f"stopped {place}")
         return
     error_box(error, f"failed {place}")
