@@ -37,15 +37,14 @@ from backend.engine.sweep import (
     all_cells,
     each_alone,
     estimate,
-    matrix_speed,
     recheck,
     run_source,
     run_sweep,
-    timed_product,
 )
 from backend.models import fetch, load
 from backend.models.catalogue import SMALL_MODEL
 from backend.models.memory import trim_heap
+from benchmarks.matrix_speed import matrix_speed, timed_product
 
 ROOT = Path(__file__).parents[1]
 MKL_SETTING = "MKL_CBWR"

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from backend.analyses import ANALYSES, Task
-from backend.analyses.cost.formulas import PRICED
 from backend.analyses.cost.machine import Curve, Machine, measure
-from backend.analyses.cost.work import Asked, Work, traced
+from backend.analyses.cost.model import OnePrompt
+from backend.analyses.cost.work import Work, traced
 from backend.contract.model import ModelSpec
 from backend.contract.progress import silent
 from backend.contract.question import Question
@@ -82,7 +82,7 @@ def measured(name: str) -> dict[str, Measured]:
     print(f"{name}: {len(prompt.token_ids)} tokens, {torch.get_num_threads()} threads")
     for kind, params in KINDS.items():
         machine = measure(instrument, processor_seconds)  # each time anew: others share the cores
-        asked = Asked(len(prompt.token_ids), len(prompt.labels), params=params)
+        asked = OnePrompt(len(prompt.token_ids), len(prompt.labels), params=params)
         best = min(timed(loaded, kind) for _ in range(ROUNDS))
         found[kind] = Measured(*best, machine.seconds(work(kind, cost, asked)))
         plain, cones = machine.plain, machine.cones
@@ -118,9 +118,14 @@ def timed(loaded: RunnableModel, kind: str) -> tuple[float, float]:
     return processor_seconds() - processor, time.perf_counter() - wall
 
 
-def work(kind: str, cost: Cost, asked: Asked) -> Work:
+def work(kind: str, cost: Cost, prompt: OnePrompt) -> Work:
     """The formula's work."""
-    return traced(cost, asked.tokens) if kind == "trace" else PRICED[kind].formula(cost, asked)
+    if kind == "trace":
+        return traced(cost, prompt.tokens)
+    model = ANALYSES[kind].cost
+    assert model is not None  # every kind has one
+    found: Work = model.target.formula(cost, prompt)
+    return found
 
 
 def held_out(found: dict[str, dict[str, Measured]]) -> None:
@@ -157,7 +162,7 @@ LARGE = {
 
 def on_paper() -> None:
     """Seconds on graphics cards, and whether the weights fit on them."""
-    one, many = Asked(60, 4), Asked(60, 4, several=True)
+    one, many = OnePrompt(60, 4), OnePrompt(60, 4, several=True)
     final, grid = replace(one, params={"positions": "final"}), one
     columns = {
         "trace": ("prediction", one, 1),
@@ -179,7 +184,7 @@ def on_paper() -> None:
             "fits" if weights + WORKING_BYTES <= cards * CARD_BYTES else "does not fit" for cards in (1, 8)
         ]
         seconds = [
-            spoken(PRICED[kind].seconds(CARD, PRICED[kind].formula(cost, asked) * times))
+            spoken(ANALYSES[kind].overhead * CARD.seconds(work(kind, cost, asked) * times))
             for kind, asked, times in columns.values()
         ]
         print(f"| {name} | {weights / 1e9:.0f} GB | {' | '.join([*fits, *seconds])} |")

@@ -6,35 +6,35 @@ from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
 from backend.analyses.circuit.schema import EFFECTS, PATHS
 from backend.analyses.cost.schema import cost_of
 from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST
+from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
 from backend.analyses.prediction.schema import PREDICTION
 from backend.analyses.subspace.schema import COMPRESSION, SUBSPACE
 from backend.analyses.task import Findings, Task
 from backend.contract.analysis import Analysis
 from backend.contract.errors import RequestError, shown
 
-PRICED = (
-    PREDICTION,
-    ATTRIBUTION,
-    ATTENTION,
-    PATCHING,
-    EFFECTS,
-    PATHS,
-    ATTRIBUTION_PATCHING,
-    SUBSPACE,
-    COMPRESSION,
-    MUTATIONS_ANALYSIS,
-    SWAP_TEST,
-    KEY_STEERING,
-    CHECK_MODEL,
-    READINGS,
-    SELF_CHECK,
-)
-"""Those whose cost is told before they are run."""
-
 ANALYSES: dict[str, Analysis] = {
-    analysis.name: analysis for analysis in (*PRICED, PATCHING_COST, cost_of(PRICED))
+    analysis.name: analysis
+    for analysis in (
+        PREDICTION,
+        ATTRIBUTION,
+        ATTENTION,
+        PATCHING,
+        EFFECTS,
+        PATHS,
+        ATTRIBUTION_PATCHING,
+        SUBSPACE,
+        COMPRESSION,
+        MUTATIONS_ANALYSIS,
+        SWAP_TEST,
+        KEY_STEERING,
+        CHECK_MODEL,
+        READINGS,
+        SELF_CHECK,
+    )
 }
+COST = cost_of([analysis for analysis in ANALYSES.values() if analysis.cost is not None])
+ANALYSES[COST.name] = COST
 
 __all__ = ["ANALYSES", "Analysis", "Findings", "Task", "analysis_named"]
 

@@ -26,8 +26,13 @@ class Lazy:
     module: str
     function: str
 
+    @property
+    def target(self) -> Any:
+        """What has that name."""
+        return getattr(import_module(self.module), self.function)
+
     def __call__(self, *arguments: Any) -> Any:
-        return getattr(import_module(self.module), self.function)(*arguments)
+        return self.target(*arguments)
 
 
 def no_rule(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +54,8 @@ class Analysis:
         rule: what holds between several parameters.
         arrays, scalars: what its result has.
         example: params of a request for it, where some are needed.
+        cost: its `CostModel`, see backend/analyses/cost; None where the cost cannot be asked for.
+        overhead: measured seconds as a multiple of the cost model's (`scripts/bench scale`).
         stored: whether its result is saved. An estimate is of this machine, now, and is not.
         interactive: whether it is answered in about a forward pass, and so goes before longer jobs that wait.
     """
@@ -63,6 +70,8 @@ class Analysis:
     arrays: tuple[ArraySpec, ...] = ()
     scalars: tuple[ScalarSpec, ...] = ()
     example: Mapping[str, Any] = field(default_factory=dict)
+    cost: Lazy | None = None
+    overhead: float = 1.0
     stored: bool = True
     interactive: bool = False
 

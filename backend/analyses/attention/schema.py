@@ -12,6 +12,8 @@ ATTENTION = Analysis(
     summary="where the final token of each head looks, plain and value-weighted, by token and by role",
     takes=("question", "questions"),
     run=Lazy("backend.analyses.attention.attention", "run"),
+    cost=Lazy("backend.analyses.attention.cost", "attention"),
+    overhead=1.1,
     params=(Param("head", Head(), "also give this head's whole pattern", usual="none", only="question"),),
     arrays=(
         ArraySpec(

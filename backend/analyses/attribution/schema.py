@@ -16,6 +16,8 @@ ATTRIBUTION = Analysis(
     summary="what each head, MLP (and expert) and the embedding wrote for each label; over several questions, the mean",
     takes=("question", "questions"),
     run=Lazy("backend.analyses.attribution.attribution", "run"),
+    cost=Lazy("backend.analyses.attribution.cost", "attribution"),
+    overhead=1.05,
     params=(Param("head", Head(), "split this head by the tokens it reads", usual="none", only="question"),),
     arrays=(
         ArraySpec("heads", ("layer", "head", "label"), "logits", "what each head wrote for each label", ONE),

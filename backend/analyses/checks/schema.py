@@ -13,6 +13,8 @@ CHECK_MODEL = Analysis(
     summary="whether the model answers by letter and by content: accuracies, loss, letters predicted, intervals",
     takes=("questions",),
     run=Lazy("backend.analyses.checks.check_model", "run"),
+    cost=Lazy("backend.analyses.checks.cost", "check_model"),
+    overhead=1.1,
     arrays=(
         ArraySpec("letters_predicted", ("label",), "share", "how often the model says each label"),
         ArraySpec("letters_right", ("label",), "share", "how often each label is right"),
@@ -43,6 +45,8 @@ READINGS = Analysis(
     summary="what two models are compared by: label logits, net attribution of heads, some exact patching",
     takes=("questions",),
     run=Lazy("backend.analyses.checks.readings", "run"),
+    cost=Lazy("backend.analyses.checks.cost", "readings"),
+    overhead=1.05,
     params=(Param("patched", Whole(0), "how many questions are also patched, from the first", default=3),),
     arrays=(
         ArraySpec("label_logits", ("question", "label"), "logits", "NaN where a question has fewer options"),
@@ -78,6 +82,8 @@ SELF_CHECK = Analysis(
     summary="whether recorded logits, attributions and patterns equal the model's own",
     takes=("nothing",),
     run=Lazy("backend.analyses.checks.self_check", "run"),
+    cost=Lazy("backend.analyses.checks.cost", "self_check"),
+    overhead=1.1,
     scalars=(
         ScalarSpec("family", "the model's type"),
         ScalarSpec("by_structure", "whether its type is not known and it is read by its structure"),

@@ -49,6 +49,8 @@ EFFECTS = Analysis(
     summary="total, direct and indirect effect of every head and MLP at the final position, and their interaction",
     takes=("question", "questions"),
     run=Lazy("backend.analyses.circuit.effects", "run"),
+    cost=Lazy("backend.analyses.circuit.cost", "effects"),
+    overhead=1.1,
     params=PAIR_PARAMS,
     arrays=tuple(
         ArraySpec(f"{nodes}_{kind}", axes, OF_METRIC, f"{meaning} of each {node}", when, ends=when is SEVERAL)
@@ -82,6 +84,8 @@ PATHS = Analysis(
     summary="path patching: who feeds a head's query, keys and values or an MLP, or whom a node feeds",
     takes=("question",),
     run=Lazy("backend.analyses.circuit.paths", "run"),
+    cost=Lazy("backend.analyses.circuit.cost", "paths"),
+    overhead=1.2,
     params=(
         *PAIR_PARAMS,
         Param("receiver", Node(), "the node whose inputs are looked at", usual="none: a sender is given"),

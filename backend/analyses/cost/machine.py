@@ -109,8 +109,14 @@ def _measured_curve(
 
 
 def curve(rows: Sequence[float], seconds: Sequence[float]) -> Curve:
-    """The peak and the half of (rows + half) / peak seconds for two operations a weight, each error as a share."""
+    """The curve through measured `seconds` of products with `rows` rows, in seconds for two operations a weight.
+
+    The fit is of (rows + half) / peak, and errors count as shares. If more rows take no longer, which happens when the
+    weights are copied to the device at each product, the most rows alone give the peak.
+    """
     slope, constant = np.polyfit(rows, seconds, 1, w=1 / np.array(seconds))
+    if slope <= 0:
+        return Curve(float(rows[-1] / seconds[-1]), 0.0)
     return Curve(float(1 / slope), max(0.0, float(constant / slope)))
 
 

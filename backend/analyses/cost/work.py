@@ -3,10 +3,9 @@
 Of a mixture of experts the weights that a row uses are counted, not all that a batch reads.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 from backend.contract.components import COMPONENTS
 from backend.engine.sweep import Cell, Cost, Experiment
@@ -43,28 +42,6 @@ class Work:
         return Work(**{name: value * (1 if name == "held" else times) for name, value in vars(self).items()})
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What of a request decides its cost: one prompt of it, and whether it is one of several."""
-
-    tokens: int
-    labels: int
-    several: bool = False
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def draws(self) -> int:
-        """How many corrupted prompts are drawn."""
-        corruption = self.params.get("corruption", {})
-        draws = corruption.get("draws", 1) if isinstance(corruption, Mapping) else 1
-        return draws if type(draws) is int else 1
-
-    def how_many(self, name: str, usual: Sequence[object]) -> int:
-        """The length of a list among the params; of what is no list, which will be refused, the usual one."""
-        given = self.params.get(name)
-        return len(given) if isinstance(given, list) else len(usual)
-
-
 def one_pass(cost: Cost, tokens: int) -> Work:
     """A pass of the model, the final position unembedded."""
     shape = cost.shape
@@ -91,12 +68,28 @@ def projected(cost: Cost, rows: float) -> Work:
     return Work(products=rows * matrices, weights=matrices * (1 if cost.itemsize == 4 else 5))
 
 
-def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], share: float = 1) -> Work:
-    """A sweep over every layer and head of a component at some positions, or over a share of these cells.
+def two_traces(cost: Cost, tokens: int) -> Work:
+    """The traces of a clean and a corrupted prompt, both in memory."""
+    return traced(cost, tokens) * 2 + Work(held=2 * trace_bytes(cost.shape, tokens))
 
-    A layer is called once for each pass and batch; a pass begins, in the mean, half way up.
+
+def swept(cost: Cost, flops: float, rows: float, cells: float) -> Work:
+    """A sweep of `cells` experiments, without its memory; `flops` and `rows` are as in `Estimate`.
+
+    A layer is called once for each pass and batch; on average a pass begins half way up. A model whose layers cannot
+    be called alone runs a whole pass for each experiment.
     """
-    shape = cost.shape
+    layers = cost.shape.layers
+    if cost.whole_model:
+        return Work(products=flops / 2, weights=cells * layers * cost.row, calls=cells * layers)
+    limits = limits_of(cost.device)
+    calls = layers * (1 + ceil(flops / limits.flops)) / 2 + rows / limits.rows
+    return Work(calls=calls, cone_products=flops / 2, cone_weights=calls * cost.row)
+
+
+def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], share: float = 1) -> Work:
+    """A sweep over every layer and head of a component at some positions, or over a share of these cells."""
+    shape, limits = cost.shape, limits_of(cost.device)
     times = share * (COMPONENTS[component].head_count(shape) or 1)
     cells = [
         Experiment.of(0, ((component, Cell(layer, position, None)),))
@@ -105,13 +98,7 @@ def cones(cost: Cost, tokens: int, component: str, positions: Sequence[int], sha
     ]
     flops = times * sum(cost.flops(tokens, cell) for cell in cells)
     rows = times * sum(cost.row_layers(tokens, cell) for cell in cells)
-    limits = limits_of(cost.device)
-    passes = ceil(flops / limits.flops)
-    calls = shape.layers * (1 + passes) / 2 + rows / limits.rows
     state = max(cost.state_bytes(tokens, cell) for cell in cells)
-    return Work(
-        calls=calls,
-        cone_products=flops / 2,
-        cone_weights=calls * cost.row,
-        held=times * len(cells) / max(1, passes) * state + min(rows, limits.rows) * cost.row_bytes(tokens),
-    )
+    at_once = times * len(cells) / max(1, ceil(flops / limits.flops))
+    held = at_once * state + min(rows, limits.rows) * cost.row_bytes(tokens)
+    return swept(cost, flops, rows, times * len(cells)) + Work(held=held)

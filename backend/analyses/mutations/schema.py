@@ -30,6 +30,7 @@ KEY_STEERING = Analysis(
     summary="whether the answer follows when one option's key is moved along a head's right-answer direction",
     takes=("questions",),
     run=Lazy("backend.analyses.mutations.key_steering", "run"),
+    cost=Lazy("backend.analyses.mutations.cost", "key_steering"),
     params=(
         HEAD,
         AT,
@@ -123,6 +124,7 @@ MUTATIONS_ANALYSIS = Analysis(
     summary="loss and accuracy under label mutations, of the whole model and with heads ablated or of low rank",
     takes=("questions",),
     run=Lazy("backend.analyses.mutations.mutations", "run"),
+    cost=Lazy("backend.analyses.mutations.cost", "mutations"),
     params=(HEAD, HEADS, RANK, AT, KEEP, SEED),
     rule=one_or_several_heads,
     example={"head": [16, 7]},
@@ -183,6 +185,7 @@ SWAP_TEST = Analysis(
     summary="whether one head's query follows the n-th item or the letter, where the two are different places",
     takes=("questions",),
     run=Lazy("backend.analyses.mutations.swap_test", "run"),
+    cost=Lazy("backend.analyses.mutations.cost", "swap_test"),
     params=(HEAD, KEEP, SEED),
     rule=one_head,
     example={"head": [16, 7]},

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
-from backend.analyses.patching.budget import expected_seconds, refuse_beyond
+from backend.analyses.patching.budget import rechecks_of, refuse_beyond
 from backend.analyses.patching.pairs import pair_scalars
 from backend.analyses.patching.plan import Plan, plan, what_fits
 from backend.analyses.patching.resumable import Board
@@ -24,8 +24,6 @@ from backend.contract.components import COMPONENTS
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Sweep, recheck
-
-RECHECKED = 6
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
@@ -38,10 +36,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     chosen = plan(instrument, task, progress)
     chosen = replace(chosen, budget=chosen.budget.settled(instrument))
     refuse_beyond(
-        instrument,
-        chosen.budget,
-        chosen.estimate(instrument, progress),
-        lambda: what_fits(instrument, chosen, progress),
+        chosen.budget, chosen.cost(instrument, progress), lambda: what_fits(instrument, chosen, progress)
     )
     picture = _Picture(instrument, chosen, progress)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
@@ -51,25 +46,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         source = draw.runs.run_source(instrument, progress)
         sweep = Sweep(draw.runs.base, source, draw.sets, chosen.wanted)
         swept = board.sweep(instrument, sweep, number, progress, chosen.budget.bytes)
-        count = max(2, RECHECKED // len(chosen.draws))
-        errors.append(recheck(instrument, sweep, swept, count=count, progress=progress))
+        errors.append(
+            recheck(instrument, sweep, swept, count=rechecks_of(len(chosen.draws)), progress=progress)
+        )
         engine = swept.engine
     checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
     found = picture.findings(board)
     return replace(found, scalars={**found.scalars, "engine": engine}, checks=checks)
-
-
-def cost(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """What `run` of the same request would take here. Scalars `expected_seconds`, `expected_bytes`, `cells`."""
-    found = plan(instrument, task, progress).estimate(instrument, progress)
-    progress("Measuring this machine")
-    return Findings(
-        scalars={
-            "expected_seconds": expected_seconds(instrument, found.flops),
-            "expected_bytes": found.peak_bytes,
-            "cells": found.cells,
-        }
-    )
 
 
 class _Picture:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from backend.analyses.patching.budget import Budget, chosen_budget, cost_in_words, within
+from backend.analyses.patching.budget import Budget, SweepCost, Sweeps, chosen_budget, sweep_cost, within
 from backend.analyses.patching.pairs import Pair, Runs, pairs_of
 from backend.analyses.patching.schema import PATCHING
 from backend.analyses.task import Task
@@ -14,14 +14,12 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     Cell,
-    Estimate,
     Experiment,
     Node,
     Wanted,
     all_cells,
     estimate,
     experiments,
-    one_after_other,
 )
 from backend.questions.prompt import Prompt
 
@@ -63,16 +61,17 @@ class Plan:
         pair = self.draws[0].pair
         return Wanted(pair.token_ids, pair.vocabulary)
 
-    def estimate(self, instrument: Instrument, progress: Progress) -> Estimate:
-        """What all draws cost. Raises Cancelled when `progress` does."""
-        return one_after_other(
-            [
-                estimate(
-                    instrument, draw.runs.base, draw.runs.pairing, draw.sets, self.budget.bytes, progress
-                )
-                for draw in self.draws
-            ]
-        )
+    def sweeps(self, instrument: Instrument, progress: Progress) -> Sweeps:
+        """The sweeps of all draws. Raises Cancelled when `progress` does."""
+        estimates = [
+            estimate(instrument, draw.runs.base, draw.runs.pairing, draw.sets, self.budget.bytes, progress)
+            for draw in self.draws
+        ]
+        return Sweeps(len(self.prompt.token_ids), estimates)
+
+    def cost(self, instrument: Instrument, progress: Progress) -> SweepCost:
+        """What all draws cost on this machine. Raises Cancelled when `progress` does."""
+        return sweep_cost(instrument, self.sweeps(instrument, progress))
 
     def at(self, positions: Collection[int]) -> "Plan":
         """The same at some of its positions."""
@@ -90,20 +89,18 @@ def what_fits(instrument: Instrument, chosen: Plan, progress: Progress) -> str:
     """A sentence for a plan beyond its budget: which of the last positions alone are within it."""
     latest = sorted(chosen.positions, reverse=True)
 
-    def cost(positions: Collection[int]) -> Estimate:
-        return chosen.at(positions).estimate(instrument, progress)
+    def cost(positions: Collection[int]) -> SweepCost:
+        return chosen.at(positions).cost(instrument, progress)
 
     def beyond(count: int) -> bool:
-        return not within(instrument, chosen.budget, cost(latest[:count]))
+        return not within(chosen.budget, cost(latest[:count]))
 
     fits = latest[: bisect_left(range(1, len(latest)), True, key=beyond)]
     if fits and cost(fits).cells:
         return f"{_in_words(fits)} (counted from 0) alone would fit."
     each = ((position, cost([position])) for position in latest)
     position, alone = next((position, alone) for position, alone in each if alone.cells)
-    return (
-        f"Not even position {position} (counted from 0) alone would fit: {cost_in_words(instrument, alone)}."
-    )
+    return f"Not even position {position} (counted from 0) alone would fit: {alone.in_words}."
 
 
 def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:

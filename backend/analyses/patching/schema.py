@@ -135,6 +135,8 @@ ATTRIBUTION_PATCHING = Analysis(
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=Lazy("backend.analyses.patching.attribution_patching", "run"),
+    cost=Lazy("backend.analyses.patching.cost", "attribution_patching"),
+    overhead=1.15,
     params=(
         *PAIR_PARAMS,
         DIRECTION,
@@ -200,6 +202,8 @@ PATCHING = Analysis(
     summary="activation patching of one component over layers, heads and positions, exact and re-checked",
     takes=("question",),
     run=Lazy("backend.analyses.patching.patching", "run"),
+    cost=Lazy("backend.analyses.patching.cost", "patching"),
+    overhead=1.2,
     params=PATCHING_PARAMS,
     example=PATCHED,
     arrays=(
@@ -226,22 +230,4 @@ PATCHING = Analysis(
         ScalarSpec("cells_unmatched", "of them those without a counterpart in the corrupted prompt"),
         ScalarSpec("engine", "how it was swept: cones, or whole passes"),
     ),
-)
-
-
-PATCHING_COST = Analysis(
-    name="patching-cost",
-    version=3,
-    summary="how long patching with the same parameters takes on this machine, and how much memory",
-    takes=("question",),
-    run=Lazy("backend.analyses.patching.patching", "cost"),
-    params=PATCHING_PARAMS,
-    example=PATCHED,
-    scalars=(
-        ScalarSpec("expected_seconds", "how long it takes", "seconds"),
-        ScalarSpec("expected_bytes", "the most memory in addition to the weights", "bytes"),
-        ScalarSpec("cells", "how many cells are swept"),
-    ),
-    stored=False,
-    interactive=True,
 )

@@ -10,7 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.analyses.patching.budget import Budget, cost_in_words, refuse_beyond, within
+from backend.analyses.patching.budget import (
+    Budget,
+    SweepCost,
+    Sweeps,
+    rechecks_of,
+    refuse_beyond,
+    sweep_cost,
+    within,
+)
 from backend.analyses.patching.pairs import Pair
 from backend.analyses.tolerance import worst
 from backend.contract.errors import RequestError, shown
@@ -18,7 +26,6 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
     Cell,
-    Estimate,
     Pairing,
     Sweep,
     Wanted,
@@ -27,7 +34,6 @@ from backend.engine.sweep import (
     each_alone,
     estimate,
     experiments,
-    one_after_other,
     recheck,
     run_sweep,
 )
@@ -36,8 +42,6 @@ from backend.models.families import Shape
 
 LEADERS = 10
 """How many of the largest are compared: whether the estimates name the cells that matter most."""
-RECHECKED = 6
-"""How many of the swept cells are run again as whole passes, over all pairs; of each pair at least 2."""
 
 
 @dataclass(frozen=True)
@@ -121,22 +125,24 @@ def refuse_costly(
     """
     ranked = _ranked(instrument, runs, verify, estimates)
 
-    def cost(asked: Verify) -> Estimate:
+    def cost(asked: Verify) -> SweepCost:
         sets = each_alone(asked.component, ranked.nominated(asked).cells)
-        return one_after_other(
-            [estimate(instrument, pair[0], Pairing(*pair), sets, budget.bytes, progress) for pair in runs]
-        )
+        estimates = [
+            estimate(instrument, base, Pairing(base, source), sets, budget.bytes, progress)
+            for base, source in runs
+        ]
+        return sweep_cost(instrument, Sweeps(len(runs[0][0]), estimates))
 
     def what_fits() -> str:
         fewer = replace(verify, top=min(verify.top, found.cells), random=min(verify.random, found.cells))
         while fewer.top + fewer.random > 1:
             fewer = replace(fewer, top=max(1, fewer.top // 2), random=fewer.random // 2)
-            if within(instrument, budget, cost(fewer)):
+            if within(budget, cost(fewer)):
                 return f"With top {fewer.top} and random {fewer.random} it would fit."
-        return f"Not even one cell would fit: {cost_in_words(instrument, cost(fewer))}."
+        return f"Not even one cell would fit: {cost(fewer).in_words}."
 
     found = cost(verify)
-    refuse_beyond(instrument, budget, found, what_fits)
+    refuse_beyond(budget, found, what_fits)
 
 
 def exact_changes(
@@ -158,8 +164,7 @@ def exact_changes(
         source, wanted = runs.run_source(instrument, progress), Wanted(pair.token_ids, pair.vocabulary)
         sweep = Sweep(runs.base, source, sets, wanted)
         swept = run_sweep(instrument, sweep, budget_bytes=budget.bytes, progress=progress)
-        count = max(2, RECHECKED // len(pairs))
-        errors.append(recheck(instrument, sweep, swept, count=count, progress=progress))
+        errors.append(recheck(instrument, sweep, swept, count=rechecks_of(len(pairs)), progress=progress))
         unpatched = corrupted if direction == "denoise" else clean
         total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
     return total / len(pairs), worst(errors)

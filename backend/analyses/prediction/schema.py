@@ -10,6 +10,7 @@ PREDICTION = Analysis(
     summary="what the model says: label logits and probabilities, loss, top tokens, logit lens",
     takes=("question",),
     run=Lazy("backend.analyses.prediction.prediction", "run"),
+    cost=Lazy("backend.analyses.prediction.cost", "prediction"),
     arrays=(
         ArraySpec("label_logits", ("label",), "logits", "logits of the labels' tokens"),
         ArraySpec("label_logprobs", ("label",), "nats", "their log-probabilities over the whole vocabulary"),

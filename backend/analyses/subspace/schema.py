@@ -73,6 +73,7 @@ COMPRESSION = Analysis(
     summary="loss and accuracy with heads' queries and keys projected onto few dimensions, tested by running it",
     takes=("questions",),
     run=Lazy("backend.analyses.subspace.compression", "run"),
+    cost=Lazy("backend.analyses.subspace.cost", "compression"),
     params=(
         HEAD,
         HEADS,
@@ -170,6 +171,7 @@ SUBSPACE = Analysis(
     summary="one head's final queries and label keys over many questions, in the few dimensions that hold them",
     takes=("questions",),
     run=Lazy("backend.analyses.subspace.subspace", "run"),
+    cost=Lazy("backend.analyses.subspace.cost", "subspace"),
     params=(
         HEAD,
         RANK,

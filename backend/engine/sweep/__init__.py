@@ -9,7 +9,6 @@ from backend.engine.sweep.partial_results import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.recheck import recheck
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
-from backend.engine.sweep.speed import machine_speed, matrix_speed, timed_product
 from backend.engine.sweep.sweep import run_sweep
 
 __all__ = [
@@ -36,12 +35,9 @@ __all__ = [
     "each_alone",
     "estimate",
     "experiments",
-    "machine_speed",
-    "matrix_speed",
     "one_after_other",
     "recheck",
     "run_source",
     "run_sweep",
-    "timed_product",
     "unembedded",
 ]

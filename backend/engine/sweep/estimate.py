@@ -27,6 +27,7 @@ class Estimate:
 
     Attributes:
         flops: floating-point operations of the cones: the least that recomputing them takes.
+        rows: how many rows go through a layer, summed over the layers.
         peak_bytes: the most memory it takes at a time, without the two traces. If the budget is too little for it, the
             least memory that is enough.
         budget_bytes: the memory that it may take.
@@ -34,6 +35,7 @@ class Estimate:
     """
 
     flops: float
+    rows: int
     peak_bytes: int
     budget_bytes: int
     cells: int
@@ -62,15 +64,17 @@ def estimate(
     run = experiments(instrument, base_ids, source, sets)
     progress(MESSAGE)
     flops = sum(cost.flops(tokens, experiment) for experiment in run)
+    rows = sum(cost.row_layers(tokens, experiment) for experiment in run)
     progress(MESSAGE)
     budget = budget_for(instrument) if budget_bytes is None else budget_bytes
-    return Estimate(flops, _peak_bytes(instrument, tokens, run, budget), budget, len(run))
+    return Estimate(flops, rows, _peak_bytes(instrument, tokens, run, budget), budget, len(run))
 
 
 def one_after_other(parts: Sequence[Estimate]) -> Estimate:
     """The cost of sweeps that are run in turn, with one budget of memory."""
     return Estimate(
         flops=sum(part.flops for part in parts),
+        rows=sum(part.rows for part in parts),
         peak_bytes=max(part.peak_bytes for part in parts),
         budget_bytes=parts[0].budget_bytes,
         cells=sum(part.cells for part in parts),

@@ -141,10 +141,6 @@ def _cost(request: Request, generator: np.random.Generator) -> Made:
     return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8}
 
 
-def _patching_cost(request: Request, generator: np.random.Generator) -> Made:
-    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8, "cells": 240}
-
-
 def _effects(request: Request, generator: np.random.Generator) -> Made:
     arrays: Arrays = {}
     for kind, of in (("heads", ("layer", "head")), ("mlps", ("layer",))):
@@ -250,7 +246,6 @@ OF_NODES = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
-    "patching-cost": _patching_cost,
     "cost": _cost,
     "effects": _effects,
     "paths": _paths,

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from backend.analyses import ANALYSES, Task
-from backend.analyses.cost.formulas import PRICED
 from backend.contract.errors import LetterheadsError
 from backend.contract.progress import silent
 from backend.contract.request import Request
@@ -56,11 +55,10 @@ PLACES = {
     "key-steering": (*OF_A_HEAD, '{"head": [1, 2], "strengths": [#]}', '{"head": [1, 2], "strengths": #}'),
     "readings": ('{"patched": #}',),
 }
-PLACES["patching-cost"] = PLACES["patching"]
 PLACES["cost"] = tuple(
     f'{{"analysis": "{name}", "params": {params}}}'
     for name in PLACES
-    if name in PRICED
+    if ANALYSES[name].cost
     for params in PLACES[name]
 )
 

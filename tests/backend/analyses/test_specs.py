@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from backend.analyses import ANALYSES, Task
+from backend.contract.components import COMPONENTS
+from backend.contract.metrics import METRICS
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
@@ -23,19 +25,16 @@ OF_ONE: list[tuple[str, dict[str, Any]]] = [
     ("attribution", {"head": [1, 2]}),
     ("attention", {}),
     ("attention", {"head": "L1H2"}),
-    *(
-        ("patching", {"component": component, "positions": "final"})
-        for component in ("z", "q", "k", "v", "pattern", "resid_pre", "resid_mid", "attn_out", "mlp_out")
-    ),
+    *(("patching", {"component": component, "positions": "final"}) for component in COMPONENTS),
     *(
         ("patching", {"metric": {"kind": kind}, "positions": "final"})
-        for kind in ("log_probability", "probability", "loss", "kl")
+        for kind, metric in METRICS.items()
+        if not metric.one_question_only
     ),
     (
         "patching",
         {"corruption": RANDOM, "metric": {"kind": "logit_difference", "other": "D"}, "positions": "final"},
     ),
-    ("patching-cost", {}),
     ("attribution_patching", {}),
     ("attribution_patching", {"grad_drop": True, "corruption": RANDOM, "metric": {"kind": "loss"}}),
     ("attribution_patching", {"verify": {"top": 3, "random": 2}}),

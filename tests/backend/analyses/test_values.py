@@ -13,8 +13,8 @@ from backend.contract.errors import LetterheadsError
 from backend.contract.request import Request
 
 QUESTION = {"subject": "colors", "stem": "Which?", "options": ["red", "black", "white"], "answer": 1}
-PAIR = ("patching", "patching-cost", "effects", "paths", "attribution_patching")
-SWEPT = ("patching", "patching-cost")
+PAIR = ("patching", "effects", "paths", "attribution_patching")
+SWEPT = ("patching",)
 OF_A_HEAD = ("subspace", "compression", "mutations", "swap-test", "key-steering")
 OF_HEADS = ("compression", "mutations")
 FITTED = ("subspace", "compression", "mutations")

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from backend.analyses.attribution.attribution import attribute
 from backend.analyses.attribution.by_expert import by_expert
 from backend.analyses.checks.self_check import refuse_failed, self_check
+from backend.analyses.cost.machine import machine_of
 from backend.analyses.prediction.prediction import logit_lens
 from backend.contract.errors import ResourceError
 from backend.contract.model import ModelSpec
@@ -20,7 +21,7 @@ from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.paths import through_heads
 from backend.engine.rotation import Rotations
-from backend.engine.sweep import FinalRows, all_cells, components_of, machine_speed
+from backend.engine.sweep import FinalRows, all_cells, components_of
 from backend.engine.writes import head_changes, mlp_writes
 from backend.models import load, placement, room
 from backend.models.families import family_of
@@ -113,7 +114,7 @@ def test_every_reading_equals_that_of_the_model_in_memory(both: Both) -> None:
     resident, offloaded = (readings(instrument) for instrument in both)
     for name, expected in resident.items():
         torch.testing.assert_close(offloaded[name], expected, msg=name, rtol=1e-5, atol=1e-5)
-    assert machine_speed(both[1]) > 0
+    assert machine_of(both[1]).cones.peak > 0
 
 
 @pytest.mark.parametrize("engine", ["cone", "full"])

@@ -2,8 +2,7 @@
 
 import pytest
 
-from backend.analyses import ANALYSES, PATCHING_COST, Findings, Task
-from backend.analyses.cost.formulas import PRICED
+from backend.analyses import ANALYSES, Findings, Task
 from backend.contract.errors import RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -28,23 +27,13 @@ def asked_cost(instrument: Instrument, count: int = 1, **params: object) -> Find
     return ANALYSES["cost"].run(instrument, Task(request, questions, ((),) * count), silent)
 
 
-@pytest.mark.parametrize("analysis", [name for name in PRICED if "question" in PRICED[name].analysis.takes])
+@pytest.mark.parametrize(
+    "analysis", [name for name, one in ANALYSES.items() if one.cost and "question" in one.takes]
+)
 def test_a_request_is_told_its_seconds_and_bytes(instrument: Instrument, analysis: str) -> None:
     found = asked_cost(instrument, analysis=analysis, params=GIVEN.get(analysis, {}))
     assert 0 < found.scalars["expected_seconds"] < 60
     assert found.scalars["expected_bytes"] > 0
-
-
-def test_a_patching_request_costs_what_its_own_estimate_says(instrument: Instrument) -> None:
-    found = asked_cost(instrument, analysis="patching", params=PAIR).scalars
-    request = Request.build(
-        "patching-cost", question=hand_wired.question(0), prompt=PromptSpec(template="plain"), params=PAIR
-    )
-    own = PATCHING_COST.run(instrument, Task(request, (hand_wired.question(0),), ((),)), silent).scalars
-    assert found["expected_seconds"] == pytest.approx(own["expected_seconds"])
-    assert found["expected_bytes"] == pytest.approx(
-        own["expected_bytes"], rel=0.2
-    )  # of the memory that is free at the time
 
 
 def test_many_questions_cost_many_times_one(instrument: Instrument) -> None:

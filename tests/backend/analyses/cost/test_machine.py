@@ -1,16 +1,12 @@
 """How fast a machine is said to be."""
 
 import pytest
+import torch
 
 from backend.analyses.cost.machine import Curve, Machine, curve, machine_of
 from backend.analyses.cost.work import Work
 from backend.engine.instrument import Instrument
 from tests import tiny
-
-
-@pytest.fixture(scope="module")
-def instrument() -> Instrument:
-    return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
 
 
 def test_a_machine_is_half_as_fast_at_half_its_rows() -> None:
@@ -28,10 +24,15 @@ def test_the_curve_is_found_again() -> None:
     found = curve(rows, [(count + 20) / 5e9 for count in rows])
     assert (found.peak, found.half) == pytest.approx((5e9, 20))
     assert curve(rows, [count / 5e9 for count in rows]).half == pytest.approx(0, abs=1e-6)
+    assert curve(rows, [5.0, 4.0, 4.0, 2.0]) == Curve(256, 0)
 
 
-def test_this_machine_is_measured_once(instrument: Instrument) -> None:
+@pytest.mark.parametrize("family", ["qwen2", "gpt2", "mixtral"])
+def test_this_machine_is_measured_once(family: str) -> None:
+    instrument = Instrument(tiny.loaded(tiny.tiny_model(family), tiny.tokenizer(), family))
+    threads = torch.get_num_threads()
     found = machine_of(instrument)
+    assert torch.get_num_threads() == threads
     for each in (found.plain, found.cones):
         assert 1e6 < each.peak < 1e16
         assert 0 <= each.half < 1e5

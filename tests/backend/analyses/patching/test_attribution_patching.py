@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, PATCHING_COST, Analysis, Findings, Task
+from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, Analysis, Findings, Task
 from backend.analyses.patching import verification
 from backend.analyses.patching.pairs import pairs_of
+from backend.analyses.patching.plan import plan
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
@@ -179,12 +180,9 @@ def test_a_verification_beyond_its_budget_is_refused_with_what_would_fit(
 ) -> None:
     asked = {"corruption": corruption, "verify": verify}
     if "seconds" in budget:
-        whole = PATCHING_COST.run(
-            hand_wired_instrument,
-            task("patching-cost", corruption=corruption, component=verify["component"]),
-            silent,
-        )
-        budget = {"seconds": whole.scalars["expected_seconds"] / 20}
+        asked_whole = task("patching", corruption=corruption, component=verify["component"])
+        whole = plan(hand_wired_instrument, asked_whole, silent).cost(hand_wired_instrument, silent)
+        budget = {"seconds": 0.6 * whole.seconds}
     with pytest.raises(ResourceError, match=r"This sweep runs \d+ cells: about .* Its budget is") as refused:
         run(hand_wired_instrument, **asked, budget=budget)
     told = re.search(r"With top (\d+) and random (\d+) it would fit\.", str(refused.value))

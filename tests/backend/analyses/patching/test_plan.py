@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from backend.analyses import PATCHING, PATCHING_COST, Task
-from backend.analyses.patching.budget import spoken
+from backend.analyses import ANALYSES, PATCHING, Task
+from backend.analyses.patching.budget import SweepCost, spoken
 from backend.analyses.patching.corruptions import Clean, Corrupted, corrupted
+from backend.analyses.patching.plan import plan
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
+from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.batching import SET_ASIDE_BYTES
 from backend.models.memory import megabytes
@@ -37,13 +39,18 @@ def named(message: str) -> list[int]:
     return [position for run in ends for position in range(run[0], run[-1] + 1)]
 
 
+def cost_of(instrument: Instrument, asked: Task) -> SweepCost:
+    return plan(instrument, asked, silent).cost(instrument, silent)
+
+
 def half_of(instrument: Instrument, limit: str, **params: object) -> dict[str, float]:
-    """A budget of half of what a sweep takes at least, beside what is set aside of any."""
+    """A budget half way between the costs of no cells and of all."""
     budget = {"seconds": 1e9, "megabytes": 1e-6}
-    cost = PATCHING_COST.run(instrument, task(**params, budget=budget), silent).scalars
-    if limit == "seconds":
-        return {"seconds": cost["expected_seconds"] / 2, "megabytes": 1e6}
-    return {"seconds": 1e9, "megabytes": (SET_ASIDE_BYTES + cost["expected_bytes"]) / 2e6}
+    whole = cost_of(instrument, task(**params, budget=budget))
+    if limit == "megabytes":
+        return {"seconds": 1e9, "megabytes": (SET_ASIDE_BYTES + whole.bytes) / 2e6}
+    least = cost_of(instrument, task(**{**params, "positions": "final"}, budget=budget))
+    return {"seconds": (least.seconds + whole.seconds) / 2, "megabytes": 1e6}
 
 
 @pytest.mark.parametrize("limit", ["seconds", "megabytes"])
@@ -72,15 +79,13 @@ def test_what_is_said_to_fit_is_accepted(
 def test_a_refusal_tells_cells_time_memory_and_budget(hand_wired_instrument: Instrument, limit: str) -> None:
     asked = {"component": "resid_pre"}
     budget = half_of(hand_wired_instrument, limit, **asked)
-    cost = PATCHING_COST.run(hand_wired_instrument, task(**asked, budget=budget), silent).scalars
-    taken = f"about {spoken(cost['expected_seconds'])} and {megabytes(cost['expected_bytes'])}"
+    cost = cost_of(hand_wired_instrument, task(**asked, budget=budget))
+    taken = f"about {spoken(cost.seconds)} and {megabytes(cost.bytes)}"
     message = refusal(hand_wired_instrument, **asked, budget=budget)
-    assert message.startswith(
-        f"This sweep runs {cost['cells']} cells: {taken} on this machine. Its budget is "
-    )
+    assert message.startswith(f"This sweep runs {cost.cells} cells: {taken} on this machine. Its budget is ")
     given = f"{spoken(budget['seconds'])} and {megabytes(round(budget['megabytes'] * 1e6))}."
     assert f"Its budget is {given} Position" in message
-    more = {"seconds": "more time", "megabytes": rf"{megabytes(cost['expected_bytes'])} of memory"}
+    more = {"seconds": "more time", "megabytes": rf"{megabytes(cost.bytes)} of memory"}
     assert message.endswith(f"All of it needs {more[limit]}.")
 
 
@@ -156,11 +161,11 @@ def test_the_budget_is_for_all_draws_together(plain_instrument: Instrument) -> N
             **{"corruption": {"kind": "shuffle_labels", "seed": 5}, "component": "resid_pre", **params}
         )
 
-    one = PATCHING_COST.run(plain_instrument, asked(), silent).scalars
+    one = cost_of(plain_instrument, asked())
     several = {"kind": "shuffle_labels", "seed": 5, "draws": 3}
-    budget = {"seconds": 1.5 * one["expected_seconds"]}
+    budget = {"seconds": 1.1 * one.seconds}
     assert PATCHING.run(plain_instrument, asked(budget=budget), silent).scalars["cells"]
-    with pytest.raises(ResourceError, match=rf"runs ({2 * one['cells']:,}|{3 * one['cells']:,}) cells"):
+    with pytest.raises(ResourceError, match=rf"runs ({2 * one.cells:,}|{3 * one.cells:,}) cells"):
         PATCHING.run(plain_instrument, asked(budget=budget, corruption=several), silent)
 
 
@@ -181,3 +186,15 @@ def test_patterns_are_refused_where_one_of_several_prompts_has_another_length(
     assert PATCHING.run(hand_wired_instrument, task(component="q"), silent).arrays
     with pytest.raises(RequestError, match="prompts of the same length only"):
         PATCHING.run(hand_wired_instrument, task(component="pattern"), silent)
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_the_budget_and_the_analysis_cost_give_the_same_figures(
+    hand_wired_instrument: Instrument, draws: int
+) -> None:
+    asked = task(corruption={"kind": "shuffle_labels", "draws": draws}, budget={"megabytes": 100})
+    cost = cost_of(hand_wired_instrument, asked)
+    about = {"analysis": "patching", "params": dict(asked.request.params)}
+    request = Request.build("cost", question=QUESTION, prompt=hand_wired.SPEC, params=about)
+    told = ANALYSES["cost"].run(hand_wired_instrument, Task(request, (QUESTION,), ((),)), silent).scalars
+    assert (told["expected_seconds"], told["expected_bytes"]) == (cost.seconds, cost.bytes)

@@ -3,12 +3,11 @@
 import dataclasses
 
 import pytest
-import torch
 
 from backend.contract.errors import ResourceError
 from backend.engine.instrument import Instrument
 from backend.engine.products import kernel_rows
-from backend.engine.sweep import Cell, all_cells, each_alone, matrix_speed, run_source
+from backend.engine.sweep import Cell, all_cells, each_alone, run_source
 from backend.engine.sweep import estimate as estimate_sets
 from backend.engine.sweep.batching import (
     LEAST_ROWS,
@@ -82,7 +81,6 @@ def test_a_model_that_is_run_whole_costs_whole_passes(instrument: Instrument) ->
 def test_matrices_of_other_kinds_count(name: str, row: int) -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model(name), tiny.tokenizer(), name))
     assert cost_of(instrument).row == row
-    assert matrix_speed(instrument, rows=8) > 0
 
 
 def test_rows_and_bytes(instrument: Instrument) -> None:
@@ -209,9 +207,3 @@ def test_a_card_is_given_more_at_a_time() -> None:
     assert limits_of("cpu") == PROCESSOR
     assert limits_of("cuda").rows > PROCESSOR.rows
     assert limits_of("cuda").flops > 100 * PROCESSOR.flops
-
-
-def test_the_matrix_speed_is_a_speed(instrument: Instrument) -> None:
-    threads = torch.get_num_threads()
-    assert 1e6 < matrix_speed(instrument) < 1e15
-    assert torch.get_num_threads() == threads

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from backend.analyses import ANALYSES, PATCHING_COST, Task
-from backend.analyses.cost.formulas import PRICED
+from backend.analyses import ANALYSES, Task
 from backend.analyses.cost.machine import Curve, Machine
-from backend.analyses.cost.work import Asked, Work
+from backend.analyses.cost.model import Formula, OnePrompt
+from backend.analyses.cost.work import Work
 from backend.analyses.subspace.head_inputs import HeadInputs
 from backend.analyses.subspace.replaced_outputs import Outcome, run_replaced
 from backend.contract.head import HeadRef
@@ -20,6 +20,7 @@ from backend.engine.sweep import Cost, cost_of
 from tests import tiny
 from tests.backend.analyses.subspace.test_subspace import questions
 
+COSTED = {name for name, analysis in ANALYSES.items() if analysis.cost}
 MACHINE = Machine(Curve(1e11, 10), Curve(1e11, 10), 1e10)
 
 
@@ -28,8 +29,15 @@ def instrument() -> Instrument:
     return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
 
 
+def formula_of(analysis: str) -> Formula:
+    cost = ANALYSES[analysis].cost
+    assert cost is not None
+    found: Formula = cost.target.formula
+    return found
+
+
 def test_every_analysis_has_a_formula() -> None:
-    assert PRICED.keys() == ANALYSES.keys() - {"cost", PATCHING_COST.name}
+    assert ANALYSES.keys() - {"cost"} == COSTED
 
 
 @pytest.mark.parametrize(
@@ -48,16 +56,16 @@ def test_every_analysis_has_a_formula() -> None:
 def test_who_asks_for_more_pays_more(
     instrument: Instrument, analysis: str, less: dict[str, object], more: dict[str, object]
 ) -> None:
-    cost, formula = cost_of(instrument), PRICED[analysis].formula
-    small, large = (formula(cost, Asked(20, 4, params=params)) for params in (less, more))
+    cost, formula = cost_of(instrument), formula_of(analysis)
+    small, large = (formula(cost, OnePrompt(20, 4, params=params)) for params in (less, more))
     assert MACHINE.seconds(large) > MACHINE.seconds(small) > 0
     assert large.held >= small.held > 0
 
 
-@pytest.mark.parametrize("analysis", PRICED)
+@pytest.mark.parametrize("analysis", sorted(COSTED))
 def test_a_longer_prompt_costs_more(instrument: Instrument, analysis: str) -> None:
-    cost, formula = cost_of(instrument), PRICED[analysis].formula
-    small, large = (formula(cost, Asked(tokens, 4)) for tokens in (20, 25))
+    cost, formula = cost_of(instrument), formula_of(analysis)
+    small, large = (formula(cost, OnePrompt(tokens, 4)) for tokens in (20, 25))
     assert MACHINE.seconds(large) > MACHINE.seconds(small) > 0
     assert large.held >= small.held > 0
 
@@ -82,14 +90,14 @@ def test_as_many_rows_are_priced_as_are_run(
         run.update(len(values) for values in z.values())
         return run_replaced(model, inputs, z, *more)
 
-    def pricing(cost: Cost, asked: Asked, cases: int) -> Work:
+    def pricing(cost: Cost, prompt: OnePrompt, cases: int) -> Work:
         priced.append(cases)
         return Work()
 
     monkeypatch.setattr(f"backend.analyses.{module}.run_replaced", counting)
-    monkeypatch.setattr("backend.analyses.cost.formulas._exchanged", pricing)
+    monkeypatch.setattr(f"backend.analyses.{module.partition('.')[0]}.cost.exchanged", pricing)
     name, asked = module.partition(".")[2].replace("_", "-"), questions(8)
     request = Request.build(name, questions=asked, params={"head": [1, 2], **params})
-    PRICED[name].analysis.run(instrument, Task(request, asked, ((),) * 8), silent)
-    PRICED[name].formula(cost_of(instrument), Asked(20, 4, True, params))
+    ANALYSES[name].run(instrument, Task(request, asked, ((),) * 8), silent)
+    formula_of(name)(cost_of(instrument), OnePrompt(20, 4, True, params))
     assert run == {*priced}

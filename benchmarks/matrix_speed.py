@@ -1,9 +1,8 @@
-"""How fast this machine multiplies matrices in cones."""
+"""How fast this machine multiplies matrices in cones: the limit that patching is compared with."""
 
 import statistics
 import time
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -12,15 +11,6 @@ from backend.engine.instrument import Instrument
 from backend.engine.products import fast_products
 from backend.engine.sweep.cost import matrices
 from backend.models.placement import device_of
-
-_SPEEDS: WeakKeyDictionary[Instrument, float] = WeakKeyDictionary()
-
-
-def machine_speed(instrument: Instrument) -> float:
-    """`matrix_speed` in floating-point operations a second, measured once for each instrument."""
-    if instrument not in _SPEEDS:
-        _SPEEDS[instrument] = matrix_speed(instrument)
-    return _SPEEDS[instrument]
 
 
 def matrix_speed(instrument: Instrument, rows: int = 1024) -> float:
