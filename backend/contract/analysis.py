@@ -102,6 +102,7 @@ class Analysis:
                 raise RequestError(f"params.{param.name} goes with one question, not with several.")
         for question in asked.questions:
             asked.check_labels(question)
+        asked.check_answers()
         return self.rule(asked, values)
 
     def canonical(self, request: Request, questions: Sequence[Question] = ()) -> Request:

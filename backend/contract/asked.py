@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.contract.errors import QuestionError
+from backend.contract.errors import QuestionError, shown
 from backend.contract.question import Question
 from backend.contract.request import QuestionSet, Request
 
@@ -52,6 +52,15 @@ class Asked:
             raise QuestionError(
                 f"The question has {len(question.options)} options but only {len(labels)} labels. Add labels."
             )
+
+    def check_answers(self) -> None:
+        """Raise QuestionError where one of several questions has no right answer: what is told is of right answers."""
+        for question in self.questions if self.given == "questions" else ():
+            if question.answer is None:
+                raise QuestionError(
+                    f"A question without a right answer cannot be averaged: {shown(question.stem)}. "
+                    "Give its answer, or leave it out."
+                )
 
 
 def most_options(questions: Sequence[Question]) -> int:

@@ -136,6 +136,13 @@ def test_too_few_labels_are_seen_in_whatever_names_the_questions() -> None:
         fetch(beyond)
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(ANALYSES) if "questions" in ANALYSES[name].takes])
+def test_several_questions_need_right_answers(name: str) -> None:
+    unknown = {**QUESTION, "answer": None}
+    with pytest.raises(LetterheadsError, match=r"without a right answer cannot be averaged: 'Which\?'"):
+        fetch(asked(name, {}, question=None, questions=[QUESTION, unknown]))
+
+
 ANYTHING = some.recursive(
     some.none()
     | some.booleans()
