@@ -126,7 +126,7 @@ def _answer(call: AttentionCall) -> Tensor | None:
 
 
 def refuse_unread(module: nn.Module, settings: Mapping[str, Any]) -> None:
-    """Raise ModelError for a setting of the call that changes its numbers and that nobody here reads.
+    """Raise ModelError for a setting of the call that changes its numbers and that `AttentionCall` does not have.
 
     Learned sinks (`s_aux`) are an example: each row of attention then sums to less than 1.
     """

@@ -1,4 +1,4 @@
-"""A prompt laid out as a chat: the model's own markup around what templates.py wrote."""
+"""A prompt as a chat: the model's own chat markup around the text of a template."""
 
 from jinja2 import TemplateError
 
@@ -15,9 +15,9 @@ def in_chat(segments: Segments, tokenizer: Tokenizer) -> Segments:
     """The prelude as system message, the question as the user's, the suffix as the assistant's first words.
 
     Shots open the user's message, and so does the prelude where the template refuses or drops a system
-    message. The markup before the user's words is prelude, that after them suffix. Blanks at both ends of a
-    message are left off, as many templates do. Raises QuestionError where the tokenizer has no chat template,
-    or one that changes the text.
+    message. The markup before the user's words is prelude, that after them suffix. Spaces at both ends of a
+    message are removed, as many templates do. Raises QuestionError if the tokenizer has no chat template, or
+    one that changes the text.
     """
     if not tokenizer.chat_template:
         raise QuestionError(
@@ -58,7 +58,7 @@ def _markup(messages: list[dict[str, str]], tokenizer: Tokenizer) -> str:
 
 
 def _trimmed(segments: Segments) -> Segments:
-    """The user's words without the last newline and without blanks at both ends."""
+    """The user's message without the last newline and without spaces at both ends."""
     *kept, last, _newline = segments
     kept[0] = Segment(kept[0].text.lstrip(), kept[0].role)
     return (*kept, Segment(last.text.rstrip(), last.role))

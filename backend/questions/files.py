@@ -1,4 +1,4 @@
-"""Question files: MMLU-style CSV and JSONL, read from bytes. Every mistake is reported by its line."""
+"""Question files: MMLU-style CSV and JSONL, parsed from bytes. A mistake is reported with its line."""
 
 import csv
 import io
@@ -33,23 +33,23 @@ def parse_jsonl(data: bytes) -> Questions:
 
     answer is the right option's index from 0, its letter, or null. Raises QuestionError as `parse_csv` does.
     """
-    # Not splitlines: JSON texts may hold U+2028, which it takes for the end of a line.
+    # Not splitlines: it also splits at U+2028, which a JSON text may contain.
     lines = enumerate(_decoded(data).split("\n"), start=1)
     return _collected((number, _from_line, line) for number, line in lines if line.strip())
 
 
-# The line where it starts, what reads it, what is read.
+# The line where a question starts, the function that parses it, and its text or cells.
 Record = tuple[int, Callable[[Any], Question], Any]
 
 
 def _collected(records: Iterable[Record]) -> Questions:
     questions: list[Question] = []
     mistakes: list[str] = []
-    for number, read, raw in records:
+    for number, parse, raw in records:
         if len(questions) + len(mistakes) == MAX_QUESTIONS:
-            raise QuestionError(f"The file holds more than {MAX_QUESTIONS:,} questions. Upload it in parts.")
+            raise QuestionError(f"The file has more than {MAX_QUESTIONS:,} questions. Upload it in parts.")
         try:
-            questions.append(read(raw))
+            questions.append(parse(raw))
         except QuestionError as error:
             mistakes.append(f"Line {number}: {error}")
     if mistakes:
@@ -59,7 +59,7 @@ def _collected(records: Iterable[Record]) -> Questions:
         )
         raise QuestionError(mistakes[0] + more)
     if not questions:
-        raise QuestionError("The file holds no questions.")
+        raise QuestionError("The file has no questions.")
     return tuple(questions)
 
 
@@ -98,7 +98,7 @@ def _index(letter: str, letters: str) -> int:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where a row holds what; `subject` None where it is not told."""
+    """The meaning of a row's columns, as indices; `subject` is None if there is no such column."""
 
     width: int
     stem: int
@@ -106,10 +106,10 @@ class _Columns:
     answer: int
     subject: int | None
 
-    def read(self, row: list[str]) -> Question:
+    def parse(self, row: list[str]) -> Question:
         if len(row) != self.width:
             raise QuestionError(
-                f"{len(row)} columns instead of {self.width}. Put quotes around a text that holds a comma."
+                f"{len(row)} columns instead of {self.width}. Put quotes around a text that contains a comma."
             )
         return Question(
             stem=row[self.stem],
@@ -127,11 +127,11 @@ def _csv_records(rows: Any) -> Iterator[Record]:
             columns = named or _unnamed(len(row), number)
             if named:
                 continue
-        yield number, columns.read, row
+        yield number, columns.parse, row
 
 
 def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, each with the line it starts on (a quoted text may run over several)."""
+    """Rows that are not blank, each with the line where it starts (a quoted text may have several lines)."""
     start = 1
     try:
         for row in rows:
@@ -143,7 +143,7 @@ def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header(row: list[str]) -> _Columns | None:
-    """The columns that a first line names; None where it is a question already."""
+    """The columns that a first line names; None if that line is a question."""
     names = [cell.strip().lower() for cell in row]
     stems = [column for column, name in enumerate(names) if name in STEM_COLUMNS]
     if not stems or "answer" not in names:

@@ -1,7 +1,14 @@
-"""Mutations of a prompt's labels: the same question asked with other letters, to see what a head holds on to.
+"""Mutations of a prompt's labels: the same question with other letters, to see what a head depends on.
 
 The registry of kinds, after Lieberum et al. 2023, section 4. Which letters, and how they are drawn, is ours. Random
-letters and numbers keep a label's place in the list. Shuffled letters cut the letter loose from its place.
+letters and numbers keep the position of each label in the list. Shuffled letters do not: A may be the third.
+
+Example, for the labels A B C D:
+
+    random_letters   K T F X      letters that are not among A to D
+    ordered_letters  K L M N      consecutive letters that are not among A to D
+    shuffled         C A D B      the same letters in another order, none at its own position
+    numbers          1 2 3 4
 """
 
 import random
@@ -18,7 +25,11 @@ Mutated = tuple[Question, PromptSpec]
 
 @dataclass(frozen=True)
 class Mutation:
-    """One kind. `change` is a pure function of question, spec and seed; it raises QuestionError where it cannot."""
+    """One kind of mutation.
+
+    Attributes:
+        change: from question, prompt and seed to the mutated ones. Raises QuestionError if the mutation is impossible.
+    """
 
     name: str
     title: str
@@ -30,33 +41,33 @@ def _base(question: Question, spec: PromptSpec, seed: int) -> Mutated:
 
 
 def _random_letters(question: Question, spec: PromptSpec, seed: int) -> Mutated:
-    """Letters from elsewhere in the alphabet."""
+    """Letters that are not among the labels."""
     count = len(question.options)
     free = [letter for letter in ascii_uppercase if letter not in spec.labels[:count]]
-    return question, replace(spec, labels=tuple(_drawn(question, seed).sample(free, count)))
+    return question, replace(spec, labels=tuple(_generator(question, seed).sample(free, count)))
 
 
 def _ordered_letters(question: Question, spec: PromptSpec, seed: int) -> Mutated:
-    """Letters that follow each other, from elsewhere in the alphabet."""
+    """Consecutive letters that are not among the labels."""
     count = len(question.options)
     runs = [ascii_uppercase[start : start + count] for start in range(len(ascii_uppercase) - count + 1)]
     free = [run for run in runs if not {*run} & {*spec.labels[:count]}]
     if not free:
-        raise QuestionError(f"No {count} letters that follow each other are free of the labels in use.")
-    return question, replace(spec, labels=tuple(_drawn(question, seed).choice(free)))
+        raise QuestionError(f"No {count} consecutive letters are free of the labels in use.")
+    return question, replace(spec, labels=tuple(_generator(question, seed).choice(free)))
 
 
 def _shuffled(question: Question, spec: PromptSpec, seed: int) -> Mutated:
-    """The labels in another order, none at its own place."""
+    """The labels in another order, none at its own position in the list."""
     usual = spec.labels[: len(question.options)]
-    labels, order = list(usual), _drawn(question, seed)
+    labels, order = list(usual), _generator(question, seed)
     while any(new == old for new, old in zip(labels, usual, strict=True)):
         order.shuffle(labels)
     return question, replace(spec, labels=tuple(labels))
 
 
 def _numbers(question: Question, spec: PromptSpec, seed: int) -> Mutated:
-    return question, replace(spec, labels=tuple(str(place + 1) for place in range(len(question.options))))
+    return question, replace(spec, labels=tuple(str(index + 1) for index in range(len(question.options))))
 
 
 def _separators(question: Question, spec: PromptSpec, seed: int) -> Mutated:
@@ -86,6 +97,6 @@ MUTATIONS: dict[str, Mutation] = {
 }
 
 
-def _drawn(question: Question, seed: int) -> random.Random:
-    """Other letters for each question, the same ones each time."""
+def _generator(question: Question, seed: int) -> random.Random:
+    """A random generator that depends on seed and question only, so that a question always gets the same letters."""
     return random.Random(f"{seed}:{question.stem}:{question.options}")

@@ -1,4 +1,4 @@
-"""A prompt: what the model reads for one question, token by token, and what each token is there for."""
+"""A prompt: the tokens that the model gets for one question, and the role of each."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ class Prompt:
     """One rendered prompt.
 
     Attributes:
-        text: what the model reads.
+        text: the input of the model as text.
         token_ids: the tokenizer's ids of `text`, special tokens included; length `position`.
-        tokens: for each position the piece of `text` it stands for (a special token's own name otherwise).
-        roles: for each position its role: prelude, shot, stem, suffix, for the last one final, or one of an option's:
-            label, bracket, option, newline with its index, as in `"label 2"`.
+        tokens: for each position the part of `text` that it covers, or the name of a special token.
+        roles: for each position its role: prelude, shot, stem or suffix; label, bracket, option or newline with the
+            option's index, as in `"label 2"`; final for the last position.
         labels: the labels shown, one for each option.
-        answer_ids: for each label the token that says it right after `text`.
+        answer_ids: for each label the token that the tokenizer appends if the label follows `text`.
         answer: index of the right label, or None.
     """
 

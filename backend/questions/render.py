@@ -1,4 +1,15 @@
-"""From a question to the prompt that a model reads: text, tokens, their roles, and the answer tokens."""
+"""From a question to its prompt: text, tokens, their roles, and the answer tokens.
+
+Example: with the template `paper` and the options red and black the text ends in
+
+    (A) red
+    (B) black
+    Answer: (
+
+The roles of its tokens are `bracket 0`, `label 0`, `bracket 0`, `option 0`, ...; a token that covers two segments, such
+as "(A", has the role of the label. `answer_ids` are the tokens that the tokenizer appends for "A" and "B" after the
+last bracket.
+"""
 
 from collections.abc import Sequence
 
@@ -24,18 +35,17 @@ def render(
     token_limit: int | None = None,
     model_name: str = "",
 ) -> Prompt:
-    """The prompt for `question` as `spec` asks, with `spec.shots` solved questions before it.
+    """The prompt of `question` in the form of `spec`, after `spec.shots` solved questions.
 
-    Raises QuestionError where the labels do not fit the question or the tokenizer, or where the prompt is
-    longer than the `token_limit` of the model named `model_name`.
+    Args:
+        token_limit: the most tokens that the model takes; None for no limit.
+        model_name: the model's name in messages.
+
+    Raises QuestionError if the labels do not fit the question or the tokenizer, or if the prompt is too long.
     """
     if len(shots) != spec.shots:
         raise QuestionError(f"The prompt asks for {spec.shots} solved questions; {len(shots)} were given.")
-    if not tokenizer.is_fast:
-        raise QuestionError(
-            f"The tokenizer of {model_name or 'this model'} cannot tell which characters a token covers. "
-            "Choose a model with a fast tokenizer (tokenizer.json)."
-        )
+    _check_offsets(tokenizer, model_name)
     template = REGISTRY[spec.template]
     labels = spec.labels[: len(question.options)]
     segments = template.segments(question, spec.labels, shots)
@@ -43,9 +53,9 @@ def render(
         segments = in_chat(segments, tokenizer)
     text = "".join(segment.text for segment in segments)
     model = model_name or "the model"
-    _refuse_endless(text, token_limit, model)
-    # Chat markup already holds the special tokens.
-    encoded = tokenizer(text, add_special_tokens=not template.chat, return_offsets_mapping=True)
+    _check_characters(text, token_limit, model)
+    special = not template.chat  # chat markup contains the special tokens already
+    encoded = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
     token_ids = tuple(encoded["input_ids"])
     _check_length(len(token_ids), token_limit, model)
     offsets = _without_gaps(encoded["offset_mapping"])
@@ -56,12 +66,20 @@ def render(
         tokens=tuple(text[a:b] or name for (a, b), name in zip(offsets, names, strict=True)),
         roles=_roles(segments, offsets),
         labels=labels,
-        answer_ids=_answer_ids(text, token_ids, labels, tokenizer, special=not template.chat),
+        answer_ids=_answer_ids(text, token_ids, labels, tokenizer, special=special),
         answer=question.answer,
     )
 
 
-def _refuse_endless(text: str, token_limit: int | None, model: str) -> None:
+def _check_offsets(tokenizer: Tokenizer, model_name: str) -> None:
+    if not tokenizer.is_fast:
+        raise QuestionError(
+            f"The tokenizer of {model_name or 'this model'} does not report which characters a token covers. "
+            "Choose a model with a fast tokenizer (tokenizer.json)."
+        )
+
+
+def _check_characters(text: str, token_limit: int | None, model: str) -> None:
     if len(text) > MAX_CHARACTERS:
         limit = "" if token_limit is None else f" {model} takes at most {token_limit:,} tokens."
         raise QuestionError(
@@ -79,9 +97,9 @@ def _check_length(tokens: int, token_limit: int | None, model: str) -> None:
 
 
 def _without_gaps(offsets: Offsets) -> Offsets:
-    """Offsets in which a token also covers the blanks before it, which some tokenizers leave out.
+    """Offsets in which each token also covers the spaces before it, which some tokenizers leave out.
 
-    A character of several tokens (an emoji) stays with each of them; special tokens stay empty.
+    A character that is made of several tokens (an emoji) belongs to each of them. Special tokens cover nothing.
     """
     covered: list[tuple[int, int]] = []
     reached = 0
@@ -92,7 +110,7 @@ def _without_gaps(offsets: Offsets) -> Offsets:
 
 
 def _roles(segments: Segments, offsets: Offsets) -> tuple[str, ...]:
-    """For each token the role of its segment; of several the label's, then the option's, then the stem's."""
+    """The role of each token's segment. If it covers several: the label's, else the option's, else the stem's."""
     bounds: list[tuple[int, int, str]] = []
     end = 0
     for segment in segments:
@@ -121,7 +139,7 @@ def _answer_ids(
     text: str, token_ids: tuple[int, ...], labels: Sequence[str], tokenizer: Tokenizer, *, special: bool
 ) -> tuple[int, ...]:
     """For each label the one token that the tokenizer appends when the label follows the prompt."""
-    says: dict[int, str] = {}
+    label_of: dict[int, str] = {}
     for label in labels:
         longer = tuple(tokenizer(text + label, add_special_tokens=special)["input_ids"])
         if longer[:-1] != token_ids:
@@ -131,13 +149,13 @@ def _answer_ids(
                 f"The tokenizer does not know the label {shown(label)}: it becomes "
                 f"{shown(tokenizer.convert_ids_to_tokens(longer[-1:])[0])}. Choose other labels, or another model."
             )
-        if longer[-1] in says:
+        if longer[-1] in label_of:
             raise QuestionError(
-                f"The labels {shown(says[longer[-1]])} and {shown(label)} are the same token here. "
+                f"The labels {shown(label_of[longer[-1]])} and {shown(label)} are the same token here. "
                 "Choose other labels."
             )
-        says[longer[-1]] = label
-    return tuple(says)
+        label_of[longer[-1]] = label
+    return tuple(label_of)
 
 
 def _not_one_token(

@@ -1,4 +1,4 @@
-"""How a question is laid out as text: one function a template, from question to segments with roles."""
+"""Templates: how a question becomes text. Each is one function from a question to segments with roles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,12 @@ Segments = tuple[Segment, ...]
 
 @dataclass(frozen=True)
 class Template:
-    """`segments(question, labels, shots)` lays out the text; `chat` wraps it in the model's chat markup."""
+    """A template.
+
+    Attributes:
+        segments: called with question, labels and shots (solved questions); gives the text in segments.
+        chat: whether the model's chat markup is put around it.
+    """
 
     segments: Callable[[Question, Sequence[str], Sequence[Question]], Segments]
     chat: bool = False
@@ -35,7 +40,7 @@ class Template:
 def plain(question: Question, labels: Sequence[str], shots: Sequence[Question]) -> Segments:
     """The solved questions `shots`, then the question up to the open bracket of its answer.
 
-    Raises QuestionError where there are fewer labels than options, or where a shot has no right answer.
+    Raises QuestionError if there are fewer labels than options, or if a shot has no right answer.
     """
     solved = tuple(Segment(_solved(shot, labels), "shot") for shot in shots)
     return (*solved, *_block(question, labels))
@@ -51,7 +56,7 @@ def paper(question: Question, labels: Sequence[str], shots: Sequence[Question]) 
 
 
 def square(question: Question, labels: Sequence[str], shots: Sequence[Question]) -> Segments:
-    """As `paper`, with square brackets for round ones, the shots' too."""
+    """As `paper`, with square brackets in place of round ones, also in the shots."""
     round_to_square = str.maketrans("()", "[]")
     return tuple(
         Segment(segment.text.translate(round_to_square), segment.role)
