@@ -1,9 +1,14 @@
-"""What all tests share: a cache folder of their own, and models made once."""
+"""What all tests share: checked annotations, a cache folder of their own, and models made once."""
 
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests import checked_types
+
+# Before a module of ours is imported.
+checked_types.install("app", "backend.contract", "backend.engine", "backend.questions", "backend.results")
 
 from backend.engine.instrument import Instrument
 from tests import tiny

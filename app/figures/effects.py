@@ -106,7 +106,7 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Mapping[str, str])
     intervals = {}
     if "total_low" in frame:
         intervals = {
-            axis: error_bars(rows[effect], rows[f"{effect}_low"], rows[f"{effect}_high"])
+            axis: error_bars(*(rows[f"{effect}{end}"].to_numpy() for end in ("", "_low", "_high")))
             | {"width": 0, "color": OTHER}
             for axis, effect in (("error_x", "direct"), ("error_y", "total"))
         }

@@ -66,7 +66,7 @@ def change_table(
             ygap=2,
             text=[
                 [_cell(value, by) for value, by in zip(*both, strict=True)]
-                for both in zip(values, change, strict=True)
+                for both in zip(values.tolist(), change.tolist(), strict=True)
             ],
             customdata=None if interval is None else np.stack(interval, axis=-1),
             hovertemplate=f"{y} %{{y}}<br>{x} %{{x}}<br>%{{text}}{ends}<extra></extra>",

@@ -108,7 +108,9 @@ def show_table(frame: pd.DataFrame, unit: str) -> None:
     names = strongest_nodes(frame, TOP)
     st.markdown(f"**The {len(names)} nodes with the largest effects, in {unit}**")
     node_table(
-        [Node.named(name, frame.loc[name, "total"]) for name in names], columns_of(frame, names), "nodes"
+        [Node.named(name, float(frame.loc[name, "total"])) for name in names],
+        columns_of(frame, names),
+        "nodes",
     )
     st.caption("Select a head's row to open it.")
 

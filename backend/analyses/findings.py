@@ -10,7 +10,7 @@ from backend.engine.instrument import Instrument
 from backend.questions.prompt import Prompt
 
 
-def array(values: Tensor | np.ndarray[Any, Any], axes: tuple[str, ...], unit: str) -> Array:
+def array(values: Tensor | np.ndarray[Any, np.dtype[Any]], axes: tuple[str, ...], unit: str) -> Array:
     """A result's array from a tensor or numpy array: float32, contiguous, on the CPU."""
     plain = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
     return Array(np.asarray(plain, dtype=np.float32, order="C"), axes, unit)

@@ -40,12 +40,12 @@ def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
 
 def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
     """Means over the first axis with a normal interval: (mean, low, high). One sample has no interval: NaN."""
-    mean = samples.mean(axis=0)
+    mean = np.asarray(samples.mean(axis=0))
     if len(samples) < 2:
         nothing = np.full_like(mean, np.nan)
         return mean, nothing, nothing
     half = Z95 * samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
-    return mean, mean - half, mean + half
+    return mean, np.asarray(mean - half), np.asarray(mean + half)
 
 
 def interval_of(name: str, samples: Floats) -> tuple[Floats, Floats, Floats]:

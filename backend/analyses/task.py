@@ -11,7 +11,7 @@ from backend.questions.prompt import Prompt
 from backend.results.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from backend.engine.instrument import Instrument
+    import backend.engine.instrument
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Task:
     checkpoint: Checkpoint | None = None
     show: Callable[[Findings], None] | None = None
 
-    def prompts(self, instrument: "Instrument") -> list[Prompt]:
+    def prompts(self, instrument: "backend.engine.instrument.Instrument") -> list[Prompt]:
         """The rendered prompts, one a question. Raises QuestionError."""
         pairs = zip(self.questions, self.shots, strict=True)
         return [instrument.prompt(question, self.request.prompt, shots) for question, shots in pairs]

@@ -20,7 +20,7 @@ from backend.models.room import WORKING_BYTES, check_memory, unevenly_free
 from backend.models.weights import weight_files
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    import transformers
 
 # Constants that older versions of transformers saved among the weights, and that no model reads any more.
 LEFTOVERS = re.compile(r"attn\.masked_bias$|(^|\.)decoder\.version$")
@@ -30,8 +30,8 @@ LEFTOVERS = re.compile(r"attn\.masked_bias$|(^|\.)decoder\.version$")
 class RunnableModel:
     """A model ready to run: in eval mode, no parameter with a gradient."""
 
-    model: "PreTrainedModel"
-    tokenizer: "PreTrainedTokenizerFast"
+    model: "transformers.PreTrainedModel"
+    tokenizer: "transformers.PreTrainedTokenizerFast"
     resolved: Resolved
 
 
@@ -72,7 +72,7 @@ def release(loaded: RunnableModel) -> None:
 
 def _load(
     resolved: Resolved,
-    tokenizer: "PreTrainedTokenizerFast",
+    tokenizer: "transformers.PreTrainedTokenizerFast",
     quantized: Mapping[str, Any],
 ) -> RunnableModel:
     check_memory(resolved)  # by now all is free that was to be
@@ -88,7 +88,7 @@ def _load(
 
 
 @lru_cache(maxsize=4)
-def _read_tokenizer(resolved: Resolved) -> "PreTrainedTokenizerFast":
+def _read_tokenizer(resolved: Resolved) -> "transformers.PreTrainedTokenizerFast":
     """Kept for the last few models, some 30 MB each, so that going back and forth between two takes no more memory:
     it is built from up to a million Python objects, in whose places objects that outlive a model would come to lie,
     and each keep a megabyte from being given back."""
@@ -105,7 +105,7 @@ def _read_tokenizer(resolved: Resolved) -> "PreTrainedTokenizerFast":
     return tokenizer
 
 
-def _read_model(resolved: Resolved, **placement: Any) -> "PreTrainedModel":
+def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -120,11 +120,11 @@ def _read_model(resolved: Resolved, **placement: Any) -> "PreTrainedModel":
         **placement,
     )
     _check_fit(resolved, report)
-    found: PreTrainedModel = model
+    found: transformers.PreTrainedModel = model
     return found
 
 
-def _skeleton(resolved: Resolved) -> "PreTrainedModel":
+def _skeleton(resolved: Resolved) -> "transformers.PreTrainedModel":
     """All of the model but its numbers. Not kept while the model is read: what is freed after would leave gaps."""
     return _read_model(resolved, device_map="meta")
 

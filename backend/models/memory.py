@@ -14,7 +14,7 @@ import psutil
 from backend.models.accelerators import accelerators
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
 
 # Options of glibc's mallopt, from malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -67,7 +67,7 @@ def megabytes(count: int) -> str:
     return f"{math.ceil(count / 1e5) / 10:,} MB"
 
 
-def held_bytes(tensors: Iterable["Tensor"]) -> Counter[str]:
+def held_bytes(tensors: Iterable["torch.Tensor"]) -> Counter[str]:
     """Bytes that each kind of device gets back once tensors are freed: the system counts none that are mapped.
 
     What a placeholder stands for is in the processor's memory.

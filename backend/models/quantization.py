@@ -12,7 +12,7 @@ from backend.contract.errors import ModelError, shown
 
 if TYPE_CHECKING:
     import torch
-    from transformers import BitsAndBytesConfig
+    import transformers
 
 # Bytes per weight of a linear layer: its bits, and a float32 scale for each row (8bit, a few thousandths) or for each
 # 64 weights (4 bits); double quantization keeps these scales in 8 bits, and a float32 for each 256 of them.
@@ -32,19 +32,19 @@ def bitsandbytes_version() -> str:
         raise _missing("it is not installed") from error
 
 
-def bitsandbytes_config(quantization: str, dtype: "torch.dtype") -> "BitsAndBytesConfig":
+def bitsandbytes_config(quantization: str, dtype: "torch.dtype") -> "transformers.BitsAndBytesConfig":
     """What transformers is told to quantize on loading. Raises ModelError where bitsandbytes cannot be imported."""
     try:
         import bitsandbytes  # noqa: F401  # transformers would tell of it in words of its own, and late
     except (ImportError, OSError, RuntimeError) as error:  # its compiled library may not load either
         raise _missing(shown(str(error), 200)) from error
-    from transformers import BitsAndBytesConfig
+    import transformers
 
     # It logs on every forward pass what it casts; a result says its quantization already.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if quantization == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="fp4" if quantization == "fp4" else "nf4",
         bnb_4bit_use_double_quant=quantization == "4bit-double",

@@ -133,13 +133,14 @@ def check_shapes(one: Sequence[int], other: Sequence[int]) -> None:
         )
 
 
-def _order(net: Values) -> NDArray[np.intp]:
+def _order(net: Values) -> list[int]:
     """The flattened indices of the heads, the one furthest from zero first."""
-    return np.argsort(-np.abs(net), axis=None, kind="stable")
+    order: list[int] = np.argsort(-np.abs(net), axis=None, kind="stable").tolist()
+    return order
 
 
 def _head(net: Values, index: int) -> HeadRef:
-    return HeadRef(*divmod(int(index), net.shape[1]))
+    return HeadRef(*divmod(index, net.shape[1]))
 
 
 def _strongest(net: Values, other: Values) -> tuple[Ranked, ...]:
@@ -154,7 +155,7 @@ def _strongest(net: Values, other: Values) -> tuple[Ranked, ...]:
 
 def _changes(net: Values, other: Values) -> tuple[tuple[HeadRef, ...], tuple[HeadRef, ...]]:
     """Heads that are among the ten strongest of the first alone, and of the second alone."""
-    before, after = (list(_order(each)[:TOP]) for each in (net, other))
+    before, after = (_order(each)[:TOP] for each in (net, other))
     left = tuple(_head(net, index) for index in before if index not in after)
     return left, tuple(_head(net, index) for index in after if index not in before)
 

@@ -33,7 +33,7 @@ def test_logits_become_probabilities_among_the_labels() -> None:
 
 
 def test_before_and_after_stand_side_by_side() -> None:
-    before, after = np.array([0.9, 0.1]), np.array([0.2, 0.8])
+    before, after = np.array([0.9, 0.1], np.float32), np.array([0.2, 0.8], np.float32)
     first, second = before_and_after(["A", "<b>"], before, after, title="t", y="probability").data
     assert (first.name, second.name) == ("as it is", "steered")
     assert list(second.x) == ["A", "&lt;b&gt;"]

@@ -1,6 +1,7 @@
 """Results come back as they were put, whole or not at all, and the store stays within its bytes."""
 
 import errno
+import inspect
 import os
 import signal
 import subprocess
@@ -164,7 +165,8 @@ def test_leftovers_of_a_killed_process_go_later(tmp_path: Path) -> None:
 
 
 def test_arrays_say_what_they_are() -> None:
+    unchecked = inspect.unwrap(Array.__init__)  # without the tests' own checks of types
     with pytest.raises(TypeError, match="float32"):
-        Array(np.zeros(2), ("label",), "logits")
+        unchecked(object.__new__(Array), np.zeros(2), ("label",), "logits")
     with pytest.raises(ValueError, match="axis names"):
         Array(np.zeros(2, dtype=np.float32), ("layer", "label"), "logits")
