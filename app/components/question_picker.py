@@ -14,6 +14,7 @@ from backend.contract.errors import LetterheadsError
 from backend.contract.question import Question
 
 ANY = ""
+UPLOADED = "upload-"
 
 
 def matching(questions: Sequence[Question], subject: str, right: str, search: str) -> list[int]:
@@ -115,6 +116,42 @@ def _upload(client: Client) -> None:
     )  # fmt: skip
     if "upload error" in st.session_state:
         error_box(st.session_state["upload error"], "upload")
+    _uploaded(client)
+
+
+def _uploaded(client: Client) -> None:
+    """Uploaded banks to delete. They are chosen first, so that no single click deletes one."""
+    cards = [card for card in client.banks() if card.name.startswith(UPLOADED)]
+    if not cards:
+        return
+    titles = {card.name: f"{card.title} ({card.questions} questions)" for card in cards}
+    chosen = st.multiselect(
+        "Delete uploaded banks",
+        list(titles),
+        format_func=titles.__getitem__,
+        placeholder="Choose banks",
+        key="banks to delete",
+        help="Results that were saved about them stay.",
+    )
+    if chosen:
+        st.button(
+            f"Delete {len(chosen)} bank{'s' * (len(chosen) > 1)} for everybody",
+            key="delete banks",
+            on_click=_delete,
+            args=(client, chosen),
+        )
+
+
+def _delete(client: Client, names: Sequence[str]) -> None:
+    st.session_state.pop("upload error", None)
+    for name in names:
+        try:
+            client.delete_bank(name)
+        except LetterheadsError as error:
+            st.session_state["upload error"] = error
+            return
+    if current()[0].bank in names:
+        change(bank="", item=1, subject="", right="", search="")
 
 
 def _take_upload(client: Client) -> None:

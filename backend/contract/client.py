@@ -28,6 +28,9 @@ class Client(Protocol):
     def upload(self, name: str, data: bytes) -> BankCard:
         """Keep an uploaded CSV or JSONL file as a bank. Raises QuestionError with the line at fault."""
 
+    def delete_bank(self, name: str) -> None:
+        """Delete an uploaded bank; saved results about it stay. Raises QuestionError for one that was not uploaded."""
+
     def find(self, request: Request) -> Result | None:
         """The saved result, without touching the model; None where there is none.
 

@@ -50,7 +50,10 @@ def load_bank(name: str) -> Bank:
 def check_bank(name: str) -> None:
     """Raise QuestionError where there is no such bank; those of the hub are only known once they are loaded."""
     if not name.startswith(hub_sets.PREFIX) and name not in bank_names():
-        raise QuestionError(f"There is no bank {shown(name)}. Choose one of {', '.join(bank_names())}.")
+        deleted = " It may have been deleted." if name.startswith(uploads.PREFIX) else ""
+        raise QuestionError(
+            f"There is no bank {shown(name)}.{deleted} Choose one of {', '.join(bank_names())}."
+        )
 
 
 @cache

@@ -17,6 +17,8 @@ from backend.whole_file import write_whole
 PREFIX = "upload-"
 NAME = re.compile(r"upload-[0-9a-f]{12}")
 MAX_TITLE = 80
+MAX_UPLOADS = 200
+MAX_BYTES = 500 * 10**6
 PARSERS = {".csv": parse_csv, ".jsonl": parse_jsonl}
 
 
@@ -30,21 +32,42 @@ def keep(file_name: str, data: bytes) -> Bank:
         raise QuestionError(
             f"The file {shown(file_name)} is neither .csv nor .jsonl. Upload one of these two kinds."
         )
+    _refuse_too_many(len(data))
     lines: list[object] = [{"title": _title(file_name)}, *(question.to_json() for question in parse(data))]
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     name = PREFIX + _digest(content)
     try:
-        write_whole(_path(name), content)
+        write_whole(path(name), content)
     except OSError as error:
         raise StoreError(
-            f"The upload cannot be kept in {_folder()} ({error.strerror}). Make room there or set LETTERHEADS_HOME."
+            f"The upload cannot be kept in {folder()} ({error.strerror}). Make room there or set LETTERHEADS_HOME."
         ) from error
     return _parsed(name, content)
 
 
+def delete(name: str) -> None:
+    """Delete one of `names()`; at once where it is not there any more. Raises QuestionError, StoreError."""
+    if not NAME.fullmatch(name):
+        raise QuestionError(f"{shown(name)} is not the name of an uploaded bank.")
+    try:
+        path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"The upload cannot be deleted from {folder()} ({error.strerror}).") from error
+
+
+def _refuse_too_many(more: int) -> None:
+    """Raises QuestionError where the uploads would be more, or larger, than are kept."""
+    sizes = [file.stat().st_size for file in folder().glob(f"{PREFIX}*.jsonl")]
+    if len(sizes) >= MAX_UPLOADS or sum(sizes) + more > MAX_BYTES:
+        raise QuestionError(
+            f"There are {len(sizes)} uploaded banks of {sum(sizes) / 1e6:.0f} MB; at most {MAX_UPLOADS} banks and "
+            f"{MAX_BYTES / 1e6:.0f} MB are kept. Delete one that you do not need, then upload this one again."
+        )
+
+
 def names() -> tuple[str, ...]:
     """The names of the banks kept, in alphabetical order."""
-    found = (path.stem for path in _folder().glob(f"{PREFIX}*.jsonl"))
+    found = (path.stem for path in folder().glob(f"{PREFIX}*.jsonl"))
     return tuple(sorted(name for name in found if NAME.fullmatch(name)))
 
 
@@ -53,7 +76,7 @@ def load(name: str) -> Bank:
     if not NAME.fullmatch(name):
         raise QuestionError(f"{shown(name)} is not the name of an uploaded bank.")
     try:
-        content = _path(name).read_bytes()
+        content = path(name).read_bytes()
     except OSError as error:
         raise QuestionError(
             f"The uploaded bank {name} cannot be read ({error.strerror}). Upload its file again."
@@ -74,12 +97,14 @@ def _parsed(name: str, content: bytes) -> Bank:
     )
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Where uploads are kept."""
     return home() / "banks"
 
 
-def _path(name: str) -> Path:
-    return _folder() / f"{name}.jsonl"
+def path(name: str) -> Path:
+    """The file of one of `names()`."""
+    return folder() / f"{name}.jsonl"
 
 
 def _digest(content: bytes) -> str:

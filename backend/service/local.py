@@ -1,12 +1,10 @@
 """The client of a host on this machine. No torch: whatever needs it is asked of the host."""
 
-import logging
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
 from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ModelShape, ResolvedModel
-from backend.contract.errors import QuestionError
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
 from backend.contract.request import Request
@@ -14,11 +12,11 @@ from backend.contract.result import Result
 from backend.models.catalogue import catalogue
 from backend.models.resolve import Resolved, resolve, usable_devices
 from backend.models.room import room_for
-from backend.questions import banks, uploads
+from backend.questions import banks, upload_index, uploads
+from backend.questions.upload_index import card_of
 from backend.service.jobs import Jobs
 from backend.service.shapes import Shapes
 
-log = logging.getLogger(__name__)
 ROOM_SECONDS = 1.0
 
 
@@ -47,19 +45,16 @@ class LocalClient:
         return usable_devices()
 
     def banks(self) -> Sequence[BankCard]:
-        cards = []
-        for name in banks.bank_names():
-            try:
-                cards.append(_card(banks.load_bank(name)))
-            except QuestionError as error:  # one damaged upload does not take the others with it
-                log.warning("%s", error)
-        return cards
+        return [*(card_of(banks.load_bank(name)) for name in banks.REGISTRY), *upload_index.cards()]
 
     def questions(self, bank: str) -> Sequence[Question]:
         return banks.load_bank(bank).questions
 
     def upload(self, name: str, data: bytes) -> BankCard:
-        return _card(uploads.keep(name, data))
+        return card_of(uploads.keep(name, data))
+
+    def delete_bank(self, name: str) -> None:
+        uploads.delete(name)
 
     def find(self, request: Request) -> Result | None:
         return self._jobs.find(request)
@@ -110,8 +105,3 @@ class LocalClient:
             return found
         except (TimeoutError, CancelledError):
             return {"needed": 0, "free": 0, "others": ()}
-
-
-def _card(bank: banks.Bank) -> BankCard:
-    subjects = tuple(sorted({question.subject for question in bank.questions}))
-    return BankCard(bank.name, bank.title, len(bank.questions), subjects)

@@ -73,8 +73,11 @@ class FakeClient:
     def upload(self, name: str, data: bytes) -> BankCard:
         if not data.strip():
             raise QuestionError(f"Line 1 of {shown(name)} is empty.")
-        self.banked["upload:1"] = BANK[:3]
-        return BankCard("upload:1", name, 3, ("colors",))
+        self.banked["upload-1"] = BANK[:3]
+        return BankCard("upload-1", name, 3, ("colors",))
+
+    def delete_bank(self, name: str) -> None:
+        del self.banked[name]
 
     def find(self, request: Request) -> Result | None:
         analysis_named(request.analysis).check(request)

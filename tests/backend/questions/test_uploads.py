@@ -11,6 +11,7 @@ from backend.contract.errors import QuestionError, StoreError
 from backend.contract.question import Question
 from backend.home import home
 from backend.questions import uploads
+from backend.questions.banks import load_bank
 
 LINE = b"What color is a raven?,red,black,white,green,B\n"
 RAVEN = Question("What color is a raven?", ("red", "black", "white", "green"), 1)
@@ -108,3 +109,27 @@ def test_the_largest_upload_is_kept_and_loaded() -> None:
     bank = uploads.keep("many.csv", data)
     assert uploads.load(bank.name).questions == bank.questions
     assert len(bank.questions) == 5000
+
+
+def test_a_deleted_bank_is_gone_and_said_to_be() -> None:
+    bank = uploads.keep("birds.csv", LINE)
+    uploads.delete(bank.name)
+    uploads.delete(bank.name)
+    assert uploads.names() == ()
+    with pytest.raises(QuestionError, match="It may have been deleted"):
+        load_bank(bank.name)
+    for name in ("knowledge", "../x", "upload-"):
+        with pytest.raises(QuestionError, match="is not the name of an uploaded bank"):
+            uploads.delete(name)
+
+
+def test_uploads_are_bounded_in_number_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads.keep("one.csv", LINE)
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
+    with pytest.raises(QuestionError, match="Delete one that you do not need"):
+        uploads.keep("two.csv", LINE)
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 2)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 100)
+    with pytest.raises(QuestionError, match="Delete one that you do not need"):
+        uploads.keep("two.csv", LINE)
+    assert len(files()) == 1
