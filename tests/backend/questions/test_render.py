@@ -165,7 +165,7 @@ def test_a_slow_tokenizer_is_refused() -> None:
         is_fast = False
 
     slow = Slow(tokenizer_object=build().backend_tokenizer)
-    with pytest.raises(QuestionError, match="tokenizer of tiny cannot tell"):
+    with pytest.raises(QuestionError, match="tokenizer of tiny does not report"):
         render(RAVEN, PLAIN, slow, model_name="tiny")
 
 
