@@ -13,11 +13,11 @@ from pathlib import Path
 
 from backend.analyses import ANALYSES, analysis_named
 from backend.contract.describe import described, reference
-from backend.contract.errors import LetterheadsError, RequestError, shown
+from backend.contract.errors import LetterheadsError, RequestError, StoreError, shown
 from backend.contract.request import Request
 from backend.home import home
 from backend.results.drift import drift
-from backend.results.files import JSON_NAME, read, write
+from backend.results.files import ARRAYS_NAME, JSON_NAME, read, write
 from backend.results.store import Store
 from backend.service import connect
 
@@ -115,15 +115,23 @@ def _verify(options: argparse.Namespace) -> int:
         raise RequestError(
             f"There is no folder {shown(str(folder), 500)}. Name a store, or a result's folder."
         )
-    if (folder / JSON_NAME).exists():
-        read(folder)
-        good, bad = 1, list[str]()
+    if (folder / JSON_NAME).exists() or (folder / ARRAYS_NAME).exists():
+        good, bad = _verify_one(folder)
     else:
         good, bad = Store(folder).verify()
     for line in bad:
         print(line)
     print(f"{good} results are whole, {len(bad)} damaged.")
     return 1 if bad else 0
+
+
+def _verify_one(folder: Path) -> tuple[int, list[str]]:
+    """As `Store.verify`, of one result that `run --out` wrote."""
+    try:
+        read(folder)
+    except StoreError as error:
+        return 0, [str(error)]
+    return 1, []
 
 
 def _drift(options: argparse.Namespace) -> None:

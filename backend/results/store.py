@@ -12,7 +12,7 @@ from pathlib import Path
 from backend.contract.errors import ResourceError, StoreError
 from backend.contract.result import Result
 from backend.results.checkpoint import Checkpoint
-from backend.results.files import OlderFormatError, read, write
+from backend.results.files import InaccessibleError, OlderFormatError, read, write
 
 DEFAULT_LIMIT = 2 * 2**30
 LEFTOVER_SECONDS = 3600
@@ -20,6 +20,10 @@ UNFINISHED = "unfinished"
 UNFINISHED_SECONDS = 30 * 24 * 3600
 DAMAGED = "damaged"
 DAMAGED_KEPT = 20
+DAMAGED_BYTES = 64 * 2**20
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# Renames of `_swap` that another process may thwart, one after the other, before we give up.
+SWAPS = 20
 
 
 class Store:
@@ -46,6 +50,9 @@ class Store:
                 result = read(entry, key)
                 break
             except OlderFormatError:
+                return None
+            except InaccessibleError as error:
+                self._report_once(entry, error)
                 return None
             except StoreError as error:
                 if not entry.is_dir():  # there is none, or another process has just trimmed it
@@ -81,7 +88,7 @@ class Store:
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in FULL:
                 raise ResourceError(
                     f"The disk is full: the result could not be saved in {self._folder}. Free some space there, "
                     "or set LETTERHEADS_HOME to another disk."
@@ -101,16 +108,23 @@ class Store:
 
     def _set_aside(self, entry: Path, error: StoreError) -> None:
         """Report a damaged entry once, and move it out of the way; the newest few are kept to be looked at."""
-        if entry.name not in self._reported:
-            self._reported.add(entry.name)
-            self._report(f"{error} It is computed again.")
+        self._report_once(entry, error)
         damaged = self._folder / DAMAGED
         with suppress(OSError):
             damaged.mkdir(exist_ok=True)
             shutil.rmtree(damaged / entry.name, ignore_errors=True)
             entry.rename(damaged / entry.name)
-            for older in sorted(damaged.iterdir(), key=_used, reverse=True)[DAMAGED_KEPT:]:
-                shutil.rmtree(older, ignore_errors=True)
+            os.utime(damaged / entry.name)
+            kept = 0
+            for place, each in enumerate(sorted(damaged.iterdir(), key=_used, reverse=True)):
+                kept += _size(each)
+                if place >= DAMAGED_KEPT or kept > DAMAGED_BYTES:
+                    shutil.rmtree(each, ignore_errors=True)
+
+    def _report_once(self, entry: Path, error: StoreError) -> None:
+        if entry.name not in self._reported:
+            self._reported.add(entry.name)
+            self._report(f"{error} It is computed again.")
 
     def _trim(self, keep: Path) -> None:
         """Delete leftovers, and entries, the one used longest ago first, until the rest fits the limit."""
@@ -124,10 +138,9 @@ class Store:
             self._trim_entries(keep)
 
     def _trim_entries(self, keep: Path) -> None:
-        entries = [entry for entry in self._folder.glob("??/*") if entry.is_dir()]
-        sizes = {entry: _size(entry) for entry in entries}
+        sizes = {entry: _size(entry) for entry in self._folder.glob("??/*") if entry.is_dir()}
         excess = sum(sizes.values()) - self._limit
-        for entry in sorted(entries, key=_used):
+        for entry in sorted(sizes, key=_used):
             if excess <= 0:
                 return
             if entry != keep:
@@ -136,15 +149,20 @@ class Store:
 
 
 def _swap(fresh: Path, entry: Path) -> None:
-    """Rename `fresh` to `entry`; an older entry is moved out of the way first (a folder cannot be replaced)."""
-    try:
-        fresh.rename(entry)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
+    """Rename `fresh` to `entry`; an older entry is moved out of the way first (a folder cannot be replaced).
+
+    Another process that stores the same key may put its own there in between: then it is moved away too.
+    """
+    for last in [False] * (SWAPS - 1) + [True]:
+        try:
+            fresh.rename(entry)
+            return
+        except OSError as error:
+            if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
         old = Path(tempfile.mkdtemp(prefix=".old-", dir=fresh.parent))
-        entry.rename(old / entry.name)
-        fresh.rename(entry)
+        with suppress(FileNotFoundError):  # another process has just moved it
+            entry.rename(old / entry.name)
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -13,7 +13,7 @@ import transformers
 
 from backend import __version__
 from backend.analyses import Findings, Task, analysis_named
-from backend.contract.errors import Cancelled, LetterheadsError
+from backend.contract.errors import Cancelled, LetterheadsError, ResourceError, StoreError
 from backend.contract.model import ModelSpec
 from backend.contract.progress import Progress, giving_way
 from backend.contract.question import Question
@@ -120,10 +120,20 @@ class Runner:
                     return Done(run.job, key)
             held.enter_context(giving_way(let_pass))
             result = self._analysed(task, instrument, key, progress)
-        if not analysis.stored:
-            values = {name: array.values for name, array in result.arrays.items()}
-            return Done(run.job, key, result.seconds, about(result), values)
-        return Done(run.job, key)
+            if analysis.stored and self._saved(key, result):
+                return Done(run.job, key)
+        values = {name: array.values for name, array in result.arrays.items()}
+        return Done(run.job, key, result.seconds, about(result), values)
+
+    def _saved(self, key: str, result: Result) -> bool:
+        """Save it. Where that fails, the job still ends with its result, and the checkpoint stays."""
+        try:
+            self._store.put(key, result)
+        except (ResourceError, StoreError) as error:
+            log.warning("%s", error)
+            return False
+        self._store.checkpoint(key).drop()
+        return True
 
     def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
         before = self._resident.instrument
@@ -134,7 +144,7 @@ class Runner:
                 self._tell_loaded()
 
     def _analysed(self, task: Task, instrument: Instrument, key: str, progress: "_Reporting") -> Result:
-        """Run it, showing what it has so far, and save the result where that is wanted."""
+        """Run it, showing what it has so far."""
         analysis = analysis_named(task.request.analysis)
         progress("Computing")
         begun = time.perf_counter()
@@ -164,13 +174,7 @@ class Runner:
             self._emit(changed(progress.job, shown, fresh))
             shown = fresh
 
-        result = result_of(
-            analysis.run(instrument, replace(task, checkpoint=checkpoint, show=show), progress)
-        )
-        if checkpoint is not None:
-            self._store.put(key, result)
-            checkpoint.drop()
-        return result
+        return result_of(analysis.run(instrument, replace(task, checkpoint=checkpoint, show=show), progress))
 
     def _tell_loaded(self) -> None:
         card = self._resident.card()

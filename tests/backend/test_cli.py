@@ -1,12 +1,18 @@
 """The command line: what it lists, what it writes, and one line and status 2 for every mistake."""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from backend.cli import main
+from backend.contract.cards import JobStatus
+from backend.contract.request import Request
+from backend.contract.result import Result
+from tests.backend.results.test_store import result
 
 
 def request_file(tmp_path: Path, **change: object) -> str:
@@ -67,3 +73,57 @@ def test_unreadable_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert main(["run", request_file(tmp_path), "--out", str(tmp_path / "file" / "out")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+class OneResult:
+    """A client whose only job is done."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def submit(self, request: Request) -> str:
+        return "1"
+
+    def wait(self, job: str, seconds: float) -> JobStatus:
+        return JobStatus("1", "done", 0, 0, "", "", 1.0, None)
+
+    def result(self, job: str) -> Result:
+        return self._result
+
+
+def test_out_leaves_what_was_there_when_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    monkeypatch.setattr("backend.cli.connect", lambda: OneResult(result(1.0)))
+    assert main(["run", request_file(tmp_path), "--out", str(out)]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert before.keys() == {"notes.txt", "result.json", "arrays.npz"}
+    flushed: list[int] = []
+
+    def full_at_the_second(descriptor: int) -> None:
+        flushed.append(descriptor)
+        if len(flushed) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("backend.cli.connect", lambda: OneResult(result(2.0)))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full_at_the_second)
+        assert main(["run", request_file(tmp_path), "--out", str(out)]) == 2
+    assert capsys.readouterr().err.endswith(f"cannot be written to {out}: No space left on device.\n")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert main(["verify", str(out)]) == 0
+
+
+def test_out_in_a_folder_that_cannot_be_written_is_refused_before_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("backend.cli.connect", lambda: pytest.fail("a job was begun"))
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert main(["run", request_file(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "Read-only file system. Choose another." in capsys.readouterr().err

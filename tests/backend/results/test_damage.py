@@ -1,9 +1,11 @@
 """Whatever happens to a saved result's files, it is refused or gives the true figures."""
 
+import hashlib
 import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,76 @@ def test_what_is_damaged_is_set_aside_and_only_the_newest_stay(tmp_path: Path) -
     assert store.find("aa3") is not None
 
 
+def test_a_forged_checksum_over_wrong_fields_is_refused_and_never_another_error(tmp_path: Path) -> None:
+    """Fields go, are renamed or retyped, and both checksums are computed anew."""
+    whole, entry, drawn = tmp_path / "whole", tmp_path / "entry", random.Random(0)
+    files.write(result(), whole, "aa1")
+    refused = 0
+    for _ in range(500):
+        shutil.rmtree(entry, ignore_errors=True)
+        shutil.copytree(whole, entry)
+        _a_field(drawn, entry, entry)
+        description = json.loads((entry / files.JSON_NAME).read_text(encoding="utf-8"))
+        if drawn.random() < 0.3:
+            data = bytearray((entry / files.ARRAYS_NAME).read_bytes())
+            data[drawn.randrange(len(data))] ^= drawn.randint(1, 255)
+            (entry / files.ARRAYS_NAME).write_bytes(data)
+            description["arrays_sha256"] = hashlib.sha256(data).hexdigest()
+        description.pop("sha256", None)
+        description["sha256"] = files._checksum(description)
+        (entry / files.JSON_NAME).write_text(json.dumps(description), encoding="utf-8")
+        try:
+            files.read(entry, "aa1")
+        except StoreError:
+            refused += 1
+    assert refused > 250
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seconds": float("nan")}, {"seconds": True}, {"checks": {"identity_error": [1]}}, {"model": "tiny"}],
+)
+def test_fields_of_another_kind_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    files.write(result(), tmp_path)
+    description = json.loads((tmp_path / files.JSON_NAME).read_text(encoding="utf-8")) | change
+    del description["sha256"]
+    description["sha256"] = files._checksum(description)
+    (tmp_path / files.JSON_NAME).write_text(json.dumps(description), encoding="utf-8")
+    with pytest.raises(StoreError, match="damaged"):
+        files.read(tmp_path)
+
+
+def test_what_is_set_aside_is_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.results.store.DAMAGED_BYTES", 20_000)
+    store = Store(tmp_path)
+    for number in range(5):
+        store.put(f"aa{number}", result(size=1000))
+        (tmp_path / "aa" / f"aa{number}" / files.JSON_NAME).write_bytes(b"{}x")
+        assert store.find(f"aa{number}") is None
+        past = time.time() - 100 + number
+        if number < 4:
+            os.utime(tmp_path / "damaged" / f"aa{number}", (past, past))
+    assert {entry.name for entry in (tmp_path / "damaged").iterdir()} == {"aa3", "aa4"}
+
+
+def test_what_the_system_refuses_to_read_is_a_miss_and_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError(24, "Too many open files")
+
+    reported: list[str] = []
+    store = Store(tmp_path, report=reported.append)
+    store.put("aa1", result())
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", refuse)
+        assert store.find("aa1") is None
+        assert store.find("aa1") is None
+    assert len(reported) == 1
+    assert "Too many open files" in reported[0]
+    assert store.find("aa1") is not None
+
+
 def test_what_an_older_version_saved_is_not_there_and_not_reported(tmp_path: Path) -> None:
     reported: list[str] = []
     store = Store(tmp_path, report=reported.append)
@@ -168,4 +240,11 @@ def test_verify_goes_over_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "aa1 is damaged" in lines[0]
     assert lines[1] == "1 results are whole, 1 damaged."
     assert main(["verify", str(tmp_path / "nowhere")]) == 2
-    assert main(["verify", str(tmp_path / "store/bb/bb1")]) == 0
+    capsys.readouterr()
+    one = tmp_path / "store/bb/bb1"
+    assert main(["verify", str(one)]) == 0
+    (one / files.ARRAYS_NAME).write_bytes(b"")
+    assert main(["verify", str(one)]) == 1
+    assert "bb1 is damaged" in capsys.readouterr().out
+    (one / files.JSON_NAME).unlink()
+    assert main(["verify", str(one)]) == 1

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,36 @@ def test_killed_while_writing_leaves_a_whole_entry(tmp_path: Path) -> None:
         # Between the two renames of a replacement there is no entry, but never half of one.
         assert found is None or found["heads"].shape == (20000, 2)
     assert told == []
+
+
+def test_several_processes_store_the_same_key_and_trim_at_once(tmp_path: Path) -> None:
+    """Threads here: each has a store of its own, and the renames are the system's."""
+    failed: list[BaseException] = []
+    reported: list[str] = []
+
+    def put_often(number: int) -> None:
+        store = Store(tmp_path, limit=3000, report=reported.append)
+        try:
+            for turn in range(25):
+                store.put("aa1", result(number))
+                store.put(f"bb{turn % 3}", result(number))
+                store.find("aa1")
+        except BaseException as error:  # told by the test's own thread
+            failed.append(error)
+
+    threads = [threading.Thread(target=put_often, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert reported == []
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    store = Store(tmp_path)
+    store.put("aa1", result(5))
+    found = store.find("aa1")
+    assert found is not None
+    assert found["heads"][0, 0] == 5
 
 
 def test_leftovers_of_a_killed_process_go_later(tmp_path: Path) -> None:

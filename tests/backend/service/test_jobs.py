@@ -1,5 +1,6 @@
 """The worker's jobs: progress and cancel, what goes wrong told in words, results found again without the model."""
 
+import errno
 import shutil
 import threading
 import time
@@ -62,6 +63,21 @@ def begun(client: LocalClient, steps: int) -> str:
     wait_until(lambda: client.status(job).message == "Going through the questions")
     wait_until(lambda: client.status(job).done >= steps)
     return job
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_result_that_cannot_be_saved_is_still_given(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr("backend.results.store.write", refuse)
+    status = client.wait(client.submit(REQUEST), 30)
+    assert (status.state, status.error) == ("done", "")
+    assert client.result(status.id).scalars["predicted"] == "B"
+    assert client.find(REQUEST) is None
+    assert "could not be saved" in caplog.text
 
 
 def test_a_job_runs_and_its_result_is_found_again_after_a_restart(
