@@ -7,7 +7,7 @@ from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, 
 from backend.contract.errors import Cancelled, LetterheadsError, QuestionError, shown
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
-from backend.contract.request import Request
+from backend.contract.request import QuestionSet, Request
 from backend.contract.result import Result
 from tests.app.made_up import BANK, HEADS, LAYERS, made_up
 
@@ -80,12 +80,12 @@ class FakeClient:
         del self.banked[name]
 
     def find(self, request: Request) -> Result | None:
-        analysis_named(request.analysis).check(request)
+        self._check(request)
         slow = self.slow if isinstance(self.slow, bool) else request.analysis in self.slow
         return None if slow or self.error else made_up(request)
 
     def submit(self, request: Request, caller: str = "") -> str:
-        analysis_named(request.analysis).check(request)
+        self._check(request)
         self.submitted.append(request)
         return str(len(self.submitted))
 
@@ -114,3 +114,9 @@ class FakeClient:
 
     def resolve(self, spec: ModelSpec) -> ResolvedModel:
         return self.resolved
+
+    def _check(self, request: Request) -> None:
+        """Refuse what the backend refuses without a model."""
+        about = request.questions
+        bank = self.banked[about.bank] if isinstance(about, QuestionSet) else ()
+        analysis_named(request.analysis).check(request, bank)

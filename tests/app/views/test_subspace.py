@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.subspace_points import COLOURINGS
@@ -220,3 +221,12 @@ def test_a_head_leads_here() -> None:
     links = [link.proto for link in opened("head", head="L1H3").get("page_link")]
     (link,) = (link for link in links if link.label == "What does this head compare?")
     assert "head=L1H3" in link.query_string
+
+
+@pytest.mark.parametrize("page", ["subspace", "mutations", "attribution", "attention", "effects"])
+def test_questions_without_right_answers_are_refused_in_words(page: str) -> None:
+    client = FakeClient()
+    client.banked["other"] = tuple(replace(question, answer=None) for question in BANK)
+    app = opened(page, client, bank="other", scope="bank", layer="1", head="2")
+    assert not app.exception
+    assert any("without a right answer cannot be averaged" in told for told in notices(app, "error"))

@@ -219,7 +219,7 @@ INSTEAD_OF = {"heads": "head", "sender": "receiver"}
 
 
 @pytest.mark.parametrize("name", WITH_PARAMS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(data=some.data())
 def test_a_request_and_its_canonical_form_are_one(name: str, data: some.DataObject) -> None:
     params = data.draw(some_of(ANALYSES[name].params))
