@@ -128,7 +128,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "norm": tuple(NORMS)},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.ends(instrument, progress) for pair in pairs]),
+            **pair_scalars(pairs, [pair.unpatched(instrument, progress) for pair in pairs]),
         },
         checks=_checks(instrument, [found]),
     )
@@ -149,7 +149,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
             continue
         metric = pairs[0].metric.metric
         samples.append(_mean([effects_of(instrument, pair, within) for pair in pairs]))
-        ends.extend(pair.ends(instrument, within) for pair in pairs)
+        ends.extend(pair.unpatched(instrument, within) for pair in pairs)
     if metric is None:
         raise RequestError(f"None of the questions can be used. The first: {left_out[0]}")
     arrays = {}

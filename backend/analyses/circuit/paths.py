@@ -153,7 +153,7 @@ class Paths:
         wanted = Wanted(pair.token_ids, pair.vocabulary)
         sweep = Sweep(self._runs.base, source, sets, wanted)
         swept = run_sweep(instrument, sweep, progress=self._progress)
-        clean, _ = pair.ends(instrument, self._progress)
+        clean, _ = pair.unpatched(instrument, self._progress)
         effects = clean - pair.values(instrument, swept.logits, swept.logsumexp)
         error = recheck(instrument, sweep, swept, count=RECHECKED, progress=self._progress)
         return effects, error
@@ -192,7 +192,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "input": inputs},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.ends(instrument, progress) for pair in pairs]),
+            **pair_scalars(pairs, [pair.unpatched(instrument, progress) for pair in pairs]),
             "mode": mode,
             "node": str(place),
         },

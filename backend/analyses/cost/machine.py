@@ -1,7 +1,11 @@
 """How fast this machine is, measured with the model's own matrices.
 
-`rows` rows times a matrix of W weights take 2 W (rows + half) / peak seconds: the speed is peak * rows / (rows + half),
-and `half` says in rows what reading the matrix costs. Cones may have faster products than passes of the whole model.
+The product of `rows` rows and a matrix of W weights takes 2 W (rows + half) / peak seconds: to read the matrix from
+memory takes as long as to compute `half` rows.
+
+Example: with a peak of 100 GFLOP/s and a half of 25 rows, a matrix of 10 million weights takes 5.2 ms for 1 row, of
+which 5 ms are for reading it, and 25 ms for 100 rows. Products of cones may be faster than those of whole passes, and
+have a curve of their own.
 """
 
 import time
@@ -24,25 +28,25 @@ MEASURED_ROWS = (1, 8, 64, 512)
 ROUNDS = 3
 COPIED_BYTES = 64 * 2**20
 CALL_SECONDS = 1e-3
-"""What a call of a layer costs beside its products: Python, hooks, small operations. Seen with one-token passes."""
+"""What a call of a layer takes in addition to its products: Python, hooks, small operations. From one-token passes."""
 
 _MACHINES: WeakKeyDictionary[Instrument, "Machine"] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How fast products are.
+    """How fast matrix products are.
 
     Attributes:
-        peak: floating-point operations a second of products of many rows.
-        half: how many rows reach half of it.
+        peak: floating-point operations a second with many rows.
+        half: the number of rows that reach half of the peak.
     """
 
     peak: float
     half: float
 
     def seconds(self, products: float, weights: float) -> float:
-        """How long so many multiply-adds take for which so many weights are read."""
+        """The time of so many multiply-adds, for which so many weights are read from memory."""
         return 2 * (products + self.half * weights) / self.peak
 
 
@@ -51,10 +55,10 @@ class Machine:
     """How fast a machine is.
 
     Attributes:
-        plain: its products in passes of the model.
-        cones: its products in cones.
+        plain: matrix products in passes of the model.
+        cones: matrix products in cones.
         copy: bytes a second from the model's memory into a trace.
-        call: seconds of a layer's call beside its products.
+        call: seconds of a call of a layer, in addition to its products.
     """
 
     plain: Curve
@@ -63,14 +67,14 @@ class Machine:
     call: float = CALL_SECONDS
 
     def seconds(self, work: Work) -> float:
-        """How long it takes at least."""
+        """The least time that the work takes, without an analysis' overhead."""
         products = self.plain.seconds(work.products, work.weights)
         cones = self.cones.seconds(work.cone_products, work.cone_weights)
         return products + cones + work.moved / self.copy + self.call * work.calls
 
 
 def machine_of(instrument: Instrument) -> Machine:
-    """`measure`, once for each instrument."""
+    """The machine, measured once for each instrument."""
     if instrument not in _MACHINES:
         _MACHINES[instrument] = measure(instrument)
     return _MACHINES[instrument]
@@ -78,24 +82,24 @@ def machine_of(instrument: Instrument) -> Machine:
 
 @torch.no_grad()
 def measure(instrument: Instrument, clock: Callable[[], float] = time.perf_counter) -> Machine:
-    """The speed curves and the speed of a copy."""
+    """Time products and a copy. `clock` gives seconds."""
     layers = instrument.family.layers(instrument.model)
     device, matrices = device_of(layers[0]), [_largest(layer) for layer in layers]
     plain = _measured_curve(instrument, matrices, clock)
     with fast_products(matrices) as faster:
         cones = _measured_curve(instrument, matrices, clock) if faster else plain
     numbers = torch.zeros(COPIED_BYTES // 4, device=device)
-    room = torch.empty(COPIED_BYTES // 4)
-    copy = COPIED_BYTES / _best(lambda: room.copy_(numbers), clock)
+    target = torch.empty(COPIED_BYTES // 4)
+    copy = COPIED_BYTES / _best(lambda: target.copy_(numbers), clock)
     return Machine(plain, cones, copy)
 
 
 def _measured_curve(
     instrument: Instrument, matrices: Sequence[nn.Module], clock: Callable[[], float]
 ) -> Curve:
-    """From products of few and of many rows with the model's own matrices.
+    """The curve of products with few and with many rows.
 
-    Few rows go through the matrices of many layers, so that each comes from memory, as it does in a pass.
+    Few rows are multiplied with the matrices of many layers, so that each matrix is read from memory as in a pass.
     """
     device = device_of(matrices[0])
     taken, given = _sizes(matrices[0])
@@ -126,7 +130,7 @@ def _through(modules: Sequence[nn.Module], hidden: torch.Tensor) -> torch.Tensor
 
 
 def _best(call: Callable[[], torch.Tensor], clock: Callable[[], float]) -> float:
-    """The least seconds of a few calls; reading a number waits for a graphics card."""
+    """The shortest of a few calls, in seconds. Reading a number waits for the graphics card to finish."""
     seconds = []
     for _ in range(ROUNDS):
         begun = clock()
@@ -141,7 +145,7 @@ def _largest(layer: nn.Module) -> nn.Module:
 
 
 def _sizes(module: nn.Module) -> tuple[int, int]:
-    """How many numbers a matrix takes and gives."""
+    """The input and output size of a matrix."""
     if isinstance(module, nn.Linear):
         return module.in_features, module.out_features
     assert isinstance(module, Conv1D)

@@ -1,6 +1,9 @@
-"""What has to be done, counted in passes of the model: work, from the model's sizes, whatever machine does it.
+"""Work: what an analysis has to do, from the model's sizes alone. `machine.py` turns it into seconds.
 
-Of a mixture of experts the weights that a row uses are counted, not all that a batch reads.
+Example: a pass of 10 tokens through 2 layers of 100 weights each, with 50 weights of unembedding (without attention's
+own products). It has 2 * 10 * 100 + 50 = 2,050 multiply-adds, reads 250 weights and calls 2 layers.
+
+In a mixture of experts only the weights that a row uses are counted, not all that a batch reads.
 """
 
 from collections.abc import Sequence
@@ -15,15 +18,15 @@ from backend.engine.trace import trace_bytes
 
 @dataclass(frozen=True)
 class Work:
-    """What has to be done. Works add up, and can be multiplied.
+    """What has to be done. Works can be added, and multiplied by a number.
 
     Attributes:
         products: multiply-adds of matrix products.
-        weights: how many weights, or numbers like them, are read from the model's memory, again at each reading.
-        moved: bytes that go into a trace, or are gone through there.
+        weights: how many weights are read from the model's memory; one that is read twice counts twice.
+        moved: bytes that are written into a trace or read from it.
         calls: how many times a layer is called.
-        cone_products, cone_weights: the same in cones, whose products may be faster.
-        held: the most bytes of memory at a time, beside the weights; of a sum the larger.
+        cone_products, cone_weights: `products` and `weights` of cones, whose products may be faster.
+        held: the most memory at a time in bytes, in addition to the weights. The sum of two works has the larger one.
     """
 
     products: float = 0
@@ -56,13 +59,13 @@ def one_pass(cost: Cost, tokens: int) -> Work:
 
 
 def traced(cost: Cost, tokens: int) -> Work:
-    """A pass, and each number of its trace written twice: room is made for it, then it is copied."""
+    """A pass, and each number of its trace written twice: the memory is cleared, then filled."""
     size = trace_bytes(cost.shape, tokens)
     return one_pass(cost, tokens) + Work(moved=2 * size, held=size + tokens * cost.row_bytes(tokens))
 
 
 def projected(cost: Cost, rows: float) -> Work:
-    """`rows` rows through the output projection of each layer, which is first made a float32 matrix."""
+    """`rows` rows through the output projection of each layer, which is first converted to float32."""
     shape = cost.shape
     matrices = shape.layers * shape.d_model * shape.heads * shape.d_head
     return Work(products=rows * matrices, weights=matrices * (1 if cost.itemsize == 4 else 5))
@@ -83,7 +86,8 @@ def swept(cost: Cost, flops: float, rows: float, cells: float) -> Work:
     if cost.whole_model:
         return Work(products=flops / 2, weights=cells * layers * cost.row, calls=cells * layers)
     limits = limits_of(cost.device)
-    calls = layers * (1 + ceil(flops / limits.flops)) / 2 + rows / limits.rows
+    passes = min(ceil(flops / limits.flops), ceil(cells))
+    calls = layers * (1 + passes) / 2 + rows / limits.rows
     return Work(calls=calls, cone_products=flops / 2, cone_weights=calls * cost.row)
 
 

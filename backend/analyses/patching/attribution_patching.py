@@ -14,14 +14,7 @@ from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.patching.budget import Budget, chosen_budget
 from backend.analyses.patching.pairs import Pair, pair_scalars, pairs_of
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING
-from backend.analyses.patching.verification import (
-    Verify,
-    agreement,
-    chosen_verify,
-    exact_changes,
-    nominated,
-    refuse_costly,
-)
+from backend.analyses.patching.verification import Verification, Verify, agreement, chosen_verify
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.components import COMPONENTS
@@ -113,20 +106,19 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     }
     scalars = {
         **prompt_scalars(prompt),
-        **pair_scalars(chosen.pairs, [pair.ends(instrument, progress) for pair in chosen.pairs]),
+        **pair_scalars(chosen.pairs, [pair.unpatched(instrument, progress) for pair in chosen.pairs]),
         "direction": chosen.direction,
         "first_difference": chosen.first,
     }
     limits = tolerance(instrument)
     checks = {"pattern_error": (estimates.pattern_error, limits.activations)}
     if chosen.verify is not None:
-        component = chosen.verify.component
         budget = chosen.budget.settled(instrument)
-        refuse_costly(instrument, chosen.runs, chosen.verify, estimates.changes[component], budget, progress)
-        found = nominated(instrument, chosen.runs, chosen.verify, estimates.changes[component])
-        exact, error = exact_changes(
-            instrument, chosen.pairs, chosen.direction, component, found.cells, budget, progress
-        )
+        verification = Verification(chosen.pairs, chosen.direction, chosen.verify, budget)
+        ranked = verification.ranked(instrument, estimates.changes[chosen.verify.component])
+        verification.refuse_costly(instrument, ranked, progress)
+        found = ranked.nominated(chosen.verify)
+        exact, error = verification.exact_changes(instrument, found.cells, progress)
         checks["oracle_error"] = (error, limits.logits)
         arrays["estimated"] = array(found.estimated, ("cell",), unit)
         arrays["exact"] = array(exact, ("cell",), unit)

@@ -1,6 +1,7 @@
-"""Corrupted prompts to patch against: resample ablation needs another prompt that the model might well have read.
+"""How each corruption makes another prompt from the clean one.
 
-Each kind has a maker of one prompt from the clean one; which kinds there are is ours to define.
+Patching replaces activations with those of another real prompt (resample ablation), not with zeros or means. The kinds
+of corruption are ours.
 """
 
 import random
@@ -22,7 +23,7 @@ Shots = tuple[Question, ...]
 
 @dataclass(frozen=True)
 class Clean:
-    """The clean side: the question, how it is rendered, and the prompt it became."""
+    """The clean prompt, with the question, template and shots that it was rendered from."""
 
     question: Question
     spec: PromptSpec
@@ -32,9 +33,12 @@ class Clean:
 
 @dataclass(frozen=True)
 class Corrupted:
-    """The corrupted side: its tokens, and for each clean position the corrupted one that stands for it.
+    """The corrupted prompt.
 
-    `match` holds None where no corrupted token has the same role and place: such a cell is refused, not guessed.
+    Attributes:
+        match: for each clean position the corrupted position with the same role; None if there is none. Such a cell is
+            not patched.
+        note: how it differs from the clean prompt, in words.
     """
 
     token_ids: tuple[int, ...]
@@ -43,15 +47,14 @@ class Corrupted:
 
     @property
     def aligned(self) -> bool:
-        """Whether each position stands for itself."""
+        """Whether each position is matched with the same position."""
         return self.match == tuple(range(len(self.token_ids)))
 
 
 def draws(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> list[Corrupted]:
-    """The corrupted prompts that `{"kind": ..., "seed": 0, "draws": 3, ...}` asks for, each drawn with the next seed.
+    """The corrupted prompts of `{"kind": ..., "seed": 0, "draws": 3, ...}`, each drawn with the next seed.
 
-    `data` is as the schema reads it. Draws that give the same prompt count once. Raises RequestError where nothing
-    would differ.
+    `data` has its defaults filled in. Equal prompts count once. Raises RequestError if a prompt equals the clean one.
     """
     first = data.get("seed", 0)
     made = [
@@ -62,7 +65,7 @@ def draws(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> list
 
 
 def corrupted(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """One prompt of `{"kind": ..., ...}`, as the schema reads it. Raises RequestError where nothing would differ."""
+    """One prompt of `{"kind": ..., ...}`. Raises RequestError if it equals the clean prompt."""
     made = MAKERS[data["kind"]](instrument, clean, data)
     if made.token_ids == clean.prompt.token_ids:
         raise RequestError(
@@ -72,29 +75,31 @@ def corrupted(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> 
 
 
 def matched(clean: Prompt, other: Prompt) -> tuple[int | None, ...]:
-    """For each clean position the other prompt's position of the same role and place within it.
+    """For each clean position the other prompt's position with the same role and the same index within that role.
 
-    Where a role has another number of tokens in the other prompt, none of its tokens is matched.
+    If a role has another number of tokens in the other prompt, none of its tokens is matched.
+
+    Example: the roles (stem, option 0, option 0, final) and (stem, option 0, final) match as (0, None, None, 2).
     """
     match: list[int | None] = [None] * len(clean.roles)
     for role in dict.fromkeys(clean.roles):
-        here, there = clean.positions(role), other.positions(role)
-        if len(here) == len(there):
-            for position, counterpart in zip(here, there, strict=True):
+        positions, counterparts = clean.positions(role), other.positions(role)
+        if len(positions) == len(counterparts):
+            for position, counterpart in zip(positions, counterparts, strict=True):
                 match[position] = counterpart
     return tuple(match)
 
 
 def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """A text of one's own."""
+    """The text that the request gives."""
     text = data["prompt"]
     special = not REGISTRY[clean.spec.template].chat
     ids = tuple(instrument.tokenizer(text, add_special_tokens=special)["input_ids"])
     expected = len(clean.prompt.token_ids)
     if len(ids) != expected:
         raise RequestError(
-            f"The corrupted prompt is {len(ids)} tokens, the clean one {expected}. A text of one's own must have "
-            "as many tokens; replace words by others of the same length."
+            f"The corrupted prompt is {len(ids)} tokens, the clean one {expected}. The given text must have "
+            "as many tokens. Replace words with others of the same length."
         )
     return Corrupted(ids, tuple(range(expected)), "the given text")
 
@@ -109,17 +114,17 @@ def _question(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> 
 
 
 def _swapped(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """The right option's text (the first's where none is right) changes places with one of equal token length."""
+    """The right option's text swapped with another of equal token length; the first option's if none is right."""
     options = clean.question.options
     right = clean.question.answer or 0
-    others = [place for place in range(len(options)) if place != right]
+    others = [index for index in range(len(options)) if index != right]
     random.Random(data["seed"]).shuffle(others)
-    for place in others:
+    for other in others:
         texts = list(options)
-        texts[right], texts[place] = texts[place], texts[right]
+        texts[right], texts[other] = texts[other], texts[right]
         swapped = replace(clean.question, options=tuple(texts))
         made = _rendered(
-            instrument, clean, swapped, clean.spec, f"options {right + 1} and {place + 1} swapped"
+            instrument, clean, swapped, clean.spec, f"options {right + 1} and {other + 1} swapped"
         )
         if made.aligned:
             return made
@@ -130,7 +135,7 @@ def _swapped(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> C
 
 
 def _shuffled(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """The labels in another order, none at its own place."""
+    """The labels in another order, none at its old index."""
     labels = list(clean.prompt.labels)
     order = random.Random(data["seed"])
     while any(new == old for new, old in zip(labels, clean.prompt.labels, strict=True)):
@@ -140,7 +145,7 @@ def _shuffled(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> 
 
 
 def _random_letters(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """Labels that are none of the clean prompt's."""
+    """Letters that are not among the clean prompt's labels."""
     free = [letter for letter in ascii_uppercase if letter not in clean.prompt.labels]
     labels = tuple(random.Random(data["seed"]).sample(free, len(clean.prompt.labels)))
     spec = replace(clean.spec, labels=labels)
@@ -164,7 +169,7 @@ def _rendered(
 
 
 def _drawn(question: Question, bank: str, seed: int) -> Question:
-    """A question of the bank with as many options and another right place, of the same subject where there is one."""
+    """A question of the bank with as many options and another right letter; of the same subject if there is one."""
     others = [
         other
         for other in load_bank(bank).questions

@@ -20,10 +20,13 @@ Values = Float[Tensor, " cell"]
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What the runs are read by: the labels' logits, and where asked for their log-sum-exp over the vocabulary.
+class LabelLogits:
+    """What a metric of some runs is computed from.
 
-    `reference` is the clean run's logits of the labels, `[label]`.
+    Attributes:
+        logits: the labels' logits, one row a run.
+        logsumexp: the log-sum-exp over the vocabulary; None if the metric does not need it.
+        reference: the labels' logits of the clean run.
     """
 
     logits: Logits
@@ -33,38 +36,38 @@ class Readings:
 
 @dataclass(frozen=True)
 class ChosenMetric:
-    """A metric with its labels as indices."""
+    """A metric with the indices of its labels."""
 
     metric: Metric
     labels: Mapping[str, int]
 
-    def __call__(self, readings: Readings) -> Values:
-        """One number a run."""
-        return VALUES[self.metric.name](readings, self.labels)
+    def __call__(self, runs: LabelLogits) -> Values:
+        """The metric of each run."""
+        return VALUES[self.metric.name](runs, self.labels)
 
 
-def _logit_difference(readings: Readings, labels: Mapping[str, int]) -> Values:
-    return readings.logits[:, labels["label"]] - readings.logits[:, labels["other"]]
+def _logit_difference(runs: LabelLogits, labels: Mapping[str, int]) -> Values:
+    return runs.logits[:, labels["label"]] - runs.logits[:, labels["other"]]
 
 
-def _net_logit(readings: Readings, labels: Mapping[str, int]) -> Values:
-    own = readings.logits[:, labels["label"]]
-    others = readings.logits.shape[1] - 1
-    return own - (readings.logits.sum(1) - own) / others
+def _net_logit(runs: LabelLogits, labels: Mapping[str, int]) -> Values:
+    own = runs.logits[:, labels["label"]]
+    others = runs.logits.shape[1] - 1
+    return own - (runs.logits.sum(1) - own) / others
 
 
-def _log_probability(readings: Readings, labels: Mapping[str, int]) -> Values:
-    assert readings.logsumexp is not None  # the metric asked for it
-    return readings.logits[:, labels["label"]] - readings.logsumexp
+def _log_probability(runs: LabelLogits, labels: Mapping[str, int]) -> Values:
+    assert runs.logsumexp is not None  # the metric asked for it
+    return runs.logits[:, labels["label"]] - runs.logsumexp
 
 
-def _divergence(readings: Readings, labels: Mapping[str, int]) -> Values:
-    clean = torch.log_softmax(readings.reference, dim=-1)
-    patched = torch.log_softmax(readings.logits, dim=-1)
+def _divergence(runs: LabelLogits, labels: Mapping[str, int]) -> Values:
+    clean = torch.log_softmax(runs.reference, dim=-1)
+    patched = torch.log_softmax(runs.logits, dim=-1)
     return (clean.exp() * (clean - patched)).sum(-1)
 
 
-VALUES: dict[str, Callable[[Readings, Mapping[str, int]], Values]] = {
+VALUES: dict[str, Callable[[LabelLogits, Mapping[str, int]], Values]] = {
     "net_logit": _net_logit,
     "logit_difference": _logit_difference,
     "log_probability": _log_probability,

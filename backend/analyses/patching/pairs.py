@@ -1,4 +1,4 @@
-"""A clean prompt, a corrupted one, and what the change between them is measured by."""
+"""A pair: a clean prompt, a corrupted one, and the metric by which their runs are compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.patching.corruptions import Clean, Corrupted, draws
-from backend.analyses.patching.metrics import ChosenMetric, Readings, chosen_metric
+from backend.analyses.patching.metrics import ChosenMetric, LabelLogits, chosen_metric
 from backend.analyses.task import Task
 from backend.contract.metrics import METRICS
 from backend.contract.progress import Progress, silent
@@ -20,26 +20,30 @@ from backend.questions.prompt import Prompt
 
 @dataclass(frozen=True)
 class Runs:
-    """A pair in one direction.
+    """The two runs of a pair in one direction.
+
+    Example: the clean prompt has the tokens a b c d, the corrupted one a x d; b, c and x have no counterpart. In
+    denoising the base run is the corrupted one, `match` is (0, None, 3) and `base_positions` is (0, None, None, 2).
 
     Attributes:
-        base, source: the token ids of the run that is changed and of the run that the values come from.
-        match: for each base position the source position that stands for it; None where there is none.
-        places: for each position of the clean prompt the base position; None where it cannot be patched.
+        base: the token ids of the run that is patched.
+        source: the token ids of the run from which the patched values come.
+        match: for each base position the source position with the same role; None if there is none.
+        base_positions: for each position of the clean prompt the base position; None if it cannot be patched.
     """
 
     base: tuple[int, ...]
     source: tuple[int, ...]
     match: tuple[int | None, ...]
-    places: tuple[int | None, ...]
+    base_positions: tuple[int | None, ...]
 
     @property
     def pairing(self) -> Pairing:
-        """Which source position stands for which base position."""
+        """The same as the engine takes it."""
         return Pairing(self.base, self.source, self.match)
 
     def run_source(self, instrument: Instrument, progress: Progress = silent) -> RunSource:
-        """The source run's activations, at base positions."""
+        """The source run's activations at base positions. Raises Cancelled if `progress` does."""
         return run_source(instrument, self.base, self.source, self.match, progress)
 
 
@@ -53,25 +57,25 @@ class Pair:
 
     @property
     def token_ids(self) -> tuple[int, ...]:
-        """The tokens whose logits the metric reads: the labels' answer tokens."""
+        """The labels' answer tokens, whose logits the metric is computed from."""
         return self.clean.prompt.answer_ids
 
     @property
     def vocabulary(self) -> bool:
-        """Whether the metric needs the log of the sum of exp over all tokens too."""
+        """Whether the metric also needs the log-sum-exp of the logits of the whole vocabulary."""
         return self.metric.metric.vocabulary
 
     def runs(self, direction: str) -> Runs:
-        """Denoise: a clean activation into the corrupted run. Noise: the reverse."""
-        clean, other, match = self.clean.prompt.token_ids, self.other.token_ids, self.other.match
+        """Denoise: clean activations are patched into the corrupted run. Noise: the reverse."""
+        clean, corrupted, match = self.clean.prompt.token_ids, self.other.token_ids, self.other.match
         if direction == "noise":
-            places = tuple(None if there is None else here for here, there in enumerate(match))
-            return Runs(base=clean, source=other, match=match, places=places)
-        back: list[int | None] = [None] * len(other)
-        for here, there in enumerate(match):
-            if there is not None:
-                back[there] = here
-        return Runs(base=other, source=clean, match=tuple(back), places=match)
+            matched = tuple(None if other is None else position for position, other in enumerate(match))
+            return Runs(base=clean, source=corrupted, match=match, base_positions=matched)
+        reverse: list[int | None] = [None] * len(corrupted)
+        for position, other in enumerate(match):
+            if other is not None:
+                reverse[other] = position
+        return Runs(base=corrupted, source=clean, match=tuple(reverse), base_positions=match)
 
     def reference(self, instrument: Instrument) -> Float[Tensor, " label"]:
         """The clean run's logits of the labels."""
@@ -80,11 +84,11 @@ class Pair:
     def values(
         self, instrument: Instrument, logits: Tensor, logsumexp: Tensor | None
     ) -> Float[Tensor, " cell"]:
-        """The metric of some runs, given their labels' logits `[cell, label]`."""
-        return self.metric(Readings(logits, logsumexp, self.reference(instrument)))
+        """The metric of patched runs from their labels' logits `[cell, label]` and log-sum-exp `[cell]`."""
+        return self.metric(LabelLogits(logits, logsumexp, self.reference(instrument)))
 
-    def ends(self, instrument: Instrument, progress: Progress) -> tuple[float, float]:
-        """The metric of the clean and of the corrupted run, unpatched."""
+    def unpatched(self, instrument: Instrument, progress: Progress) -> tuple[float, float]:
+        """The metric of the clean and of the corrupted run without any patch."""
         runs = (self.clean.prompt.token_ids, self.other.token_ids)
         both = torch.stack([instrument.trace(ids, progress).logits for ids in runs])
         labels = both[:, list(self.token_ids)]
@@ -102,7 +106,8 @@ def pairs_of(
 ) -> list[Pair]:
     """The pairs of the task's question `number`, one for each corrupted prompt drawn. Raises RequestError.
 
-    `values` hold `corruption` and `metric`. A metric that does not say which label it is of is one of the right label.
+    `values` are the analysis' parameters, `corruption` and `metric` among them. A metric without a label takes the
+    right label, and the most likely one if none is known to be right.
     """
     clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
     metric = values["metric"]
@@ -113,23 +118,23 @@ def pairs_of(
 
 
 def _label(instrument: Instrument, prompt: Prompt, progress: Progress) -> str:
-    """The right label; where none is right, the likeliest."""
+    """The right label; the most likely one if none is known to be right."""
     if prompt.answer is not None:
         return prompt.labels[prompt.answer]
     logits = instrument.trace(prompt.token_ids, progress).logits
     return prompt.labels[int(logits[list(prompt.answer_ids)].argmax())]
 
 
-def pair_scalars(pairs: Sequence[Pair], ends: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """What every result about pairs says of them: the metric, and both runs' values, means over the draws."""
+def pair_scalars(pairs: Sequence[Pair], unpatched: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """The scalars of every result about pairs: the metric, and its values in both runs, means over the draws."""
     count = len(pairs)
     return {
         "metric": pairs[0].metric.metric.name,
         "corruption": "; ".join(pair.other.note for pair in pairs),
-        "clean": sum(clean for clean, _ in ends) / count,
-        "corrupted": sum(corrupted for _, corrupted in ends) / count,
+        "clean": sum(clean for clean, _ in unpatched) / count,
+        "corrupted": sum(corrupted for _, corrupted in unpatched) / count,
         "draws": [
             {"note": pair.other.note, "corrupted": corrupted}
-            for pair, (_, corrupted) in zip(pairs, ends, strict=True)
+            for pair, (_, corrupted) in zip(pairs, unpatched, strict=True)
         ],
     }

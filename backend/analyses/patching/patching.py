@@ -16,8 +16,8 @@ from torch import Tensor
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
 from backend.analyses.patching.budget import rechecks_of, refuse_beyond
 from backend.analyses.patching.pairs import pair_scalars
-from backend.analyses.patching.plan import Plan, plan, what_fits
-from backend.analyses.patching.resumable import Board
+from backend.analyses.patching.plan import SweepPlan, plan, what_fits
+from backend.analyses.patching.resumable import SweepResults
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.components import COMPONENTS
@@ -40,28 +40,28 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     )
     picture = _Picture(instrument, chosen, progress)
     sizes = (len(chosen.draws), len(chosen.cells), len(chosen.wanted.token_ids))
-    board = Board(sizes, task.checkpoint, lambda: _show(task, picture, board))
+    results = SweepResults(sizes, task.checkpoint, lambda: _show(task, picture, results))
     engine, errors = "", []
     for number, draw in enumerate(chosen.draws):
         source = draw.runs.run_source(instrument, progress)
         sweep = Sweep(draw.runs.base, source, draw.sets, chosen.wanted)
-        swept = board.sweep(instrument, sweep, number, progress, chosen.budget.bytes)
+        swept = results.sweep(instrument, sweep, number, progress, chosen.budget.bytes)
         errors.append(
             recheck(instrument, sweep, swept, count=rechecks_of(len(chosen.draws)), progress=progress)
         )
         engine = swept.engine
     checks = {"oracle_error": (worst(errors), tolerance(instrument).logits)}
-    found = picture.findings(board)
+    found = picture.findings(results)
     return replace(found, scalars={**found.scalars, "engine": engine}, checks=checks)
 
 
 class _Picture:
     """Turns labels' logits into findings, again and again as more of them are known."""
 
-    def __init__(self, instrument: Instrument, chosen: Plan, progress: Progress) -> None:
+    def __init__(self, instrument: Instrument, chosen: SweepPlan, progress: Progress) -> None:
         self._instrument = instrument
         self._chosen = chosen
-        self._ends = [draw.pair.ends(instrument, progress) for draw in chosen.draws]
+        self._unpatched = [draw.pair.unpatched(instrument, progress) for draw in chosen.draws]
 
     @cached_property
     def _fixed(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class _Picture:
         tokenizer = self._instrument.tokenizer
         return {
             **prompt_scalars(chosen.prompt),
-            **pair_scalars([draw.pair for draw in draws], self._ends),
+            **pair_scalars([draw.pair for draw in draws], self._unpatched),
             "positions": list(chosen.positions),
             "corrupted_tokens": [tokenizer.decode([token]) for token in draws[0].pair.other.token_ids],
             "component": chosen.component,
@@ -84,10 +84,10 @@ class _Picture:
             "cells_unmatched": sum(not nodes for draw in draws for nodes in draw.sets),
         }
 
-    def findings(self, board: Board) -> Findings:
+    def findings(self, results: SweepResults) -> Findings:
         """What is known so far."""
         chosen, component = self._chosen, COMPONENTS[self._chosen.component]
-        values, recovered = self._values(board)
+        values, recovered = self._values(results)
         ticks = layer_head_ticks(self._instrument)
         heads = component.head_count(self._instrument.shape)
         arrays = {"values": self._grid(values.mean(0)), "recovered": self._grid(recovered.mean(0))}
@@ -110,12 +110,14 @@ class _Picture:
             scalars=self._fixed,
         )
 
-    def _values(self, board: Board) -> tuple[Float[Tensor, "draw cell"], Float[Tensor, "draw cell"]]:
+    def _values(self, results: SweepResults) -> tuple[Float[Tensor, "draw cell"], Float[Tensor, "draw cell"]]:
         """The metric of every cell, and the share recovered; NaN where both runs score the same."""
         values, recovered = [], []
-        for number, (draw, (clean, corrupted)) in enumerate(zip(self._chosen.draws, self._ends, strict=True)):
-            logsumexp = board.logsumexp[number] if draw.pair.vocabulary else None
-            value = draw.pair.values(self._instrument, board.logits[number], logsumexp)
+        for number, (draw, (clean, corrupted)) in enumerate(
+            zip(self._chosen.draws, self._unpatched, strict=True)
+        ):
+            logsumexp = results.logsumexp[number] if draw.pair.vocabulary else None
+            value = draw.pair.values(self._instrument, results.logits[number], logsumexp)
             values.append(value)
             span = clean - corrupted
             recovered.append((value - corrupted) / span if span else torch.full_like(value, float("nan")))
@@ -127,6 +129,6 @@ class _Picture:
         return flat.view(layers, *([] if heads is None else [heads]), len(self._chosen.positions))
 
 
-def _show(task: Task, picture: _Picture, board: Board) -> None:
+def _show(task: Task, picture: _Picture, results: SweepResults) -> None:
     if task.show is not None:
-        task.show(picture.findings(board))
+        task.show(picture.findings(results))

@@ -1,4 +1,4 @@
-"""What a request for patching asks for, with everything decided that it leaves open."""
+"""From a request for patching to the sweeps that it needs."""
 
 from bisect import bisect_left
 from collections.abc import Collection
@@ -26,23 +26,27 @@ from backend.questions.prompt import Prompt
 
 @dataclass(frozen=True)
 class Draw:
-    """One corrupted prompt's sweep: its runs, and for each cell of the grid what is patched (nothing: refused)."""
+    """The sweep of one corrupted prompt.
+
+    Attributes:
+        sets: for each cell of the plan the node that is patched; empty if the base run has no counterpart.
+    """
 
     pair: Pair
     runs: Runs
     sets: list[list[Node]]
 
     def experiments(self, instrument: Instrument) -> list[Experiment]:
-        """The cells that can change something."""
+        """The cells that can change the final logits."""
         return experiments(instrument, self.runs.base, self.runs.pairing, self.sets)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A request with everything decided.
+class SweepPlan:
+    """The sweeps of a request.
 
     Attributes:
-        positions: of the clean prompt, those swept.
+        positions: the positions of the clean prompt that are patched.
         cells: every cell at those positions, in the order of the component's axes.
         draws: one sweep for each corrupted prompt.
     """
@@ -57,12 +61,12 @@ class Plan:
 
     @property
     def wanted(self) -> Wanted:
-        """What the sweeps are to tell."""
+        """What is read out after each patch."""
         pair = self.draws[0].pair
         return Wanted(pair.token_ids, pair.vocabulary)
 
     def sweeps(self, instrument: Instrument, progress: Progress) -> Sweeps:
-        """The sweeps of all draws. Raises Cancelled when `progress` does."""
+        """Estimates of the sweeps of all draws. Raises Cancelled if `progress` does."""
         estimates = [
             estimate(instrument, draw.runs.base, draw.runs.pairing, draw.sets, self.budget.bytes, progress)
             for draw in self.draws
@@ -70,23 +74,23 @@ class Plan:
         return Sweeps(len(self.prompt.token_ids), estimates)
 
     def cost(self, instrument: Instrument, progress: Progress) -> SweepCost:
-        """What all draws cost on this machine. Raises Cancelled when `progress` does."""
+        """What all draws cost on this machine. Raises Cancelled if `progress` does."""
         return sweep_cost(instrument, self.sweeps(instrument, progress))
 
-    def at(self, positions: Collection[int]) -> "Plan":
-        """The same at some of its positions."""
+    def at(self, positions: Collection[int]) -> "SweepPlan":
+        """The plan for some of its positions."""
         wanted = {*positions}
-        kept = [number for number, cell in enumerate(self.cells) if cell.position in wanted]
+        indices = [index for index, cell in enumerate(self.cells) if cell.position in wanted]
         return replace(
             self,
             positions=tuple(position for position in self.positions if position in wanted),
-            cells=[self.cells[number] for number in kept],
-            draws=[replace(draw, sets=[draw.sets[number] for number in kept]) for draw in self.draws],
+            cells=[self.cells[index] for index in indices],
+            draws=[replace(draw, sets=[draw.sets[index] for index in indices]) for draw in self.draws],
         )
 
 
-def what_fits(instrument: Instrument, chosen: Plan, progress: Progress) -> str:
-    """A sentence for a plan beyond its budget: which of the last positions alone are within it."""
+def what_fits(instrument: Instrument, chosen: SweepPlan, progress: Progress) -> str:
+    """For a plan beyond its budget, a sentence that names the last positions that would be within it."""
     latest = sorted(chosen.positions, reverse=True)
 
     def cost(positions: Collection[int]) -> SweepCost:
@@ -103,8 +107,8 @@ def what_fits(instrument: Instrument, chosen: Plan, progress: Progress) -> str:
     return f"Not even position {position} (counted from 0) alone would fit: {alone.in_words}."
 
 
-def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
-    """Decide everything that a request leaves open. Raises RequestError naming the parameter."""
+def plan(instrument: Instrument, task: Task, progress: Progress) -> SweepPlan:
+    """The sweeps of a request, with the corrupted prompts made. Raises RequestError naming the parameter."""
     values = PATCHING.values(task.request)
     (prompt,) = task.prompts(instrument)
     component, direction = values["component"], values["direction"]
@@ -125,16 +129,16 @@ def plan(instrument: Instrument, task: Task, progress: Progress) -> Plan:
             f"Choose other positions, or a corruption of equal length: {of_equal_length()}."
         )
     budget = chosen_budget(values["budget"])
-    return Plan(prompt, component, direction, positions, cells, draws, budget)
+    return SweepPlan(prompt, component, direction, positions, cells, draws, budget)
 
 
 def _draw(pair: Pair, direction: str, component: str, cells: list[Cell]) -> Draw:
-    """The cells, given at positions of the clean prompt, as nodes of the base run."""
+    """The sweep of one pair; cells are at positions of the clean prompt, and become nodes of the base run."""
     runs = pair.runs(direction)
     sets: list[list[Node]] = []
     for cell in cells:
-        place = runs.places[cell.position]
-        sets.append([] if place is None else [(component, Cell(cell.layer, place, cell.head))])
+        position = runs.base_positions[cell.position]
+        sets.append([] if position is None else [(component, Cell(cell.layer, position, cell.head))])
     return Draw(pair, runs, sets)
 
 
@@ -153,16 +157,16 @@ def _positions(data: str | list[int], prompt: Prompt) -> tuple[int, ...]:
 
 
 def _in_words(positions: Collection[int]) -> str:
-    """Positions with each run of neighbours as one.
+    """Positions as text, neighbours as a range.
 
     >>> _in_words([9, 5, 4, 3]), _in_words([9])
     ('Positions 3 to 5, 9', 'Position 9')
     """
-    runs: list[list[int]] = []
+    ranges: list[list[int]] = []
     for position in sorted(positions):
-        if runs and runs[-1][-1] == position - 1:
-            runs[-1].append(position)
+        if ranges and ranges[-1][-1] == position - 1:
+            ranges[-1].append(position)
         else:
-            runs.append([position])
-    told = (f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-    return f"Position{'s' * (len(positions) > 1)} {', '.join(told)}"
+            ranges.append([position])
+    texts = (f"{each[0]} to {each[-1]}" if len(each) > 1 else str(each[0]) for each in ranges)
+    return f"Position{'s' * (len(positions) > 1)} {', '.join(texts)}"

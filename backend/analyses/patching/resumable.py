@@ -1,4 +1,9 @@
-"""A sweep that saves what it has finished every few seconds, and goes on from there."""
+"""Sweeps that save their results every few seconds, so that a later run continues from there.
+
+Example: with 2 corrupted prompts, 3 cells and 4 labels, `logits` has the shape [2, 3, 4] and is all NaN. The first
+sweep finishes cells 0 and 2 and is cancelled: `logits[0, 0]` and `logits[0, 2]` are numbers and are in the checkpoint.
+The next run of the same request loads them, sweeps cell 1 of the first prompt, and then the 3 cells of the second.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,10 +21,12 @@ SAVE_SECONDS = 2.0
 SHOW_SECONDS = 0.5
 
 
-class Board:
-    """The labels' logits of every experiment of every draw, NaN where it is not known; saved as they come in.
+class SweepResults:
+    """The results of every cell of every draw; NaN for a cell that has not been swept.
 
-    `logits[draw, experiment, label]`, `logsumexp[draw, experiment]`.
+    Attributes:
+        logits: the labels' logits, `[draw, cell, label]`.
+        logsumexp: the log-sum-exp of all logits, `[draw, cell]`; all NaN if the metric does not need it.
     """
 
     def __init__(
@@ -28,7 +35,10 @@ class Board:
         checkpoint: Checkpoint | None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when more is known, now and then."""
+        """Load what the checkpoint has for these sizes (draws, cells, labels).
+
+        `changed` is called when there are new results, at most every SHOW_SECONDS.
+        """
         self.logits = torch.full(sizes, float("nan"))
         self.logsumexp = torch.full(sizes[:2], float("nan"))
         self._checkpoint = checkpoint
@@ -47,36 +57,36 @@ class Board:
         progress: Progress,
         budget_bytes: int | None,
     ) -> Swept:
-        """`run_sweep` of those sets of one draw's `sweep` that are not known yet; empty sets stay unknown.
+        """Run the cells of one draw's `sweep` that have no result yet; cells with empty sets stay NaN.
 
-        What was finished is saved at the end, also when it is interrupted. Raises what `run_sweep` raises.
+        The results are saved at the end, also if the sweep is interrupted. Raises what `run_sweep` raises.
         """
-        known = ~self.logits[draw].isnan().any(-1)
-        if bool(known.any()):
-            self._changed()  # what was saved can be looked at before more comes
-        waiting = [number for number, nodes in enumerate(sweep.sets) if nodes and not bool(known[number])]
+        finished = ~self.logits[draw].isnan().any(-1)
+        if bool(finished.any()):
+            self._changed()  # shows the loaded results before the first new ones
+        missing = [cell for cell, nodes in enumerate(sweep.sets) if nodes and not bool(finished[cell])]
 
-        def keep(numbers: list[int], logits: Tensor, logsumexp: Tensor | None) -> None:
-            places = [waiting[number] for number in numbers]
-            self.logits[draw, places] = logits
+        def record(numbers: list[int], logits: Tensor, logsumexp: Tensor | None) -> None:
+            cells = [missing[number] for number in numbers]
+            self.logits[draw, cells] = logits
             if logsumexp is not None:
-                self.logsumexp[draw, places] = logsumexp
-            self._now_and_then()
+                self.logsumexp[draw, cells] = logsumexp
+            self._save_and_show()
 
         try:
             swept = run_sweep(
                 instrument,
-                replace(sweep, sets=[sweep.sets[number] for number in waiting]),
+                replace(sweep, sets=[sweep.sets[cell] for cell in missing]),
                 budget_bytes=budget_bytes,
                 progress=progress,
-                on_done=keep,
+                on_done=record,
             )
         finally:
             self._save()
         logsumexp = self.logsumexp[draw] if sweep.wanted.vocabulary else None
         return Swept(self.logits[draw], logsumexp, None, swept.skipped, swept.engine)
 
-    def _now_and_then(self) -> None:
+    def _save_and_show(self) -> None:
         now = time.monotonic()
         if now - self._saved_at > SAVE_SECONDS:
             self._save()

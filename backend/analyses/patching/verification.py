@@ -1,7 +1,7 @@
-"""Estimates held against exact sweeps: which cells are swept, and how far the two agree."""
+"""Estimates compared with exact sweeps: which cells are swept, and how far the two agree."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,12 +41,12 @@ from backend.engine.sweep.source import Ids
 from backend.models.families import Shape
 
 LEADERS = 10
-"""How many of the largest are compared: whether the estimates name the cells that matter most."""
+"""How many of the largest exact changes are looked for among the largest estimates."""
 
 
 @dataclass(frozen=True)
 class Verify:
-    """Which cells are swept too: the `top` of a component by their estimates, and `random` others."""
+    """Which cells are also swept: the `top` cells of a component by their estimates, and `random` of the others."""
 
     component: str
     top: int
@@ -57,7 +57,7 @@ class Verify:
 
 @dataclass(frozen=True)
 class Nominated:
-    """Cells to verify; the first `top` are those with the largest estimates."""
+    """Cells to verify. The first `top` are those with the largest estimates."""
 
     cells: list[Cell]
     top: int
@@ -65,115 +65,118 @@ class Nominated:
 
 
 def chosen_verify(data: Mapping[str, Any], shape: Shape, tokens: int) -> Verify:
-    """That of `{"component": "z", "top": 20, ...}`. Raises RequestError for a component that the model lacks."""
+    """The value of `{"component": "z", "top": 20, ...}`. Raises RequestError for a component that the model lacks."""
     components = list(components_of(shape))
     if data["component"] not in components:
         raise RequestError(
             f"params.verify.component must be one of {', '.join(components)}, not {shown(data['component'])}."
         )
-    places = {"all": tuple(range(tokens)), "final": (tokens - 1,)}
-    return Verify(**{**data, "positions": places[data["positions"]]})
-
-
-def nominated(
-    instrument: Instrument, runs: Sequence[tuple[Ids, Ids]], verify: Verify, estimates: Tensor
-) -> Nominated:
-    """Only cells that can change something: of the others everybody knows that it is nothing.
-
-    `runs` are the pairs' base and source, `estimates` of all cells of the component.
-    """
-    return _ranked(instrument, runs, verify, estimates).nominated(verify)
+    positions = {"all": tuple(range(tokens)), "final": (tokens - 1,)}
+    return Verify(**{**data, "positions": positions[data["positions"]]})
 
 
 @dataclass(frozen=True)
-class _Ranked:
-    """Every cell of a component, their estimates, and the numbers of those that can change something, largest first."""
+class Verification:
+    """The exact sweep of some cells whose effects were estimated.
+
+    Attributes:
+        pairs: their runs, all with the same clean prompt.
+        budget: what the sweep may cost.
+    """
+
+    pairs: tuple[Pair, ...]
+    direction: str
+    verify: Verify
+    budget: Budget
+
+    @property
+    def runs(self) -> list[tuple[Ids, Ids]]:
+        """For each pair the base run and the source run."""
+        found = [pair.runs(self.direction) for pair in self.pairs]
+        return [(runs.base, runs.source) for runs in found]
+
+    def ranked(self, instrument: Instrument, estimates: Tensor) -> "Ranked":
+        """All cells, given the estimates of every cell of the component."""
+        verify = self.verify
+        cells = all_cells(verify.component, instrument.shape, verify.positions)
+        values = estimates[..., list(verify.positions)].flatten()
+        pairing = min((Pairing(*pair) for pair in self.runs), key=lambda pairing: pairing.first)
+        run = experiments(instrument, pairing.base_ids, pairing, each_alone(verify.component, cells))
+        sizes = values.abs().tolist()
+        return Ranked(cells, values, sorted((each.number for each in run), key=lambda number: -sizes[number]))
+
+    def refuse_costly(self, instrument: Instrument, ranked: "Ranked", progress: Progress) -> None:
+        """Raise ResourceError for a sweep beyond its budget; the message says how many cells would fit.
+
+        Raises Cancelled if `progress` does.
+        """
+        verify, budget = self.verify, self.budget
+
+        def cost(asked: Verify) -> SweepCost:
+            sets = each_alone(asked.component, ranked.nominated(asked).cells)
+            estimates = [
+                estimate(instrument, base, Pairing(base, source), sets, budget.bytes, progress)
+                for base, source in self.runs
+            ]
+            return sweep_cost(instrument, Sweeps(len(self.pairs[0].clean.prompt.token_ids), estimates))
+
+        def what_fits() -> str:
+            fewer = replace(verify, top=min(verify.top, whole.cells), random=min(verify.random, whole.cells))
+            while fewer.top + fewer.random > 1:
+                fewer = replace(fewer, top=max(1, fewer.top // 2), random=fewer.random // 2)
+                if within(budget, cost(fewer)):
+                    return f"With top {fewer.top} and random {fewer.random} it would fit."
+            return f"Not even one cell would fit: {cost(fewer).in_words}."
+
+        whole = cost(verify)
+        refuse_beyond(budget, whole, what_fits)
+
+    def exact_changes(
+        self, instrument: Instrument, cells: list[Cell], progress: Progress
+    ) -> tuple[Float[Tensor, " cell"], float]:
+        """The change of the metric with each cell patched alone, mean over the pairs, and the largest re-check error.
+
+        Only the memory of the budget counts here; its time was checked by `refuse_costly`.
+        """
+        sets, total, errors = each_alone(self.verify.component, cells), torch.zeros(len(cells)), []
+        for pair in self.pairs:
+            runs, (clean, corrupted) = pair.runs(self.direction), pair.unpatched(instrument, progress)
+            source, wanted = runs.run_source(instrument, progress), Wanted(pair.token_ids, pair.vocabulary)
+            sweep = Sweep(runs.base, source, sets, wanted)
+            swept = run_sweep(instrument, sweep, budget_bytes=self.budget.bytes, progress=progress)
+            count = rechecks_of(len(self.pairs))
+            errors.append(recheck(instrument, sweep, swept, count=count, progress=progress))
+            base = corrupted if self.direction == "denoise" else clean
+            total += pair.values(instrument, swept.logits, swept.logsumexp) - base
+        return total / len(self.pairs), worst(errors)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Every cell of a component at some positions.
+
+    Attributes:
+        estimated: its estimated change of the metric.
+        numbers: indices of the cells that can change the final logits, the largest estimate first. The others are
+            always zero.
+    """
 
     cells: list[Cell]
-    values: Float[Tensor, " cell"]
+    estimated: Float[Tensor, " cell"]
     numbers: list[int]
 
     def nominated(self, verify: Verify) -> Nominated:
+        """The cells to sweep: the first `top`, then `random` others."""
         top, others = self.numbers[: verify.top], sorted(self.numbers[verify.top :])
         drawn = random.Random(verify.seed).sample(others, min(verify.random, len(others)))
         chosen = top + drawn
-        return Nominated([self.cells[number] for number in chosen], len(top), self.values[chosen])
-
-
-def _ranked(
-    instrument: Instrument, runs: Sequence[tuple[Ids, Ids]], verify: Verify, estimates: Tensor
-) -> _Ranked:
-    cells = all_cells(verify.component, instrument.shape, verify.positions)
-    values = estimates[..., list(verify.positions)].flatten()
-    pairing = min((Pairing(*pair) for pair in runs), key=lambda pairing: pairing.first)
-    run = experiments(instrument, pairing.base_ids, pairing, each_alone(verify.component, cells))
-    sizes = values.abs().tolist()
-    return _Ranked(cells, values, sorted((each.number for each in run), key=lambda number: -sizes[number]))
-
-
-def refuse_costly(
-    instrument: Instrument,
-    runs: Sequence[tuple[Ids, Ids]],
-    verify: Verify,
-    estimates: Tensor,
-    budget: Budget,
-    progress: Progress,
-) -> None:
-    """Raise ResourceError, with how many cells would fit, where sweeping those `nominated` is beyond a budget.
-
-    Raises Cancelled when `progress` does.
-    """
-    ranked = _ranked(instrument, runs, verify, estimates)
-
-    def cost(asked: Verify) -> SweepCost:
-        sets = each_alone(asked.component, ranked.nominated(asked).cells)
-        estimates = [
-            estimate(instrument, base, Pairing(base, source), sets, budget.bytes, progress)
-            for base, source in runs
-        ]
-        return sweep_cost(instrument, Sweeps(len(runs[0][0]), estimates))
-
-    def what_fits() -> str:
-        fewer = replace(verify, top=min(verify.top, found.cells), random=min(verify.random, found.cells))
-        while fewer.top + fewer.random > 1:
-            fewer = replace(fewer, top=max(1, fewer.top // 2), random=fewer.random // 2)
-            if within(budget, cost(fewer)):
-                return f"With top {fewer.top} and random {fewer.random} it would fit."
-        return f"Not even one cell would fit: {cost(fewer).in_words}."
-
-    found = cost(verify)
-    refuse_beyond(budget, found, what_fits)
-
-
-def exact_changes(
-    instrument: Instrument,
-    pairs: Sequence[Pair],
-    direction: str,
-    component: str,
-    cells: list[Cell],
-    budget: Budget,
-    progress: Progress,
-) -> tuple[Float[Tensor, " cell"], float]:
-    """The change of the metric with each cell patched alone, mean over the pairs; and the re-checks' largest error.
-
-    Of the budget only the memory counts here, see `refuse_costly`.
-    """
-    sets, total, errors = each_alone(component, cells), torch.zeros(len(cells)), []
-    for pair in pairs:
-        runs, (clean, corrupted) = pair.runs(direction), pair.ends(instrument, progress)
-        source, wanted = runs.run_source(instrument, progress), Wanted(pair.token_ids, pair.vocabulary)
-        sweep = Sweep(runs.base, source, sets, wanted)
-        swept = run_sweep(instrument, sweep, budget_bytes=budget.bytes, progress=progress)
-        errors.append(recheck(instrument, sweep, swept, count=rechecks_of(len(pairs)), progress=progress))
-        unpatched = corrupted if direction == "denoise" else clean
-        total += pair.values(instrument, swept.logits, swept.logsumexp) - unpatched
-    return total / len(pairs), worst(errors)
+        return Nominated([self.cells[number] for number in chosen], len(top), self.estimated[chosen])
 
 
 def agreement(estimated: Float[Tensor, " cell"], exact: Float[Tensor, " cell"]) -> dict[str, Any]:
-    """How well the estimates order the cells, and how many of the largest exact changes are among the largest of them.
+    """Rank and linear correlation, and how many of the largest exact changes are among the largest estimates.
 
-    A correlation is None where fewer than 3 cells or equal values give none.
+    A correlation is None if there are fewer than 3 cells, or if all values are equal.
     """
     both = pd.DataFrame({"estimated": estimated.numpy(), "exact": exact.numpy()})
     largest = both.abs().rank(ascending=False, method="first") <= LEADERS

@@ -1,16 +1,16 @@
 import pytest
 import torch
 
-from backend.analyses.patching.metrics import VALUES, Readings, chosen_metric
+from backend.analyses.patching.metrics import VALUES, LabelLogits, chosen_metric
 from backend.contract.metrics import METRICS, Metric
 
 
 def test_metrics_by_hand() -> None:
     logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
-    readings = Readings(logits, logits.logsumexp(-1), logits[0])
+    runs = LabelLogits(logits, logits.logsumexp(-1), logits[0])
 
     def value(**data: object) -> list[float]:
-        return [round(float(part), 4) for part in chosen_metric(data, ("A", "B", "C"))(readings)]
+        return [round(float(part), 4) for part in chosen_metric(data, ("A", "B", "C"))(runs)]
 
     assert value(kind="logit_difference", label="A", other="C") == [1, 0]
     assert value(kind="net_logit", label="B") == [-1.5, 3]
@@ -26,7 +26,7 @@ def test_what_the_cards_say_of_a_metric_is_so(metric: Metric) -> None:
     logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0], [1.0, 1.5, 0.5]], requires_grad=True)
     logsumexp = logits.logsumexp(-1) if metric.vocabulary else None
     data = {"kind": metric.name, **dict(zip(metric.labels, "AC", strict=False))}
-    values = chosen_metric(data, ("A", "B", "C"))(Readings(logits, logsumexp, logits[0].detach()))
+    values = chosen_metric(data, ("A", "B", "C"))(LabelLogits(logits, logsumexp, logits[0].detach()))
     # The third run lies half way between the others.
     assert (abs(values[2] - values[:2].mean()) < 1e-6) == metric.linear
     assert (values[0] < values[1]) == metric.less_is_better

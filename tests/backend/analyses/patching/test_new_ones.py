@@ -21,8 +21,8 @@ from tests import hand_wired
 QUESTION = hand_wired.question(1)
 
 
-def doubled(readings: metrics.Readings, labels: Mapping[str, int]) -> metrics.Values:
-    return 2 * metrics.VALUES["net_logit"](readings, labels)
+def doubled(runs: metrics.LabelLogits, labels: Mapping[str, int]) -> metrics.Values:
+    return 2 * metrics.VALUES["net_logit"](runs, labels)
 
 
 def other_stem(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
