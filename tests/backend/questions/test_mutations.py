@@ -55,5 +55,5 @@ def test_without_a_prelude() -> None:
 def test_no_letters_that_follow_each_other_are_free() -> None:
     question = Question("Which?", tuple(str(number) for number in range(10)))
     spec = PromptSpec(labels=("E", "J", "O", "T", "Y", "1", "2", "3", "4", "5"))
-    with pytest.raises(QuestionError, match="No 10 letters that follow each other"):
+    with pytest.raises(QuestionError, match="No 10 consecutive letters"):
         MUTATIONS["ordered_letters"].change(question, spec, 0)
