@@ -40,7 +40,9 @@ class Loader(SourceFileLoader):
         """Neither read nor write compiled files: those are of the plain module."""
         raise OSError
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:
+    def source_to_code(  # type: ignore[override]  # typeshed has it static; importlib calls it on the loader
+        self, data: Any, path: Any, *, _optimize: int = -1
+    ) -> CodeType:
         tree = ast.parse(data, path)
         _decorate(tree.body)
         code: CodeType = compile(ast.fix_missing_locations(tree), path, "exec", optimize=_optimize)

@@ -6,6 +6,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from backend.contract.client import Client
 from tests.app.fake_client import FakeClient
 
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
@@ -24,7 +25,7 @@ PAGES = (
 )
 
 
-def opened(page: str, client: FakeClient | None = None, **params: str) -> AppTest:
+def opened(page: str, client: Client | None = None, /, **params: str) -> AppTest:
     """The page as it is after its first run at this address."""
     at = AppTest.from_file(str(ENTRY), default_timeout=20)
     at.session_state["client"] = client or FakeClient()

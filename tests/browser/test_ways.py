@@ -5,7 +5,7 @@ import string
 from urllib.parse import parse_qs, quote, urlparse
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Position, expect
 
 from tests.browser.driver import settle, visit
 
@@ -62,7 +62,7 @@ def test_a_cell_leads_to_its_head_and_its_address_to_the_same_view(
     plot = page.locator(".heatmap .plot")
     box = plot.bounding_box()
     assert box is not None
-    place = {"x": box["width"] * 0.52, "y": box["height"] * 0.6}
+    place = Position(x=box["width"] * 0.52, y=box["height"] * 0.6)
     plot.hover(position=place)
     name = (page.locator(".heatmap .tip").text_content() or "").split(":")[0]
     plot.click(position=place)
@@ -137,7 +137,10 @@ def test_limits_and_both_models_are_in_view_on_a_narrow_screen(app: str, browser
     assert limit["x"] + limit["width"] <= 480
     page = visit(context, f"{app}/drift?bank=copy-colors&limit=2&against_dtype=bfloat16", seconds=600)
     both = page.get_by_test_id("stDataFrame").first
-    assert both.locator(".dvn-stack").first.bounding_box()["width"] <= both.bounding_box()["width"]
+    inner, outer = both.locator(".dvn-stack").first.bounding_box(), both.bounding_box()
+    assert inner is not None
+    assert outer is not None
+    assert inner["width"] <= outer["width"]
     context.close()
 
 

@@ -1,13 +1,14 @@
 import json
 import struct
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from app.components.heatmap import head_grid
 
 
-def unpacked(data: bytes) -> tuple[dict[str, object], np.ndarray]:
+def unpacked(data: bytes) -> tuple[dict[str, Any], np.ndarray]:
     (length,) = struct.unpack_from("<I", data)
     return json.loads(data[4 : 4 + length]), np.frombuffer(data, "<f4", offset=4 + length)
 
@@ -21,14 +22,17 @@ def test_numbers_arrive_as_float32_behind_an_aligned_header() -> None:
 
 
 def test_a_diverging_scale_is_centred_on_zero() -> None:
-    values = np.float32([[1, -4]])
+    values = np.array([[1, -4]], np.float32)
     assert head_grid("t", "logits", values, diverging=True).range == (-4, 4)
-    assert head_grid("t", "share", np.float32([[0.2, 0.4]]), diverging=False).range == (0, np.float32(0.4))
+    assert head_grid("t", "share", np.array([[0.2, 0.4]], np.float32), diverging=False).range == (
+        0,
+        np.float32(0.4),
+    )
     assert head_grid("t", "logits", np.zeros((1, 2), np.float32), diverging=True).range == (-1, 1)
 
 
 def test_intervals_follow_the_values() -> None:
-    values = np.float32([[1, 2]])
+    values = np.array([[1, 2]], np.float32)
     grid = head_grid(
         "t", "logits", values, diverging=True, interval=(values - 1, values + 1), marked=[(0, 1)]
     )
@@ -39,9 +43,9 @@ def test_intervals_follow_the_values() -> None:
 
 
 def test_estimates_and_spreads_are_named_in_the_header() -> None:
-    values = np.float32([[1, np.nan]])
+    values = np.array([[1, np.nan]], np.float32)
     grid = replace(
-        head_grid("t", "logits", np.float32([[1, 2]]), diverging=True),
+        head_grid("t", "logits", np.array([[1, 2]], np.float32), diverging=True),
         values=values,
         estimate=values + 2,
         spread=values / 2,
@@ -50,7 +54,7 @@ def test_estimates_and_spreads_are_named_in_the_header() -> None:
     header, numbers = unpacked(grid.packed(clickable=True))
     assert header["arrays"] == ["values", "estimate", "spread"]
     assert header["missing"] == "not patched"
-    assert np.array_equal(numbers, np.float32([1, np.nan, 3, np.nan, 0.5, np.nan]), equal_nan=True)
+    assert np.array_equal(numbers, np.array([1, np.nan, 3, np.nan, 0.5, np.nan], np.float32), equal_nan=True)
 
 
 def test_any_title_survives() -> None:

@@ -6,8 +6,8 @@ import pytest
 from app.figures.agreement import agreement, comparable, rank_correlation
 
 NAN = float("nan")
-ESTIMATE = np.float32([[0, 1, 2], [NAN, 4, 3]])
-EXACT = np.float32([[0, 1, 8], [5, NAN, 30]])
+ESTIMATE = np.array([[0, 1, 2], [NAN, 4, 3]], np.float32)
+EXACT = np.array([[0, 1, 8], [5, NAN, 30]], np.float32)
 
 
 def test_unknown_cells_and_those_that_nothing_reaches_are_left_out() -> None:
@@ -26,7 +26,7 @@ def test_unknown_cells_and_those_that_nothing_reaches_are_left_out() -> None:
     ],
 )
 def test_rank_correlation(estimate: list[float], exact: list[float], expected: float) -> None:
-    found = rank_correlation(np.float32(estimate), np.float32(exact))
+    found = rank_correlation(np.array(estimate, np.float32), np.array(exact, np.float32))
     assert found == pytest.approx(expected, nan_ok=True)
 
 

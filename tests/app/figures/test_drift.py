@@ -5,7 +5,11 @@ from app.figures.drift import against
 
 def test_the_first_model_across_and_the_second_up_on_equal_scales() -> None:
     figure = against(
-        np.float32([[0, 1]]), np.float32([[0.5, -1]]), ["L0H0", "<b>"], title="<i>", what="effect, logits"
+        np.array([[0, 1]], np.float32),
+        np.array([[0.5, -1]], np.float32),
+        ["L0H0", "<b>"],
+        title="<i>",
+        what="effect, logits",
     )
     (marks,) = figure.data
     assert list(marks.x) == [0, 1]

@@ -21,7 +21,7 @@ def result(*, bank: bool = False) -> Result:
     arrays = {}
     for kind, effects, axes in (("heads", HEADS, ("layer", "head")), ("mlps", MLPS, ("layer",))):
         for effect, listed in effects.items():
-            values = np.stack([np.float32(listed), 2 * np.float32(listed)])
+            values = np.stack([np.array(listed, np.float32), 2 * np.array(listed, np.float32)])
             named = {"": values, **({"_low": values - 0.1, "_high": values + 0.2} if bank else {})}
             for end, shifted in named.items():
                 array = Array(np.asarray(shifted, np.float32), ("norm", *axes), "logits")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_accuracy_with_its_intervals(result: Result) -> None:
 
 def test_a_table_tells_numbers_and_is_coloured_by_what_is_worse() -> None:
     values, usual = np.array([[[0.5, 0.75], [1.0, 0.999]], [[0.5, 0.5], [1.0, 1.0]]], np.float32)
-    names: dict[str, str] = {"title": "t", "x": "run with", "y": "prompts"}
+    names: dict[str, Any] = {"title": "t", "x": "run with", "y": "prompts"}
     figure = change_table(values, usual, ["a", "<b>"], ["one", "two"], worse=0.5, dark=False, **names)
     cells, texts = figure.data
     assert np.allclose(cells.z, [[0, 0.5], [0, -0.002]])

@@ -63,7 +63,7 @@ def test_an_estimate_means_what_the_exact_value_means() -> None:
     """The estimated change of each of the values is the true one: the two must be the same effects."""
     exact = result()
     for direction, base in (("denoise", -0.4), ("noise", 0.8)):
-        change = exact["values"] - np.float32(base)
+        change = exact["values"] - np.array(base, np.float32)
         guess = Result({}, {"mlp_out": Array(change, AXES, "logits")}, {}, exact.scalars)
         for shown in ("values", "recovered"):
             found = estimated(guess, "mlp_out", direction, shown)
@@ -85,11 +85,11 @@ def test_before_the_first_exact_cell_there_are_estimates_alone() -> None:
     assert everywhere.positions == (0, 1, 2)
     assert (final.positions, final.tokens, final.roles) == ((2,), ("c",), ("final",))
     assert np.isnan(final.exact).all()
-    assert final.known == pytest.approx(np.float32([[[-0.3]]]))
+    assert final.known == pytest.approx(np.array([[[-0.3]]], np.float32))
 
 
 def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
-    values = Array(np.float32([[[NAN, 0.1]]]), ("layer", "head", "position"), "logits")
+    values = Array(np.array([[[NAN, 0.1]]], np.float32), ("layer", "head", "position"), "logits")
     exact = Result(
         {},
         {"values": values, "values_spread": values},
@@ -107,7 +107,7 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
 
 
 def test_tokens_that_both_prompts_begin_with_are_left_out_where_they_stand_for_themselves() -> None:
-    values = Array(np.float32([[[7, 8, 9]]]), ("layer", "head", "position"), "logits")
+    values = Array(np.array([[[7, 8, 9]]], np.float32), ("layer", "head", "position"), "logits")
     exact = Result(
         {},
         {"values": values, "values_spread": values},
@@ -131,7 +131,10 @@ def test_tokens_that_both_prompts_begin_with_are_left_out_where_they_stand_for_t
 
 def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effects:
     """Two heads of one layer at one position."""
-    of = np.float32([[[value] for value in exact]]), np.float32([[[value] for value in estimate]])
+    of = (
+        np.array([[[value] for value in exact]], np.float32),
+        np.array([[[value] for value in estimate]], np.float32),
+    )
     return Effects(*of, None, (0,), ("a",), ("stem",), whole=whole)
 
 

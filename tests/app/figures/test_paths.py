@@ -18,7 +18,9 @@ def result(mode: str, inputs: tuple[str, ...], **arrays: object) -> Result:
     }
     return Result(
         request={},
-        arrays={name: Array(np.float32(values), axes[name], "logits") for name, values in arrays.items()},
+        arrays={
+            name: Array(np.array(values, np.float32), axes[name], "logits") for name, values in arrays.items()
+        },
         ticks={"input": inputs},
         scalars={"mode": mode, "node": "L1H0"},
     )

@@ -24,7 +24,7 @@ def logits(instrument: Instrument) -> Tensor:
 
 
 def test_the_usual_function_as_a_replacement_changes_nothing(family_instrument: Instrument) -> None:
-    calls = []
+    calls: list[object] = []
     recorded = family_instrument.trace(tuple(IDS[0].tolist()))
 
     def usual(call: AttentionCall) -> Tensor:

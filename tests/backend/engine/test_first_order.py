@@ -1,5 +1,7 @@
 """Estimates are right to first order everywhere, and for queries and keys beyond it."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -126,7 +128,7 @@ def test_queries_and_keys_have_their_softmax_computed_again(
     for layer in range(instrument.shape.layers):
         for position in range(FIRST, len(BASE)):
             queries, keys = by_hand(base, source, gradients, layer, position)
-            close = {"atol": 2e-5, "rtol": 1e-3}
+            close: dict[str, Any] = {"atol": 2e-5, "rtol": 1e-3}
             torch.testing.assert_close(estimated["q"][layer, :, position], queries, **close)
             torch.testing.assert_close(estimated["k"][layer, :, position], keys, **close)
 

@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -36,8 +37,8 @@ def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Ite
     module = family.layers(instrument.model)[layer]
     attention = family.attention(module)
 
-    def before(where: nn.Module) -> object:
-        def hook(_, args, kwargs):
+    def before(where: nn.Module) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             hidden = args[0] if args else kwargs.pop("hidden_states")
             return (hidden + by.reshape(hidden.shape).to(hidden), *args[1:]), kwargs
 
@@ -178,7 +179,7 @@ def test_the_pass_is_the_models_own(family_instrument: Instrument) -> None:
     assert not any(value.requires_grad for value in vars(gradients).values() if value is not None)
 
 
-def same(one: object, other: object) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Whether two things that a trace holds are the same to the last bit."""
     if isinstance(one, Tensor):
         return torch.equal(one, other)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,7 +131,7 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "labels not in the tokenizer": (words_only, "does not know the label 'A'"),
     "a larger tokenizer": (larger_tokenizer, "has the token 356, and the model knows 320"),
     "no tokenizer": (
-        lambda folder: [file.unlink() for file in folder.glob("tokenizer*")],
+        lambda folder: deque(map(Path.unlink, folder.glob("tokenizer*"))),
         "its tokenizer cannot be read",
     ),
     "smaller by the config": (config(hidden_size=32), r"lm_head.weight: \[320, 48\] in the file, \[320, 32\] by"),

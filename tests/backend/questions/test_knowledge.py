@@ -35,7 +35,9 @@ def test_right_letters_are_balanced(subject: str | None) -> None:
 
 def test_places_do_not_follow_one_another_in_a_pattern() -> None:
     places = [question.answer for question in QUESTIONS]
-    steps = Counter((after - before) % 4 for before, after in pairwise(places) if None not in (before, after))
+    steps = Counter(
+        (after - before) % 4 for before, after in pairwise(places) if before is not None and after is not None
+    )
     assert max(steps.values()) < len(places) * 0.45
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import READINGS, Task
+from backend.analyses import Task
+from backend.analyses.checks.schema import READINGS
 from backend.cli import main
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
@@ -64,10 +65,10 @@ def made(net: list[list[float]], predicted: list[float] | None = None, **change:
     """Readings of some questions that all give the same net attribution, without patching."""
     predicted = predicted or [0.0] * 20
     count = len(predicted)
-    nets = np.repeat(np.float32([net]), count, axis=0)
+    nets = np.repeat(np.array([net], np.float32), count, axis=0)
     arrays = {
         "label_logits": Array(np.zeros((count, 2), np.float32), ("question", "label"), "logits"),
-        "predicted": Array(np.float32(predicted), ("question",), "label"),
+        "predicted": Array(np.array(predicted, np.float32), ("question",), "label"),
         "net": Array(nets, ("question", "layer", "head"), "logits"),
         "patched": Array(
             np.full((1, *nets.shape[1:]), np.nan, np.float32), ("patched", "layer", "head"), "l"
@@ -129,7 +130,7 @@ def test_the_command_line_compares_two_folders(
 
 def test_a_questions_own_level_does_not_count_in_patching() -> None:
     one, other = made(TWELVE), made(TWELVE)
-    values = np.float32([[TWELVE[0]], [[np.nan] * 12]])
+    values = np.array([[TWELVE[0]], [[np.nan] * 12]], np.float32)
     for result, level in ((one, 0), (other, 5)):
         result.arrays["patched"] = Array(values + np.float32(level), ("patched", "layer", "head"), "logits")
     found = drift(one, other)

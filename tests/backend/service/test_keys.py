@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as some
 
-from backend.analyses import ANALYSES, PATCHING, Task, analysis_named
+from backend.analyses import ANALYSES, Task, analysis_named
 from backend.analyses.circuit.schema import Node
 from backend.analyses.fetch import fetch
+from backend.analyses.patching.schema import PATCHING
 from backend.contract import kinds
 from backend.contract.errors import Cancelled, LetterheadsError
 from backend.contract.kinds import Kind

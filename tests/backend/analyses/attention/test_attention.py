@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from backend.analyses import ATTENTION, Task
+from backend.analyses import Task
 from backend.analyses.attention.attention import KINDS, all_final_rows, value_norms
+from backend.analyses.attention.schema import ATTENTION
+from backend.analyses.task import Findings
 from backend.contract.errors import QuestionError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -17,8 +19,9 @@ ALL_RIGHT = tuple(hand_wired.question(right) for right in range(4))
 LAYER, HEAD = hand_wired.CORRECT_LETTER.layer, hand_wired.CORRECT_LETTER.head
 
 
-def run(instrument: Instrument, request: Request):
+def run(instrument: Instrument, request: Request) -> Findings:
     questions = (request.question,) if request.question else request.questions
+    assert isinstance(questions, tuple)
     return ATTENTION.run(instrument, Task(request, questions, tuple(() for _ in questions)), silent)
 
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from backend.analyses import ATTRIBUTION, Task
+from backend.analyses import Task
 from backend.analyses.attribution.attribution import attribute, by_source, net_effect
+from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
 from backend.contract.progress import silent
@@ -20,6 +21,7 @@ ALL_RIGHT = tuple(hand_wired.question(right) for right in range(4))
 
 def task(request: Request) -> Task:
     questions = (request.question,) if request.question else request.questions
+    assert isinstance(questions, tuple)
     return Task(request, questions, tuple(() for _ in questions))
 
 

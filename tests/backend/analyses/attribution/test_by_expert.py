@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import linear, silu
 
-from backend.analyses import ATTRIBUTION, Task
+from backend.analyses import Task
 from backend.analyses.attribution.attribution import attribute
 from backend.analyses.attribution.by_expert import ByExpert, by_expert
+from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.tolerance import tolerance
 from backend.contract.model import ModelSpec
 from backend.contract.progress import silent

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import ATTENTION, ATTRIBUTION, CHECK_MODEL, Analysis, Task
+from backend.analyses import Analysis, Task
+from backend.analyses.attention.schema import ATTENTION
+from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.checks.check_model import _answer
+from backend.analyses.checks.schema import CHECK_MODEL
 from backend.analyses.intervals import mean_interval, share_interval
 from backend.contract.errors import Cancelled
 from backend.contract.progress import silent

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import PATCHING, READINGS, Findings, Task
+from backend.analyses import Findings, Task
 from backend.analyses.attribution.attribution import attribute, net_effect
+from backend.analyses.checks.schema import READINGS
+from backend.analyses.patching.schema import PATCHING
 from backend.contract.errors import QuestionError, RequestError
 from backend.contract.progress import silent
 from backend.contract.question import Question

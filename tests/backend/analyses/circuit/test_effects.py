@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import EFFECTS, Findings, Task
+from backend.analyses import Findings, Task
+from backend.analyses.circuit.schema import EFFECTS
 from backend.contract.errors import QuestionError, RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from backend.analyses import PATHS, Findings, Task
+from backend.analyses import Findings, Task
+from backend.analyses.circuit.schema import PATHS
 from backend.contract.errors import RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec

@@ -1,5 +1,7 @@
 """What a request is said to take, and refusals."""
 
+from typing import Any
+
 import pytest
 
 from backend.analyses import ANALYSES, Findings, Task
@@ -58,8 +60,6 @@ def test_many_questions_cost_many_times_one(instrument: Instrument) -> None:
         ({"analysis": "check-model"}, "takes questions; this request carries question"),
     ],
 )
-def test_what_cannot_be_told_is_refused(
-    instrument: Instrument, params: dict[str, object], message: str
-) -> None:
+def test_what_cannot_be_told_is_refused(instrument: Instrument, params: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         asked_cost(instrument, **params)

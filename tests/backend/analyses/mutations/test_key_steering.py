@@ -1,10 +1,13 @@
 """Key steering: the hand-wired head's letter flips, runs are the sweep's own, and a random direction does less."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from backend.analyses import KEY_STEERING, Findings, Task
+from backend.analyses import Findings, Task
+from backend.analyses.mutations.schema import KEY_STEERING
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -114,7 +117,7 @@ def test_keys_that_are_all_the_same() -> None:
         ({"heads": [[1, 2]]}, "no parameter 'heads'"),
     ],
 )
-def test_bad_params(hand_wired_instrument: Instrument, params: dict[str, object], said: str) -> None:
+def test_bad_params(hand_wired_instrument: Instrument, params: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
         found(hand_wired_instrument, **params)
 

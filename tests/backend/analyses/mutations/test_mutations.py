@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from backend.analyses import MUTATIONS_ANALYSIS, Findings, Task
+from backend.analyses import Findings, Task
 from backend.analyses.attention.attention_to_right import to_right
 from backend.analyses.mutations.mutations import CONDITIONS
+from backend.analyses.mutations.schema import MUTATIONS_ANALYSIS
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question

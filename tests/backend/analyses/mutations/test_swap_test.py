@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend.analyses import SWAP_TEST, Findings, Task
+from backend.analyses import Findings, Task
+from backend.analyses.mutations.schema import SWAP_TEST
 from backend.analyses.mutations.swap_test import sentence, swap_for
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef

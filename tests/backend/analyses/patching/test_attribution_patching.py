@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analyses import ATTRIBUTION_PATCHING, PATCHING, Analysis, Findings, Task
+from backend.analyses import Analysis, Findings, Task
 from backend.analyses.patching import verification
 from backend.analyses.patching.pairs import pairs_of
 from backend.analyses.patching.plan import plan
+from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
@@ -293,7 +294,7 @@ def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[s
     ],
 )
 def test_bad_parameters_are_refused_by_name(
-    hand_wired_instrument: Instrument, params: dict[str, object], message: str
+    hand_wired_instrument: Instrument, params: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
         run(hand_wired_instrument, **params)

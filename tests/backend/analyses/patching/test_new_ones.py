@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.analyses import PATCHING, Task
+from backend.analyses import Task
 from backend.analyses.patching import corruptions, metrics
 from backend.analyses.patching.corruptions import Clean, Corrupted
+from backend.analyses.patching.schema import PATCHING
 from backend.contract.corruptions import CORRUPTIONS, Corruption
 from backend.contract.errors import RequestError
 from backend.contract.metrics import LABEL, METRICS, Metric

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from backend.analyses import PATCHING, Findings, Task
+from backend.analyses import Findings, Task
+from backend.analyses.patching.schema import PATCHING
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.progress import silent
 from backend.contract.request import Request
@@ -107,7 +109,7 @@ def test_each_component_has_its_axes(
     ],
 )
 def test_bad_parameters_are_refused_by_name(
-    hand_wired_instrument: Instrument, params: dict[str, object], message: str
+    hand_wired_instrument: Instrument, params: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
         PATCHING.run(hand_wired_instrument, task(**params), silent)

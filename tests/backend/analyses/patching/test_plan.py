@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from backend.analyses import ANALYSES, PATCHING, Task
+from backend.analyses import ANALYSES, Task
 from backend.analyses.patching.budget import SweepCost, spoken
 from backend.analyses.patching.corruptions import Clean, Corrupted, corrupted
 from backend.analyses.patching.plan import plan
+from backend.analyses.patching.schema import PATCHING
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import silent
 from backend.contract.request import Request

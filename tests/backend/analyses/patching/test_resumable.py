@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.analyses import PATCHING, Findings
+from backend.analyses import Findings
 from backend.analyses.patching import resumable
+from backend.analyses.patching.schema import PATCHING
 from backend.contract.errors import Cancelled
 from backend.contract.progress import silent
 from backend.engine.instrument import Instrument
@@ -86,7 +87,7 @@ def test_what_a_checkpoint_holds_is_not_computed_again(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from backend.analyses import PATCHING
+from backend.analyses.patching.schema import PATCHING
 from backend.analyses.patching import resumable
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.batching import Limits

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from backend.analyses import PREDICTION, Task
+from backend.analyses import Task
+from backend.analyses.prediction.schema import PREDICTION
+from backend.analyses.task import Findings
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
@@ -14,7 +16,7 @@ from tests import hand_wired
 QUESTION = Question(stem="What is 1 + 1?", options=("1", "2", "3"), answer=1)
 
 
-def run(instrument: Instrument, question: Question, spec: PromptSpec = PromptSpec()):  # noqa: B008
+def run(instrument: Instrument, question: Question, spec: PromptSpec = PromptSpec()) -> Findings:  # noqa: B008
     request = Request.build("prediction", question=question, prompt=spec)
     return PREDICTION.run(instrument, Task(request, (question,), ((),)), silent)
 

@@ -1,13 +1,16 @@
 """Compression: what is patched is what patched queries and keys give, and the hand-wired head needs its dimensions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from backend.analyses import COMPRESSION, Findings, Task
+from backend.analyses import Findings, Task
 from backend.analyses.subspace.compression_arrays import DRAWS, kept_shares
 from backend.analyses.subspace.head_inputs import HeadInputs, HeadRow, Options, collect
 from backend.analyses.subspace.replaced_outputs import run_replaced
+from backend.analyses.subspace.schema import COMPRESSION
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
@@ -154,7 +157,7 @@ def test_a_share_is_told_only_of_a_contribution_that_is_told_apart_from_0(
         ({"ranks": "all"}, "params.ranks"),
     ],
 )
-def test_bad_ranks(hand_wired_instrument: Instrument, params: dict[str, object], said: str) -> None:
+def test_bad_ranks(hand_wired_instrument: Instrument, params: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
         found(hand_wired_instrument, **params)
 

@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.analyses import COMPRESSION, MUTATIONS_ANALYSIS, Task
+from backend.analyses import Task
+from backend.analyses.mutations.schema import MUTATIONS_ANALYSIS
 from backend.analyses.subspace.fitting import Fit, question_of
 from backend.analyses.subspace.head_inputs import ByHead, HeadRow, Options, collect_heads, kv_head_of
 from backend.analyses.subspace.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.subspace.replaced_outputs import run_replaced
+from backend.analyses.subspace.schema import COMPRESSION
 from backend.contract.analysis import Analysis
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.head import HeadRef

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.analyses import SUBSPACE, Findings, Task
+from backend.analyses import Findings, Task
+from backend.analyses.subspace.schema import SUBSPACE
 from backend.contract.errors import LetterheadsError, RequestError
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec

@@ -1,6 +1,7 @@
 """The prompts that sweeps are tested on, and cells of them."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ CLEAN = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
 CORRUPTED = (5, 17, 42, 9, 99, 120, 11, 250, 64, 8, 30, 77)
 FIRST = 3
 TOKENS = (1, 77, 300)
-CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+CLOSE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5}
 
 
 def need(instrument: Instrument, component: str) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -50,7 +52,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
     expected = sweep_cells(*arguments).logits
     room, sizes = 20, []
 
-    def short_of_memory(*args, **kwargs):
+    def short_of_memory(*args: Any, **kwargs: Any) -> Any:
         sizes.append(len(args[3].hidden))
         if sizes[-1] > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -90,7 +92,7 @@ def test_a_batch_is_filled_up_where_there_is_room(monkeypatch: pytest.MonkeyPatc
     run = experiments(instrument, CORRUPTED, source, sets)
     filled = []
 
-    def seen(*args, **kwargs):
+    def seen(*args: Any, **kwargs: Any) -> Any:
         _, _, layer, batch, _ = args
         *blocks, filler = batch.blocks
         count, rows = sum(block.count for block in blocks), sum(block.rows for block in blocks)
@@ -114,7 +116,7 @@ def test_out_of_memory_after_a_call_loses_nothing(monkeypatch: pytest.MonkeyPatc
     expected = sweep_cells(*arguments).logits
     resid_after, calls = Trace.resid_after, []
 
-    def short_of_memory(*args):
+    def short_of_memory(*args: Any) -> Any:
         calls.append(args)
         if len(calls) == failing:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
