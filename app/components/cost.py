@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.components.job import answer_of, duration, is_missing
+from app.components.job import answer_of, duration
 from backend.contract.client import Client
 from backend.contract.request import Request
 from backend.contract.result import Result
@@ -10,7 +10,7 @@ from backend.contract.result import Result
 
 def with_duration(client: Client, request: Request, text: str) -> str:
     """The button's `text`, with how long the request takes here, unless its result is there or nothing can be told."""
-    if not is_missing(client, request):
+    if client.find(request) is not None:
         return text
     asked = Request.build(
         "cost",

@@ -40,7 +40,7 @@ def result_of(
         start
         and _under_way(client, request, place) is None
         and not _is_wanted(request, place)
-        and is_missing(client, request)
+        and client.find(request) is None
     ):
         with st.container():
             _row(draw).button(start, type="primary", on_click=_want, args=(request, place))
@@ -63,14 +63,6 @@ def result_of(
             job = _under_way(client, request, place)
             draw(None if job is None else client.partial(job), False)
     return None
-
-
-def is_missing(client: Client, request: Request) -> bool:
-    """Whether no result is saved. What is refused is not missing: asking for it shows why at once."""
-    try:
-        return client.find(request) is None
-    except LetterheadsError:
-        return False
 
 
 def answer_of(

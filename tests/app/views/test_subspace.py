@@ -227,6 +227,6 @@ def test_a_head_leads_here() -> None:
 def test_questions_without_right_answers_are_refused_in_words(page: str) -> None:
     client = FakeClient()
     client.banked["other"] = tuple(replace(question, answer=None) for question in BANK)
-    app = opened(page, client, bank="other", scope="bank", layer="1", head="2")
+    app = opened(page, client, bank="other", scope="bank", head="L1H2")
     assert not app.exception
     assert any("without a right answer cannot be averaged" in told for told in notices(app, "error"))
