@@ -41,16 +41,16 @@ def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
 
 
 def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
-    """The head or kv head that does most, and where, in a sentence."""
+    """A sentence that names the head or kv head with the largest effect, and the token."""
     chosen = selection.chosen
-    layer, head, place = np.unravel_index(int(np.nanargmax(np.abs(effects.exact))), effects.exact.shape)
-    value = float(effects.exact[layer, head, place])
+    layer, head, column = np.unravel_index(int(np.nanargmax(np.abs(effects.exact))), effects.exact.shape)
+    value = float(effects.exact[layer, head, column])
     is_kv_head = COMPONENTS[chosen.component].heads == "kv_head"
     name = f"kv head {head} of layer {layer}" if is_kv_head else str(HeadRef(int(layer), int(head)))
     sentence(
         "Put in alone, ",
         name,
-        f" at token {effects.positions[place] + 1}, '{token_name(effects.tokens[place])}', does most: it "
+        f" at token {effects.positions[column] + 1}, '{token_name(effects.tokens[column])}', does most: it "
         + (
             share_in_words(value, chosen.direction)
             if chosen.shown == "recovered"
@@ -62,7 +62,7 @@ def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
 
 
 def share_in_words(share: float, direction: str) -> str:
-    """What a patch does to the difference between both runs.
+    """How a patch changes the difference between both runs, in words.
 
     >>> share_in_words(0.62, "denoise"), share_in_words(0.3, "noise"), share_in_words(-0.44, "denoise")
     ('brings back 62% of the difference.', 'takes away 30% of the difference.', 'widens the difference by 44%.')
@@ -72,23 +72,23 @@ def share_in_words(share: float, direction: str) -> str:
     return f"{'brings back' if direction == 'denoise' else 'takes away'} {share:.0%} of the difference."
 
 
-def place_of(effects: Effects) -> int:
-    """Which place of the last axis is looked at: that of the chosen token, or the last."""
-    place = current()[0].place
-    return effects.positions.index(place) if place in effects.positions else len(effects.positions) - 1
+def chosen_column(effects: Effects) -> int:
+    """The index along the last axis of the chosen token; the last one if that token is not among the positions."""
+    position = current()[0].place
+    return effects.positions.index(position) if position in effects.positions else len(effects.positions) - 1
 
 
 def legend(effects: Effects) -> str:
-    """What full cells, small marks and hatched cells are, as far as there are any, and which tokens are not there."""
+    """What full cells, small marks and hatched cells mean, if there are any, and which tokens are left out."""
     exact, cells, first = int(np.isfinite(effects.exact).sum()), effects.exact.size, effects.positions[0]
     if effects.whole and exact < cells:
         return "Hatched cells are not patched: the other prompt has no counterpart of their token."
-    told = "All cells are exact." if effects.whole else f"Exact so far: {exact:,} of {cells:,} cells."
+    text = "All cells are exact." if effects.whole else f"Exact so far: {exact:,} of {cells:,} cells."
     if not effects.whole and np.isfinite(effects.estimate).any():
-        told = f"Small marks are estimates, to first order (attribution patching). {told}"
+        text = f"Small marks are estimates, to first order (attribution patching). {text}"
     if len(effects.positions) > 1 and first:
-        told += f" The first {first} tokens are left out: both prompts begin with them, so that they change nothing."
-    return told
+        text += f" The first {first} tokens are left out: both prompts begin with them, so that they change nothing."
+    return text
 
 
 def _heads(effects: Effects, unit: str, selection: Selection) -> None:
@@ -102,13 +102,13 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
             selection,
             "the head that does most",
             lambda _, column: change(place=effects.positions[column]),
-            place_of(effects),
+            chosen_column(effects),
         )
         st.caption(
             f"{legend(effects)} Each cell holds its strongest head; click one to see the heads at its token below. "
             "The token now shown there has its strongest cell framed."
         )
-    here = effects.at(place_of(effects))
+    here = effects.at(chosen_column(effects))
     token = f"at token {here.positions[0] + 1}, '{token_name(here.tokens[0])}'"
     grid = head_grid(f"{_name(selection)}, {token}", unit, np.nan_to_num(here.known), diverging=True)
     has_kv_heads = COMPONENTS[selection.chosen.component].heads == "kv_head"
@@ -133,10 +133,10 @@ def _positions(
     selection: Selection,
     what: str,
     on_pick: Callable[[int, int], None] | None = None,
-    looked_at: int | None = None,
+    column: int | None = None,
 ) -> None:
-    """Layer x position, tokens as ticks; the strongest layer at the place looked at is framed."""
-    marked = [] if looked_at is None else [(effects.strongest_layer(looked_at), looked_at)]
+    """Layer x position, with tokens as ticks. In the chosen column the strongest layer is framed."""
+    marked = [] if column is None else [(effects.strongest_layer(column), column)]
     heatmap = Heatmap(
         title=f"{_name(selection)}, {what}",
         unit=unit,
@@ -154,7 +154,7 @@ def _positions(
 
 
 def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:
-    """With the exact values; in place of those that are not known the estimates, until none is to be expected."""
+    """The heatmap with the exact values, and with estimates for the other cells until the sweep is finished."""
     unknown = np.full_like(effects.exact, np.nan)
     return replace(
         heatmap,

@@ -1,4 +1,4 @@
-"""Attention gathered by what a token is there for, with the right option apart from the wrong ones."""
+"""Attention summed by the kind of token; the right option is a kind of its own."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ def kind(role: str, right: int | None) -> str:
     >>> kind("option 1", 1), kind("option 1", None), kind("stem", 1)
     ('right option', 'option', 'stem')
     """
-    name, _, place = role.partition(" ")
+    name, _, index = role.partition(" ")
     if name not in ("label", "option") or right is None:
         return name
-    return f"right {name}" if int(place) == right else f"wrong {name}"
+    return f"right {name}" if int(index) == right else f"wrong {name}"
 
 
 def kinds_of(roles: Sequence[str], right: int | None) -> list[str]:
@@ -26,6 +26,6 @@ def kinds_of(roles: Sequence[str], right: int | None) -> list[str]:
 def mass(
     rows: NDArray[np.float32], roles: Sequence[str], right: int | None, wanted: str
 ) -> NDArray[np.float32]:
-    """Sum of `rows[..., position]` over the tokens of one kind."""
+    """The sum of `rows[..., position]` over the tokens of one kind."""
     chosen = np.array([kind(role, right) == wanted for role in roles])
     return np.asarray(rows[..., chosen].sum(axis=-1), np.float32)

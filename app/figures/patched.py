@@ -1,4 +1,8 @@
-"""What a patch did: zero where it changed nothing, whichever run it was put into. Exact values and estimates."""
+"""The effect of each patch: 0 means that it changed nothing, in both directions. Exact values and estimates.
+
+Example: the metric is 3 in the clean run, 1 in the corrupted run and 2 in a patched run. In denoising the patch changed
+the metric by +1 and brought back 0.5 of the difference; in noising it changed the metric by -1 and took away 0.5.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -14,14 +18,14 @@ SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric
 
 @dataclass(frozen=True)
 class Effects:
-    """What is known of every cell, with the component's axes: layer, head or kv head where it has them, position.
+    """The effects of all cells, with the component's axes: layer, head or kv head if it has them, position.
 
     Attributes:
-        exact: NaN where a cell has not been run, or cannot be.
-        estimate: to first order, from gradients; all NaN where there is none.
-        spread: the standard deviation of `exact` over the corrupted prompts, where several were drawn.
-        positions, tokens, roles: which of the prompt's tokens the last axis is, and what they are there for.
-        whole: whether nothing more will become known, so that NaN in `exact` means that it cannot be patched.
+        exact: the swept effects; NaN for a cell that has not been swept, or cannot be patched.
+        estimate: first-order estimates from gradients; all NaN if there are none.
+        spread: the standard deviation of `exact` over the corrupted prompts; None for one prompt.
+        positions, tokens, roles: the prompt's tokens along the last axis.
+        whole: whether the sweep is finished. Then NaN in `exact` means that the cell cannot be patched.
     """
 
     exact: Values
@@ -34,47 +38,47 @@ class Effects:
 
     @property
     def known(self) -> Values:
-        """The exact value where there is one, else the estimate; NaN where there is neither."""
+        """The exact value if there is one, else the estimate; NaN if there is neither."""
         return self.exact if self.whole else np.where(np.isnan(self.exact), self.estimate, self.exact)
 
     @property
     def largest(self) -> float:
-        """The size of the largest known effect, for the colours' scale; 1 where none differs from zero."""
+        """The size of the largest known effect, for the colour scale; 1 if all are zero."""
         return float(np.nan_to_num(np.abs(self.known)).max(initial=0)) or 1.0
 
-    def strongest_layer(self, place: int) -> int:
-        """At one place of the last axis, where there is no other axis than the layers."""
-        return int(np.nan_to_num(np.abs(self.known[:, place])).argmax())
+    def strongest_layer(self, index: int) -> int:
+        """The layer with the largest effect at one index of the last axis; for effects without heads."""
+        return int(np.nan_to_num(np.abs(self.known[:, index])).argmax())
 
-    def at(self, place: int) -> "Effects":
-        """Those at one place of the last axis, which stays away."""
+    def at(self, index: int) -> "Effects":
+        """The effects at one index of the last axis, without that axis."""
         return replace(
             self,
-            exact=self.exact[..., place],
-            estimate=self.estimate[..., place],
-            spread=None if self.spread is None else self.spread[..., place],
-            positions=(self.positions[place],),
-            tokens=(self.tokens[place],),
-            roles=(self.roles[place],),
+            exact=self.exact[..., index],
+            estimate=self.estimate[..., index],
+            spread=None if self.spread is None else self.spread[..., index],
+            positions=(self.positions[index],),
+            tokens=(self.tokens[index],),
+            roles=(self.roles[index],),
         )
 
     def since(self, first: int) -> "Effects":
-        """Those from this token of the prompt on."""
-        kept = [place for place, position in enumerate(self.positions) if position >= first]
+        """The effects at the positions from `first` on."""
+        later = [index for index, position in enumerate(self.positions) if position >= first]
         return replace(
             self,
-            exact=self.exact[..., kept],
-            estimate=self.estimate[..., kept],
-            spread=None if self.spread is None else self.spread[..., kept],
-            positions=tuple(self.positions[place] for place in kept),
-            tokens=tuple(self.tokens[place] for place in kept),
-            roles=tuple(self.roles[place] for place in kept),
+            exact=self.exact[..., later],
+            estimate=self.estimate[..., later],
+            spread=None if self.spread is None else self.spread[..., later],
+            positions=tuple(self.positions[index] for index in later),
+            tokens=tuple(self.tokens[index] for index in later),
+            roles=tuple(self.roles[index] for index in later),
         )
 
     def strongest(self) -> "Effects":
-        """For each layer and position those of the head that does most; the axis in the middle stays away.
+        """For each layer and position the effect of the strongest head, without the axis of heads.
 
-        Exact only where every head has been run: one that has not may do more.
+        It is exact only if every head has been swept: one that has not may have a larger effect.
         """
         best = np.nan_to_num(np.abs(self.known)).argmax(1)[:, None]
 
@@ -90,60 +94,70 @@ class Effects:
         )
 
 
+@dataclass(frozen=True)
+class View:
+    """Which effects are shown.
+
+    Attributes:
+        where: "final" or "all", the positions that were asked for.
+        shown: a key of `SHOWN`. "values" is the metric's change in its own unit. "recovered" is the change as a share
+            of the difference between both runs: what denoising brings back, or what noising takes away.
+    """
+
+    component: str
+    direction: str
+    where: str
+    shown: str
+
+
 def effects_of(
     result: Result | None,
     estimate: Result | None,
-    component: str,
-    direction: str,
-    where: str,
-    shown: str,
+    view: View,
     *,
     whole: bool,
 ) -> Effects | None:
-    """What both results tell; None while there is neither. `estimate` is one of attribution patching.
+    """The effects in a result of patching and one of attribution patching; None if there is neither.
 
-    Where there is an estimate each token stands for itself in the other prompt, so that nothing can change before the
-    first token that differs: what comes before it is left out.
-
-    `where` is "final" or "all", the positions asked for. `shown` is "values", the metric's change in its own unit, or
-    "recovered", as a share of the difference between both runs: what denoising brings back, or what noising takes away.
+    With an estimate, each position is matched with the same position of the other prompt. Cells before the first
+    difference are then always zero, and left out.
     """
     if result is None:
         if estimate is None:
             return None
-        guess = estimated(estimate, component, direction, shown)
+        guess = estimated(estimate, view.component, view.direction, view.shown)
         tokens, roles = estimate.scalars["tokens"], estimate.scalars["roles"]
-        positions = tuple(range(len(tokens)))[-1 if where == "final" else 0 :]
+        positions = tuple(range(len(tokens)))[-1 if view.where == "final" else 0 :]
         guess = guess[..., list(positions)]
         return Effects(
             exact=np.full_like(guess, np.nan),
             estimate=guess,
             spread=None,
             positions=positions,
-            tokens=tuple(tokens[place] for place in positions),
-            roles=tuple(roles[place] for place in positions),
+            tokens=tuple(tokens[position] for position in positions),
+            roles=tuple(roles[position] for position in positions),
             whole=False,
         ).since(estimate.scalars["first_difference"])
-    exact = effect(result, direction, shown)
+    exact = effect(result, view.direction, view.shown)
     positions = tuple(result.scalars["positions"])
     guess = np.full_like(exact, np.nan)
     if estimate is not None:
-        guess = estimated(estimate, component, direction, shown)[..., list(positions)]
-    spread = f"{shown}_spread"
+        guess = estimated(estimate, view.component, view.direction, view.shown)[..., list(positions)]
+    spread = f"{view.shown}_spread"
     found = Effects(
         exact=exact,
         estimate=guess,
         spread=result[spread] if spread in result.arrays else None,
         positions=positions,
         tokens=result.ticks["position"],
-        roles=tuple(result.scalars["roles"][place] for place in positions),
+        roles=tuple(result.scalars["roles"][position] for position in positions),
         whole=whole,
     )
     return found if estimate is None else found.since(estimate.scalars["first_difference"])
 
 
 def effect(result: Result, direction: str, shown: str) -> Values:
-    """The patched run against the run that was patched, with the axes of the result's arrays; `shown` as above."""
+    """The patched run compared with the run that was patched, with the axes of the result's arrays."""
     if shown == "values":
         base = result.scalars["corrupted" if direction == "denoise" else "clean"]
         return np.asarray(result["values"] - np.float32(base), np.float32)
@@ -152,7 +166,7 @@ def effect(result: Result, direction: str, shown: str) -> Values:
 
 
 def estimated(result: Result, component: str, direction: str, shown: str) -> Values:
-    """As `effect`, from the changes of the metric that attribution patching estimates for all positions."""
+    """The same as `effect`, from the changes that attribution patching estimates, for all positions."""
     change = result[component]
     if shown == "values":
         return change
@@ -163,7 +177,7 @@ def estimated(result: Result, component: str, direction: str, shown: str) -> Val
 
 
 def effect_name(direction: str, shown: str) -> str:
-    """What `effect` is called in a title."""
+    """The name of `effect` in a title."""
     if shown == "values":
         return "Change of the metric"
     return "Share recovered" if direction == "denoise" else "Share lost"

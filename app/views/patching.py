@@ -9,10 +9,10 @@ from app.components.frame import open_page, show_question
 from app.components.job import Draw, answer_of, result_of
 from app.components.notice import quiet, sentence
 from app.components.patch_choice import choose_corruption, choose_metric
-from app.components.patch_picture import place_of, show_effects
+from app.components.patch_picture import chosen_column, show_effects
 from app.components.provenance import show_provenance
 from app.figures.agreement import agreement, comparable, rank_correlation
-from app.figures.patched import SHOWN, Effects, effects_of
+from app.figures.patched import SHOWN, Effects, View, effects_of
 from app.selection import Selection
 from app.state import MAX_DRAWS, bound
 from backend.contract.choices import DIRECTIONS, POSITIONS
@@ -90,9 +90,8 @@ def effects_in(
 ) -> Effects | None:
     """The effects of the chosen cells, as shares or as changes of the metric."""
     chosen = selection.chosen
-    return effects_of(
-        known, estimate, chosen.component, chosen.direction, chosen.where, chosen.shown, whole=whole
-    )
+    view = View(chosen.component, chosen.direction, chosen.where, chosen.shown)
+    return effects_of(known, estimate, view, whole=whole)
 
 
 def unit_of(told: Result, component: str) -> str:
@@ -146,7 +145,7 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
     if effects is None or not comparable(effects.estimate, effects.exact).any():
         return
     if COMPONENTS[chosen.component].heads is not None:
-        effects = effects.at(place_of(effects))
+        effects = effects.at(chosen_column(effects))
     axis = result.arrays["values"].axes[1].replace("_", " ")
     numbers = effects.positions if axis == "position" else range(effects.exact.shape[1])
     names = [f"layer {layer}, {axis} {number}" for layer in range(len(effects.exact)) for number in numbers]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.figures.patched import Effects, effect, effect_name, effects_of, estimated
+from app.figures.patched import Effects, View, effect, effect_name, effects_of, estimated
 from backend.contract.result import Array, Result
 
 AXES = ("layer", "position")
@@ -77,9 +77,9 @@ def test_a_share_of_no_difference_is_unknown() -> None:
 
 
 def test_before_the_first_exact_cell_there_are_estimates_alone() -> None:
-    assert effects_of(None, None, "z", "denoise", "all", "values", whole=False) is None
-    everywhere = effects_of(None, rough(), "z", "denoise", "all", "values", whole=False)
-    final = effects_of(None, rough(), "z", "denoise", "final", "values", whole=False)
+    assert effects_of(None, None, View("z", "denoise", "all", "values"), whole=False) is None
+    everywhere = effects_of(None, rough(), View("z", "denoise", "all", "values"), whole=False)
+    final = effects_of(None, rough(), View("z", "denoise", "final", "values"), whole=False)
     assert everywhere is not None
     assert final is not None
     assert everywhere.positions == (0, 1, 2)
@@ -96,7 +96,7 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
         {"position": ("c", "a")},
         {"positions": [2, 0], "corrupted": 0.0, "roles": ["stem", "stem", "final"]},
     )
-    effects = effects_of(exact, rough(), "z", "denoise", "all", "values", whole=False)
+    effects = effects_of(exact, rough(), View("z", "denoise", "all", "values"), whole=False)
     assert effects is not None
     assert effects.estimate[0, 0] == pytest.approx([-0.3, 0])
     assert effects.known[0, 0] == pytest.approx([-0.3, 0.1])
@@ -114,17 +114,17 @@ def test_tokens_that_both_prompts_begin_with_are_left_out_where_they_stand_for_t
         {"position": ("a", "b", "c")},
         {"positions": [0, 1, 2], "corrupted": 0.0, "roles": ["stem", "option", "final"]},
     )
-    shown = effects_of(exact, rough(first=1), "z", "denoise", "all", "values", whole=True)
+    shown = effects_of(exact, rough(first=1), View("z", "denoise", "all", "values"), whole=True)
     assert shown is not None
     assert shown.spread is not None
     assert shown.exact.tolist() == shown.spread.tolist() == [[[8, 9]]]
     assert (shown.positions, shown.tokens, shown.roles) == ((1, 2), ("b", "c"), ("option", "final"))
-    before = effects_of(None, rough(first=1), "z", "denoise", "all", "values", whole=False)
+    before = effects_of(None, rough(first=1), View("z", "denoise", "all", "values"), whole=False)
     assert before is not None
     assert before.positions == (1, 2)
     assert before.estimate[0, 0] == pytest.approx([0.6, -0.3])
     # Without an estimate it is not known that each token stands for itself.
-    unaligned = effects_of(exact, None, "z", "denoise", "all", "values", whole=True)
+    unaligned = effects_of(exact, None, View("z", "denoise", "all", "values"), whole=True)
     assert unaligned is not None
     assert unaligned.positions == (0, 1, 2)
 
