@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,7 +13,14 @@ import transformers
 
 from backend import __version__
 from backend.analyses import Findings, Task, analysis_named
-from backend.contract.errors import Cancelled, LetterheadsError, ResourceError, StoreError
+from backend.contract.errors import (
+    Cancelled,
+    LetterheadsError,
+    ModelError,
+    ResourceError,
+    StoreError,
+    shown,
+)
 from backend.contract.model import ModelSpec
 from backend.contract.progress import Progress, giving_way
 from backend.contract.question import Question
@@ -57,6 +64,7 @@ class Runner:
         self._resident = Resident(prepare)
         self._baton = Baton()
         self._stops: dict[str, threading.Event] = {}
+        self._users: set[str] = set()
 
     def take(self, message: ToHost) -> None:
         """Returns at once."""
@@ -119,6 +127,7 @@ class Runner:
                 if found:
                     return Done(run.job, key)
             held.enter_context(giving_way(let_pass))
+            held.enter_context(self._using(run.job))
             result = self._analysed(task, instrument, key, progress)
             if analysis.stored and self._saved(key, result):
                 return Done(run.job, key)
@@ -135,8 +144,26 @@ class Runner:
         self._store.checkpoint(key).drop()
         return True
 
+    @contextmanager
+    def _using(self, job: str) -> Iterator[None]:
+        """The resident model is not to be let go meanwhile."""
+        self._users.add(job)
+        try:
+            yield
+        finally:
+            self._users.discard(job)
+
     def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
         before = self._resident.instrument
+        if (
+            self._users
+            and before is not None
+            and before.resolved.fingerprint != resolve(spec, progress).fingerprint
+        ):
+            raise ModelError(
+                f"The files of {shown(spec.name)} have changed while an analysis runs on what they were. "
+                "Ask again when that is done."
+            )
         try:
             return self._resident.ready(spec, progress)
         finally:

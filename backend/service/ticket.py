@@ -29,9 +29,9 @@ class Ticket:
 
     @property
     def model(self) -> tuple[str, ...]:
-        """The same for tickets that one resident model serves."""
+        """The same for tickets that one resident model serves. Not its fingerprint, which may not be known yet."""
         found = self.resolved
-        return (found.name, found.dtype, found.quantization, found.device, found.fingerprint)
+        return (found.name, found.dtype, found.quantization, found.device)
 
     @property
     def short(self) -> bool:

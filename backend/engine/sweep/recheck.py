@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from backend.contract.progress import Progress, silent
+from backend.contract.progress import Progress, give_way, silent
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.experiment import Sweep
 from backend.engine.sweep.partial_results import Swept
@@ -28,6 +28,7 @@ def recheck(
         errors.append(torch.tensor(float("nan")))
     drawn = random.Random(0).sample(run, min(count, len(run)))
     for done, experiment in enumerate(drawn):
+        give_way()
         within = step_of(progress, MESSAGE, done, len(drawn))
         patched = patched_run(instrument, sweep.base_ids, sweep.source, experiment, within)
         own = readout_of_run(*patched, sweep.wanted)
