@@ -1,6 +1,7 @@
 """Banks by name: ours are in the registry; uploads and hub data sets join them. And drawing from a bank."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from functools import cache, lru_cache
 from itertools import islice
@@ -49,7 +50,8 @@ def load_bank(name: str) -> Bank:
 
 def check_bank(name: str) -> None:
     """Raise QuestionError where there is no such bank; those of the hub are only known once they are loaded."""
-    if not name.startswith(hub_sets.PREFIX) and name not in bank_names():
+    uploaded = uploads.NAME.fullmatch(name) and os.path.isfile(uploads.path(name))
+    if name not in REGISTRY and not uploaded and not name.startswith(hub_sets.PREFIX):
         deleted = " It may have been deleted." if name.startswith(uploads.PREFIX) else ""
         raise QuestionError(
             f"There is no bank {shown(name)}.{deleted} Choose one of {', '.join(bank_names())}."
@@ -82,6 +84,7 @@ def draw_shots(question: Question, spec: PromptSpec, bank: str = "") -> Question
     if not spec.shots:
         return ()
     name = spec.shots_from or bank or DEFAULT_BANK
+    check_bank(name)  # an upload may have been deleted since its order was made
     ordered = _in_order_of_shots(name)
 
     def usable(other: Question) -> bool:

@@ -1,10 +1,11 @@
 """What a page lists of each uploaded bank, so that no page has to read the banks: one small file beside them.
 
-The index is bookkeeping. An entry holds for a file of the same size and time of change; where it is missing, stale or
-damaged, that one bank is read. Two processes may write it at once: the later one wins, and the next look adds what it
-does not have.
+The index is bookkeeping. Its first line is the digest of the second, so that no damage is believed. An entry holds for
+a file of the same size and time of change; where it is missing or stale, that one bank is read. Two processes may write
+the index at once: the later one wins, and the next look adds what it does not have.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,7 +34,8 @@ def cards() -> list[BankCard]:
             )
     if current != known:
         with suppress(OSError):
-            write_whole(_path(), json.dumps(current).encode())
+            body = json.dumps(current).encode()
+            write_whole(_path(), _digest(body) + b"\n" + body)
     return [
         BankCard(name, entry["title"], entry["questions"], tuple(entry["subjects"]))
         for name, entry in current.items()
@@ -69,10 +71,15 @@ def _holds(entry: object, state: list[int]) -> bool:
 
 def _read() -> dict[str, Any]:
     try:
-        found = json.loads(_path().read_text(encoding="utf-8"))
+        digest, body = _path().read_bytes().split(b"\n", 1)
+        found = json.loads(body) if digest == _digest(body) else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
 
 
 def _state(file: Path) -> list[int]:

@@ -32,10 +32,10 @@ def keep(file_name: str, data: bytes) -> Bank:
         raise QuestionError(
             f"The file {shown(file_name)} is neither .csv nor .jsonl. Upload one of these two kinds."
         )
-    _refuse_too_many(len(data))
     lines: list[object] = [{"title": _title(file_name)}, *(question.to_json() for question in parse(data))]
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     name = PREFIX + _digest(content)
+    _refuse_too_many(name, len(content))
     try:
         write_whole(path(name), content)
     except OSError as error:
@@ -55,9 +55,9 @@ def delete(name: str) -> None:
         raise StoreError(f"The upload cannot be deleted from {folder()} ({error.strerror}).") from error
 
 
-def _refuse_too_many(more: int) -> None:
+def _refuse_too_many(name: str, more: int) -> None:
     """Raises QuestionError where the uploads would be more, or larger, than are kept."""
-    sizes = [file.stat().st_size for file in folder().glob(f"{PREFIX}*.jsonl")]
+    sizes = [file.stat().st_size for file in folder().glob(f"{PREFIX}*.jsonl") if file.stem != name]
     if len(sizes) >= MAX_UPLOADS or sum(sizes) + more > MAX_BYTES:
         raise QuestionError(
             f"There are {len(sizes)} uploaded banks of {sum(sizes) / 1e6:.0f} MB; at most {MAX_UPLOADS} banks and "

@@ -31,6 +31,16 @@ def test_an_unknown_bank_is_an_error_that_lists_the_names(name: str) -> None:
         load_bank(name)
 
 
+def test_shots_of_a_deleted_bank_are_refused_also_where_they_were_drawn_before() -> None:
+    questions = [Question(f"Who is {number}?", ("a", "b"), 0) for number in range(3)]
+    name = uploaded(*questions)
+    spec = PromptSpec(shots=1, shots_from=name)
+    assert len(draw_shots(questions[0], spec)) == 1
+    uploads.delete(name)
+    with pytest.raises(QuestionError, match="It may have been deleted"):
+        draw_shots(questions[0], spec)
+
+
 def test_an_uploaded_bank_is_listed_and_loaded() -> None:
     question = Question("Who?", ("a", "b"), 0)
     name = uploaded(question)

@@ -63,17 +63,28 @@ def test_each_bank_is_read_once(loads: list[str]) -> None:
 def test_a_damaged_index_is_made_again(damage: object, loads: list[str]) -> None:
     uploads.keep("birds.csv", LINE)
     cards = upload_index.cards()
-    content = json.loads(index().read_text(encoding="utf-8"))
+    content = json.loads(index().read_text(encoding="utf-8").split("\n")[1])
     text = (
         damage
         if isinstance(damage, str)
         else json.dumps({name: damage(entry) for name, entry in content.items()})  # type: ignore[operator]
     )
+    text = f"{upload_index._digest(text.encode()).decode()}\n{text}"
     index().write_text(text, encoding="utf-8")
     assert upload_index.cards() == cards
     assert len(loads) == 2
     assert upload_index.cards() == cards
     assert len(loads) == 2
+
+
+def test_no_changed_digit_of_the_index_is_believed() -> None:
+    uploads.keep("birds.csv", LINE)
+    cards = upload_index.cards()
+    whole = index().read_bytes()
+    for place, byte in enumerate(whole):
+        if chr(byte).isdigit():
+            index().write_bytes(whole[:place] + bytes([48 + (byte - 47) % 10]) + whole[place + 1 :])
+            assert upload_index.cards() == cards
 
 
 def test_a_damaged_upload_is_not_listed_and_takes_no_other_with_it() -> None:

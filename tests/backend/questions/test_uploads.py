@@ -133,3 +133,11 @@ def test_uploads_are_bounded_in_number_and_bytes(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(QuestionError, match="Delete one that you do not need"):
         uploads.keep("two.csv", LINE)
     assert len(files()) == 1
+
+
+def test_the_same_file_again_is_kept_also_where_no_other_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
+    bank = uploads.keep("birds.csv", LINE)
+    assert uploads.keep("birds.csv", LINE) == bank
+    with pytest.raises(QuestionError, match="at most 1 banks"):
+        uploads.keep("other.csv", LINE)
