@@ -48,7 +48,7 @@ def test_estimates_and_spreads_are_named_in_the_header() -> None:
         head_grid("t", "logits", np.array([[1, 2]], np.float32), diverging=True),
         values=values,
         estimate=values + 2,
-        spread=values / 2,
+        spread=values / np.float32(2),
         missing="not patched",
     )
     header, numbers = unpacked(grid.packed(clickable=True))

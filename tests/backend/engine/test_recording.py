@@ -1,5 +1,7 @@
 """A trace is what the unmodified model does, in every family."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,18 +11,18 @@ from backend.contract.question import Question
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern
 from backend.engine.recording import trace
-from backend.engine.trace import trace_bytes
+from backend.engine.trace import Trace, trace_bytes
 from tests import tiny
 from tests.backend.engine.hooks import count_hooks
 
 IDS = (5, 17, 42, 7, 99, 120, 3, 250, 64, 8, 31, 77)
 
 
-def record(instrument: Instrument, ids: tuple[int, ...] = IDS):
+def record(instrument: Instrument, ids: tuple[int, ...] = IDS) -> Trace:
     return trace(instrument.model, instrument.family, ids)
 
 
-def plain(instrument: Instrument, **settings: bool | int):
+def plain(instrument: Instrument, **settings: bool | int) -> Any:
     with torch.no_grad():
         return instrument.model(input_ids=torch.tensor([IDS]), use_cache=False, **settings)
 
@@ -97,7 +99,7 @@ def rotated(instrument: Instrument, layer: int, value: torch.Tensor) -> torch.Te
     turning = int(value.shape[-1] * rope.get("partial_rotary_factor", 1))
     speeds = rope["rope_theta"] ** -(torch.arange(0, turning, 2) / turning)
     angles = torch.outer(torch.arange(len(value)), speeds)[:, None]
-    first, second, still = value.split([turning // 2, turning // 2, value.shape[-1] - turning], dim=-1)
+    first, second, still = torch.split(value, [turning // 2, turning // 2, value.shape[-1] - turning], dim=-1)
     return torch.cat(
         [
             first * angles.cos() - second * angles.sin(),

@@ -36,6 +36,7 @@ def test_catalogue_model_is_known_before_it_is_fetched() -> None:
 def test_fetching_does_not_change_a_fingerprint(gguf: Path, converted: Path) -> None:
     before = resolve(cpu(str(gguf)))
     folder = converted_folder(str(gguf), "gguf")
+    assert folder is not None
     shutil.copytree(converted, folder)
     after = resolve(cpu(str(gguf)))
     assert (before.folder, after.folder) == (None, folder)

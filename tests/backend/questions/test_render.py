@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,12 +145,13 @@ def test_a_question_at_the_limit_is_rendered(tokenizer: PreTrainedTokenizerFast)
         render(RAVEN, PLAIN, tokenizer, token_limit=tokens - 1)
 
 
-def test_an_absurdly_long_question_is_refused_at_once(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_an_absurdly_long_question_is_refused_before_it_is_made_tokens(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     endless = Question("x" * 40 * MAX_CHARACTERS, ("a", "b"))
-    begun = time.perf_counter()
+    # Were it made tokens, the message would count those.
     with pytest.raises(QuestionError, match=r"is 8,000,0\d\d characters, .* tiny takes at most 99 tokens"):
         render(endless, PLAIN, tokenizer, token_limit=99, model_name="tiny")
-    assert time.perf_counter() - begun < 0.5
 
 
 def test_the_number_of_shots_must_be_as_asked(tokenizer: PreTrainedTokenizerFast) -> None:

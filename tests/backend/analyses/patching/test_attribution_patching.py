@@ -31,7 +31,7 @@ METRIC = {"kind": "logit_difference", "label": "B", "other": "D"}
 PLAIN = PromptSpec(template="plain")
 
 
-def task(analysis: str = "attribution_patching", **params: object) -> Task:
+def task(analysis: str = "attribution_patching", **params: Any) -> Task:
     request = Request.build(
         analysis,
         question=QUESTION,
@@ -41,7 +41,7 @@ def task(analysis: str = "attribution_patching", **params: object) -> Task:
     return Task(request, (QUESTION,), ((),))
 
 
-def run(instrument: Instrument, **params: object) -> Findings:
+def run(instrument: Instrument, **params: Any) -> Findings:
     return ATTRIBUTION_PATCHING.run(instrument, task(**params), silent)
 
 
@@ -52,7 +52,7 @@ def exact(instrument: Instrument, component: str, direction: str = "denoise") ->
     return found.arrays["values"].values - end
 
 
-def family_task(instrument: Instrument, analysis: str = "attribution_patching", **params: object) -> Task:
+def family_task(instrument: Instrument, analysis: str = "attribution_patching", **params: Any) -> Task:
     """On a random model: the answer's cue with another letter in it."""
     prompt = instrument.prompt(QUESTION, PLAIN)
     text = {"kind": "text", "prompt": prompt.text.replace("Answer", "Anzwer")}
@@ -60,7 +60,7 @@ def family_task(instrument: Instrument, analysis: str = "attribution_patching", 
     return Task(Request.build(analysis, question=QUESTION, prompt=PLAIN, params=given), (QUESTION,), ((),))
 
 
-def for_family(instrument: Instrument, **params: object) -> Findings:
+def for_family(instrument: Instrument, **params: Any) -> Findings:
     return ATTRIBUTION_PATCHING.run(instrument, family_task(instrument, **params), silent)
 
 
@@ -267,8 +267,8 @@ def test_every_metric_has_gradients(plain_instrument: Instrument, metric: dict[s
     assert found.scalars["metric"] == metric["kind"]
     assert np.isfinite(found.arrays["z"].values).all()
     assert (found.arrays["z"].values != 0).any()
-    # Near its least value the divergence bends more than it slopes.
-    assert metric["kind"] == "kl" or found.scalars["pearson"] > 0.5
+    if metric["kind"] != "kl":  # near its least value the divergence bends more than it slopes
+        assert found.scalars["pearson"] > 0.5
 
 
 @pytest.mark.parametrize(

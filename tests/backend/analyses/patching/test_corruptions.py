@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_every_corruption_changes_the_prompt_and_is_the_same_again(
 ) -> None:
     prompt = hand_wired_instrument.prompt(QUESTION, SPEC)
     clean = Clean(QUESTION, SPEC, (), prompt)
-    data = TEXT if kind == "text" else {"kind": kind, "seed": 0}
+    data: Any = TEXT if kind == "text" else {"kind": kind, "seed": 0}
     if kind == "question":
         data = {"kind": kind, "question": question(3).to_json()}
     made = corrupted(hand_wired_instrument, clean, data)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ LONGER = {
 SHORTER = {"kind": "question", "question": replace(QUESTION, stem="pick", answer=2).to_json()}
 
 
-def refusal(instrument: Instrument, **params: object) -> str:
+def refusal(instrument: Instrument, **params: Any) -> str:
     with pytest.raises(ResourceError) as refused:
         PATCHING.run(instrument, task(**params), silent)
     return str(refused.value)
@@ -44,7 +45,7 @@ def cost_of(instrument: Instrument, asked: Task) -> SweepCost:
     return plan(instrument, asked, silent).cost(instrument, silent)
 
 
-def half_of(instrument: Instrument, limit: str, **params: object) -> dict[str, float]:
+def half_of(instrument: Instrument, limit: str, **params: Any) -> dict[str, float]:
     """A budget half way between the costs of no cells and of all."""
     budget = {"seconds": 1e9, "megabytes": 1e-6}
     whole = cost_of(instrument, task(**params, budget=budget))
@@ -59,10 +60,10 @@ def half_of(instrument: Instrument, limit: str, **params: object) -> dict[str, f
 @pytest.mark.parametrize("corruption", [TEXT, LONGER, SHORTER, {"kind": "shuffle_labels", "draws": 2}])
 @pytest.mark.parametrize("positions", ["all", [31, 5, 30, 8, 20, 9, 12, 10]])
 def test_what_is_said_to_fit_is_accepted(
-    hand_wired_instrument: Instrument, limit: str, direction: str, corruption: object, positions: object
+    hand_wired_instrument: Instrument, limit: str, direction: str, corruption: object, positions: Any
 ) -> None:
     """In positions of the clean prompt, whichever run is patched and however long the other is."""
-    asked = {"corruption": corruption, "direction": direction, "component": "resid_pre"}
+    asked: dict[str, Any] = {"corruption": corruption, "direction": direction, "component": "resid_pre"}
     whole = {**asked, "positions": positions}
     budget = half_of(hand_wired_instrument, limit, **whole)
     message = refusal(hand_wired_instrument, **whole, budget=budget)
@@ -78,7 +79,7 @@ def test_what_is_said_to_fit_is_accepted(
 
 @pytest.mark.parametrize("limit", ["seconds", "megabytes"])
 def test_a_refusal_tells_cells_time_memory_and_budget(hand_wired_instrument: Instrument, limit: str) -> None:
-    asked = {"component": "resid_pre"}
+    asked: dict[str, Any] = {"component": "resid_pre"}
     budget = half_of(hand_wired_instrument, limit, **asked)
     cost = cost_of(hand_wired_instrument, task(**asked, budget=budget))
     taken = f"about {spoken(cost.seconds)} and {megabytes(cost.bytes)}"
@@ -136,7 +137,7 @@ def test_positions_where_nothing_is_run_are_not_said_to_fit(hand_wired_instrumen
     prompt = hand_wired_instrument.prompt(QUESTION, hand_wired.SPEC)
     stem, option = prompt.positions("stem"), prompt.positions("option 3")
     other = replace(QUESTION, stem="pick delta", options=("red", "blue", "green", "white red"), answer=3)
-    asked = {
+    asked: dict[str, Any] = {
         "corruption": {"kind": "question", "question": other.to_json()},
         "positions": [*stem, *option],
         "budget": {"seconds": 1e-12},
@@ -157,7 +158,7 @@ def test_a_sweep_is_held_to_the_memory_that_it_was_judged_by(
 
 
 def test_the_budget_is_for_all_draws_together(plain_instrument: Instrument) -> None:
-    def asked(**params: object) -> Task:
+    def asked(**params: Any) -> Task:
         return task(
             **{"corruption": {"kind": "shuffle_labels", "seed": 5}, "component": "resid_pre", **params}
         )

@@ -5,9 +5,10 @@ import torch
 
 from backend.contract.progress import giving_way
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import all_cells, sweep
+from backend.engine.sweep import all_cells
 from tests import tiny
 from tests.backend.engine.hooks import count_hooks
+from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.engine.sweep.prompts import CLEAN, CORRUPTED, TOKENS
 
 
@@ -17,7 +18,7 @@ def test_jobs_in_between_change_no_number(component: str, engine: str) -> None:
     instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
     cells = all_cells(component, instrument.shape, range(3, 6))
     arguments = (instrument, CORRUPTED, CLEAN, component, cells, TOKENS)
-    alone = sweep(*arguments, vocabulary=True, engine=engine)
+    alone = sweep_cells(*arguments, vocabulary=True, engine=engine)
     hooks, passed = count_hooks(instrument), 0
 
     def another_job() -> None:
@@ -27,10 +28,10 @@ def test_jobs_in_between_change_no_number(component: str, engine: str) -> None:
         instrument._traces.clear()
         instrument.trace(CLEAN[:4])
         with giving_way(lambda: None):  # it is short and lets nobody pass
-            sweep(instrument, CLEAN, CORRUPTED, "q", all_cells("q", instrument.shape, [4]), TOKENS)
+            sweep_cells(instrument, CLEAN, CORRUPTED, "q", all_cells("q", instrument.shape, [4]), TOKENS)
 
     with giving_way(another_job):
-        between = sweep(*arguments, vocabulary=True, engine=engine)
+        between = sweep_cells(*arguments, vocabulary=True, engine=engine)
     assert passed >= 2
     assert torch.equal(between.logits, alone.logits)
     assert between.logsumexp is not None
