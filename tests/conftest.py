@@ -12,7 +12,10 @@ checked_types.install("app", "backend.contract", "backend.engine", "backend.ques
 
 from backend.engine.instrument import Instrument
 from tests import tiny
+from tests.fast_tier import pytest_addoption, pytest_collection_modifyitems
 from tests.hand_wired import hand_wired
+
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems"]
 
 torch.set_num_threads(2)
 

@@ -1,0 +1,37 @@
+"""`--fast`: the tests for while one works. What is left out runs with every whole run.
+
+Left out are tests with real models or a browser, those marked `slow`, and of the tests that go over every family of
+models all but `SAMPLE`: Llama's plainest kind, one with fused projections and LayerNorm, one with every norm and cap.
+"""
+
+import pytest
+
+from tests import tiny
+
+SAMPLE = {"qwen2", "gpt2", "gemma2"}
+LEFT_OUT = {"small_model", "default_model", "browser", "slow"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="a few families, no real models, no browser")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what the fast tier leaves out."""
+    if not config.getoption("--fast"):
+        return
+    out = [item for item in items if _left_out(item)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if not _left_out(item)]
+
+
+def _left_out(item: pytest.Item) -> bool:
+    if LEFT_OUT & {mark.name for mark in item.iter_markers()}:
+        return True
+    called = getattr(item, "callspec", None)
+    families = {} if called is None else called.params
+    return any(_is_family(value) and value not in SAMPLE for value in families.values())
+
+
+def _is_family(value: object) -> bool:
+    return isinstance(value, str) and value in tiny.FAMILY_CONFIGS
