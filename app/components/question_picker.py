@@ -5,16 +5,15 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.bank_choice import change_bank, choose_bank
-from app.components.notice import error_box, quiet
+from app.components.bank_choice import choose_bank
+from app.components.notice import quiet
+from app.components.uploads import manage_uploads
 from app.selection import Selection
 from app.state import bound, change, current
 from backend.contract.client import Client
-from backend.contract.errors import LetterheadsError
 from backend.contract.question import Question
 
 ANY = ""
-UPLOADED = "upload-"
 
 
 def matching(questions: Sequence[Question], subject: str, right: str, search: str) -> list[int]:
@@ -86,8 +85,8 @@ def _filters(client: Client, selection: Selection, questions: Sequence[Question]
     row.text_input(
         "Search", placeholder="words in it", width=150, **_bound_filter("search", chosen.search, questions)
     )
-    with row.popover("Upload", help="Upload a bank of your own"):
-        _upload(client)
+    with row.popover("Uploads", help="Upload a bank of your own, or delete it"):
+        manage_uploads(client, selection)
     return matching(questions, subject, right, chosen.search)
 
 
@@ -103,65 +102,3 @@ def _bound_filter(name: str, value: str, questions: Sequence[Question]) -> dict[
 
     st.session_state[name] = value
     return {"key": name, "on_change": take}
-
-
-def _upload(client: Client) -> None:
-    st.markdown(
-        "**CSV** as MMLU has it (question, four options, letter), or **JSONL** with `stem`, `options`, "
-        "`answer` and `subject`. Up to 5,000 questions, 5 MB."
-    )
-    st.file_uploader(
-        "Bank", type=["csv", "jsonl"], key="upload", on_change=_take_upload, args=(client,),
-        label_visibility="collapsed",
-    )  # fmt: skip
-    if "upload error" in st.session_state:
-        error_box(st.session_state["upload error"], "upload")
-    _uploaded(client)
-
-
-def _uploaded(client: Client) -> None:
-    """Uploaded banks to delete. They are chosen first, so that no single click deletes one."""
-    cards = [card for card in client.banks() if card.name.startswith(UPLOADED)]
-    if not cards:
-        return
-    titles = {card.name: f"{card.title} ({card.questions} questions)" for card in cards}
-    chosen = st.multiselect(
-        "Delete uploaded banks",
-        list(titles),
-        format_func=titles.__getitem__,
-        placeholder="Choose banks",
-        key="banks to delete",
-        help="Results that were saved about them stay.",
-    )
-    if chosen:
-        st.button(
-            f"Delete {len(chosen)} bank{'s' * (len(chosen) > 1)} for everybody",
-            key="delete banks",
-            on_click=_delete,
-            args=(client, chosen),
-        )
-
-
-def _delete(client: Client, names: Sequence[str]) -> None:
-    st.session_state.pop("upload error", None)
-    for name in names:
-        try:
-            client.delete_bank(name)
-        except LetterheadsError as error:
-            st.session_state["upload error"] = error
-            return
-    if current()[0].bank in names:
-        change(bank="", item=1, subject="", right="", search="")
-
-
-def _take_upload(client: Client) -> None:
-    st.session_state.pop("upload error", None)
-    file = st.session_state["upload"]
-    if file is None:
-        return
-    try:
-        card = client.upload(file.name, file.getvalue())
-    except LetterheadsError as error:
-        st.session_state["upload error"] = error
-    else:
-        change_bank(card.name)

@@ -38,6 +38,7 @@ class FakeClient:
         self.shown: dict[str, Result] = {}
         self.submitted: list[Request] = []
         self.cancelled: list[str] = []
+        self.titles: dict[str, str] = {}
         self.banked = {"copy-colors": BANK, "other": BANK[:2]}
 
     def models(self) -> Sequence[ModelCard]:
@@ -61,7 +62,12 @@ class FakeClient:
 
     def banks(self) -> Sequence[BankCard]:
         return [
-            BankCard(name, name.title(), len(questions), tuple(dict.fromkeys(q.subject for q in questions)))
+            BankCard(
+                name,
+                self.titles.get(name, name.title()),
+                len(questions),
+                tuple(dict.fromkeys(q.subject for q in questions)),
+            )
             for name, questions in self.banked.items()
         ]
 
@@ -73,11 +79,11 @@ class FakeClient:
     def upload(self, name: str, data: bytes) -> BankCard:
         if not data.strip():
             raise QuestionError(f"Line 1 of {shown(name)} is empty.")
-        self.banked["upload-1"] = BANK[:3]
+        self.banked["upload-1"], self.titles["upload-1"] = BANK[:3], name
         return BankCard("upload-1", name, 3, ("colors",))
 
     def delete_bank(self, name: str) -> None:
-        del self.banked[name]
+        del self.banked[name], self.titles[name]
 
     def find(self, request: Request) -> Result | None:
         self._check(request)

@@ -24,7 +24,7 @@ def file() -> Iterator[dict[str, object]]:
 
 
 def open_uploads(page: Page) -> None:
-    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_role("button", name="Uploads", exact=True).click()
     expect(page.get_by_test_id("stFileUploader")).to_be_visible()
 
 
@@ -44,10 +44,8 @@ def test_a_bank_is_uploaded_used_and_deleted(
     assert page.locator("img[src=x]").count() == 0
     if not page.get_by_test_id("stFileUploader").is_visible():
         open_uploads(page)
-    page.get_by_role("combobox", name="Delete uploaded banks").click()
-    page.get_by_role("option", name=f"{TITLE} (1 questions)").click()
-    page.keyboard.press("Tab")  # closes the list, which covers the button
-    page.get_by_role("button", name="Delete 1 bank for everybody").click()
+    page.get_by_role("button", name="Delete this bank").click()
+    page.get_by_role("button", name="Delete it", exact=True).click()
     expect(page.locator(".tokens .text")).not_to_contain_text("uploaded raven")
     settle(page)
     assert bank(page) == "General knowledge"

@@ -16,33 +16,6 @@ def test_search_looks_into_options() -> None:
     assert matching(BANK, "", "", "☝") == [5]
 
 
-def test_an_upload_becomes_the_bank() -> None:
-    at = opened("question", item="3")
-    at.file_uploader(key="upload").upload("mine.csv", b"q,a,b,c,d,A").run()
-    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "upload-1"}
-    assert notices(at, "error") == []
-
-
-def test_an_upload_is_deleted_after_it_was_chosen() -> None:
-    at = opened("question")
-    assert [box.key for box in at.multiselect] == []
-    at.file_uploader(key="upload").upload("mine.csv", b"q,a,b,c,d,A").run()
-    assert [button.key for button in at.button if button.key == "delete banks"] == []
-    at.multiselect(key="banks to delete").select("upload-1").run()
-    at.button(key="delete banks").click().run()
-    assert at.session_state["client"].banked.keys() == {"copy-colors", "other"}
-    assert at.query_params == {"model": DEFAULT_MODEL}
-    assert notices(at, "error") == notices(at, "warning") == []
-    assert [box.key for box in at.multiselect] == []
-
-
-def test_an_unusable_upload_is_told_with_its_line() -> None:
-    at = opened("question", item="3")
-    at.file_uploader(key="upload").upload("mine.csv", b" ").run()
-    assert notices(at, "error") == ["Line 1 of 'mine.csv' is empty."]
-    assert at.query_params == {"item": "3"}
-
-
 def test_a_filter_goes_to_the_first_question_that_passes() -> None:
     at = opened("question")
     at.selectbox(key="subject").select("plants").run()

@@ -30,7 +30,7 @@ PICTURES = {
     "params",
     [
         {},
-        {"question": OWN, "labels": "K P", "template": "chat", "shots": "2"},
+        {"question": OWN, "labels": "K P X Z", "template": "chat", "shots": "2"},
         {
             "bank": "other",
             "item": "2",
