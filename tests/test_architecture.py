@@ -90,3 +90,21 @@ def test_entry_points_import_quickly() -> None:
     modules = "backend.service, backend.service.keys, backend.analyses, backend.cli"
     code = f"import sys; import {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+LONGEST_MODULE, LONGEST_FUNCTION = 260, 42
+# A module that is longer, with the reason.
+LONG = {"benchmarks/patching.py": "one story of many parts, each a function of a screen"}
+
+
+@pytest.mark.parametrize("package", ["app", "backend", "benchmarks"])
+def test_modules_and_functions_fit_a_few_screens(package: str) -> None:
+    """Docstrings of functions are not counted."""
+    for file in sorted((ROOT / package).rglob("*.py")):
+        source, name = file.read_text(encoding="utf-8"), str(file.relative_to(ROOT))
+        assert name in LONG or len(source.splitlines()) <= LONGEST_MODULE, name
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[ast.get_docstring(node) is not None :]
+                lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+                assert lines <= LONGEST_FUNCTION, f"{name}: {node.name} has {lines} lines"

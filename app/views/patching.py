@@ -33,6 +33,24 @@ def offered_components(client: Client, selection: Selection) -> list[str]:
 def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     """Draw the controls. Returns the request's params, or None while the corrupted prompt is not written yet."""
     chosen = selection.chosen
+    corruption = choose_patch(client, selection)
+    metric = choose_view(selection)
+    if corruption is None:
+        return None
+    if CORRUPTIONS[chosen.corruption].drawn and chosen.draws > 1:
+        corruption["draws"] = chosen.draws
+    return {
+        "corruption": corruption,
+        "component": chosen.component,
+        "direction": chosen.direction,
+        "metric": metric,
+        "positions": chosen.where,
+    }
+
+
+def choose_patch(client: Client, selection: Selection) -> dict[str, Any] | None:
+    """Draw what is patched. Returns the corruption, or None while the corrupted prompt is not written yet."""
+    chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
     corruption = choose_corruption(first, selection)
     if CORRUPTIONS[chosen.corruption].drawn:
@@ -59,6 +77,12 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
         help="Denoise: a clean activation into the corrupted run. Noise: the reverse.",
         **bound("direction", chosen.direction),
     )
+    return corruption
+
+
+def choose_view(selection: Selection) -> dict[str, str]:
+    """Draw what is measured, where, and how it is shown. Returns the metric."""
+    chosen = selection.chosen
     second = st.container(horizontal=True, vertical_alignment="bottom")
     metric = choose_metric(second, selection)
     second.segmented_control(
@@ -72,17 +96,7 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     second.segmented_control(
         "Show", SHOWN, format_func=SHOWN.__getitem__, required=True, **bound("shown", chosen.shown)
     )
-    if corruption is None:
-        return None
-    if CORRUPTIONS[chosen.corruption].drawn and chosen.draws > 1:
-        corruption["draws"] = chosen.draws
-    return {
-        "corruption": corruption,
-        "component": chosen.component,
-        "direction": chosen.direction,
-        "metric": metric,
-        "positions": chosen.where,
-    }
+    return metric
 
 
 def effects_in(

@@ -67,15 +67,11 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     for inputs in usable:
         direction = directions[inputs.number]
         assert direction is not None  # those are not usable
-        _check_length(direction, inputs, options)
+        steering = _steering(direction, inputs, options, strengths)
         within = at_question(progress, len(rows), len(usable))
-        rechecked = int(len(rows) < RECHECKED)
         trace = instrument.trace(inputs.prompt.token_ids, within)
         row = HeadRow(trace, inputs, options.head, rotations)
-        steering = Steering(
-            direction, _random_like(direction, options.seed + 2**20 * inputs.number), strengths
-        )
-        rows.append(_steered(instrument, row, steering, within, rechecked))
+        rows.append(_steered(instrument, row, steering, within, int(len(rows) < RECHECKED)))
     labels = kept[0].prompt.labels
     lengths = torch.tensor([float(row.direction.norm() / row.key_length) for row in rows])
     return Findings(
@@ -112,21 +108,19 @@ def _direction(
     return right - wrong
 
 
-def _check_length(direction: Float[Tensor, " d_head"], inputs: HeadInputs, options: Options) -> None:
-    """Raise RequestError for a direction of length zero."""
+def _steering(
+    direction: Float[Tensor, " d_head"], inputs: HeadInputs, options: Options, strengths: tuple[float, ...]
+) -> Steering:
+    """The direction with a random one of its length. Raises RequestError for a direction of length zero."""
     # The difference of equal keys is about 1e-7 of their size in float32, not exactly zero.
     if float(direction.norm()) <= 1e-6 * float(inputs.k.norm(dim=-1).mean()):
         raise RequestError(
             f"The keys of {options.head} are the same at right and wrong labels, so there is no direction to steer "
             "along. Use another head, other questions, or keys elsewhere (params.at)."
         )
-
-
-def _random_like(direction: Float[Tensor, " d_head"], seed: int) -> Float[Tensor, " d_head"]:
-    """A random direction of the same length."""
-    drawn = torch.randn(len(direction), generator=torch.Generator().manual_seed(seed))
-    random: Tensor = drawn * direction.norm() / drawn.norm()
-    return random
+    generator = torch.Generator().manual_seed(options.seed + 2**20 * inputs.number)
+    drawn = torch.randn(len(direction), generator=generator)
+    return Steering(direction, drawn * direction.norm() / drawn.norm(), strengths)
 
 
 def _steered(

@@ -94,13 +94,26 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         trace = instrument.trace(prompt.token_ids, within)
         row = HeadRow(trace, recipient, options.head, rotations)
         rows.append(_figures(instrument, row, swap, within, int(len(rows) < RECHECKED)))
-    if len(rows) < len(usable):
-        reason = "no other question has its right option at another place"
-        asked = [donor.number for donor in usable if donor.number not in prompts]
-        left_out += [{"stem": task.questions[number].stem, "reason": reason} for number in asked]
     swapped = [donor for donor in usable if donor.number in prompts]
+    alone = [donor.number for donor in usable if donor.number not in prompts]
+    reason = "no other question has its right option at another place"
+    left_out += [{"stem": task.questions[number].stem, "reason": reason} for number in alone]
     require_questions(swapped, left_out, 2, "a swap between questions with different right places")
     table = {name: torch.tensor([row[name] for row in rows]) for name in rows[0]}
+    found = _findings(instrument, options.head, table)
+    used = {
+        "kept": len(swapped),
+        "wrong": count_wrong(swapped),
+        "questions": question_records(task, swapped),
+        "left_out": left_out,
+    }
+    return replace(found, scalars={**found.scalars, **used})
+
+
+def _findings(
+    instrument: Instrument, head: HeadRef, table: dict[str, Float[Tensor, " question"]]
+) -> Findings:
+    """Arrays, index and checks from the figures of every question."""
     index, low, high = (float(end) for end in mean_interval(table["index"].numpy()))
     shares = ("follows_place", "follows_letter", "before_place", "before_letter")
     return Findings(
@@ -113,17 +126,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "index_by_question": array(table["index"], ("question",), "index"),
         },
         scalars={
-            "head": str(options.head),
+            "head": str(head),
             "index": index,
             "low": low,
             "high": high,
-            "sentence": sentence(options.head, index, low, high),
+            "sentence": sentence(head, index, low, high),
             "answer_place": float(table["answer_place"].mean()),
             "answer_letter": float(table["answer_letter"].mean()),
-            "kept": len(swapped),
-            "wrong": count_wrong(swapped),
-            "questions": question_records(task, swapped),
-            "left_out": left_out,
         },
         checks={
             "own_query_error": (float(table["own_query"].max()), tolerance(instrument).activations),
