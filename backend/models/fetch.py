@@ -1,5 +1,6 @@
 """Make a model's folder exist: download, check, unpack."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,12 +116,15 @@ def _once(folder: Path, write: Callable[[Path], None], progress: Progress) -> No
 
 
 def _whole(folder: Path) -> bool:
+    """Whether what was unpacked can be used: weights of the right length, a tokenizer, and JSON that can be read."""
     try:
         read_weights(folder)
         check_config(folder)
-    except ModelError:
+        for file in folder.glob("*.json"):
+            json.loads(file.read_text(encoding="utf-8"))
+    except (ModelError, OSError, ValueError):
         return False
-    return True
+    return (folder / "tokenizer.json").is_file()
 
 
 @contextmanager

@@ -125,7 +125,10 @@ def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTraine
 
 
 def _skeleton(resolved: Resolved) -> "transformers.PreTrainedModel":
-    """All of the model but its numbers. Not kept while the model is read: what is freed after would leave gaps."""
+    """The model on the meta device (no weights).
+
+    It is not kept while the model is read: memory that is freed after that would leave gaps.
+    """
     return _read_model(resolved, device_map="meta")
 
 

@@ -37,8 +37,9 @@ def placed(
 ) -> dict[str, Any] | None:
     """Keyword arguments with which transformers puts a model of `needed` bytes on a device; None where it does not fit.
 
-    `skeleton` gives all of it but its numbers. On graphics cards whole layers are spread, where they do not all fit on
-    the first; each place keeps `spare` bytes to work with. Nobody has run that on cards yet.
+    `skeleton` gives the model on the meta device (no weights). Where the layers do not all fit on the
+    first graphics card, whole layers are spread over several; each place keeps `spare` bytes free to work with.
+    Nobody has run that on cards yet.
     """
     places = places_of(device)
     first = next(iter(places))

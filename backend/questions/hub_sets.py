@@ -4,6 +4,7 @@ Their test split is read from parquet files with the columns question, choices, 
 cais/mmlu has them. No code of the repository is run.
 """
 
+import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,10 @@ COLUMNS = {"question", "choices", "answer"}
 SECONDS = 10
 
 
+class _DamagedError(QuestionError):
+    """A file is not what the hub has."""
+
+
 @lru_cache(maxsize=8)
 def load(name: str) -> Bank:
     """The data set `name`, downloaded once. Its title tells how many questions are left out (equal options).
@@ -38,7 +43,10 @@ def load(name: str) -> Bank:
             f"{shown(name)} is not the name of a hub data set. Write it like hub:cais/mmlu/astronomy."
         )
     subset = match["subset"] or WITHOUT_SUBSET
-    questions, left_out = read_folder(_downloaded(match["repository"], subset), subset)
+    try:
+        questions, left_out = read_folder(_downloaded(match["repository"], subset), subset)
+    except _DamagedError:  # in the hub's cache, which would give the same file for ever
+        questions, left_out = read_folder(_downloaded(match["repository"], subset, again=True), subset)
     title = name.removeprefix(PREFIX) + (f" (left out as not usable: {left_out})" if left_out else "")
     return Bank(name, title, questions)
 
@@ -60,13 +68,15 @@ def read_folder(folder: Path, subset: str) -> tuple[tuple[Question, ...], int]:
     return tuple(questions), len(rows) - len(questions)
 
 
-def _downloaded(repository: str, subset: str) -> Path:
+def _downloaded(repository: str, subset: str, again: bool = False) -> Path:
+    """The folder of the hub's cache; with `again`, what is there already is downloaded once more."""
     try:
         folder = snapshot_download(
             repository,
             repo_type="dataset",
             allow_patterns=f"{subset}/test-*.parquet",
             etag_timeout=SECONDS,
+            force_download=again,
         )
     except RepositoryNotFoundError as error:
         raise QuestionError(f"The hub has no public data set {shown(repository)}. Check its name.") from error
@@ -85,16 +95,30 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet
 
     try:
+        _check_digest(file)
         table = pyarrow.parquet.read_table(file)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise QuestionError(f"The file {file.name} of the data set cannot be read ({error}).") from error
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except (OSError, ValueError, ArithmeticError, pyarrow.ArrowException) as error:
+        raise _DamagedError(
+            f"The file {file.name} of the data set cannot be read ({shown(str(error), 200)}). "
+            "Load the data set again when the hub can be reached, or upload the questions as a file."
+        ) from error
     if not COLUMNS.issubset(table.column_names):
         raise QuestionError(
             f"The data set has the columns {', '.join(table.column_names)}; "
             f"{', '.join(sorted(COLUMNS))} are needed. Upload its questions as a file."
         )
-    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
+
+
+def _check_digest(file: Path) -> None:
+    """Raise ValueError where a file of the hub's cache is not the one it is named by.
+
+    The cache keeps a large file under its SHA-256, and the file we see is a link to that.
+    """
+    name = file.resolve().name
+    if re.fullmatch("[0-9a-f]{64}", name) and hashlib.sha256(file.read_bytes()).hexdigest() != name:
+        raise ValueError("it is damaged on the disk")
 
 
 def _question(row: dict[str, Any]) -> Question | None:

@@ -70,6 +70,20 @@ def test_damaged_folder_is_told_by_resolve_and_made_again_by_fetch(gguf: Path) -
     assert fetch(spec(gguf)) == resolve(spec(gguf))
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone", "garbage"])
+def test_a_damaged_tokenizer_is_made_again_by_fetch(gguf: Path, damage: str) -> None:
+    folder = fetch(spec(gguf)).folder
+    assert folder is not None
+    file = folder / "tokenizer.json"
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[: len(content) // 2] if damage == "cut" else b"\xff" + content)
+    fetch(spec(gguf))
+    assert file.read_bytes() == content
+
+
 def test_killed_in_the_middle_is_redone_cleanly_and_two_at_once_convert_once(gguf: Path) -> None:
     hung = _start(gguf, "hang")
     _wait_for(hung, "Unpacking")

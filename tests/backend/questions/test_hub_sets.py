@@ -1,4 +1,6 @@
+import hashlib
 import os
+import random
 import subprocess
 import sys
 import time
@@ -65,6 +67,58 @@ def test_a_damaged_file_is_a_clear_error(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(QuestionError, match=r"test-00000-of-00001\.parquet of the data set cannot be read"):
         hub_sets.read_folder(folder, "birds")
+
+
+def test_300_damages_of_a_file_are_a_clear_error_or_leave_it_readable(tmp_path: Path) -> None:
+    folder = repository(tmp_path, "birds", [ROW, {**ROW, "question": "Which bird?"}])
+    file = folder / "birds" / "test-00000-of-00001.parquet"
+    whole, drawn, refused = file.read_bytes(), random.Random(0), 0
+    for number in range(300):
+        damaged = bytearray(whole)
+        for _ in range(drawn.randint(1, 4)):
+            damaged[drawn.randrange(len(damaged))] ^= drawn.randint(1, 255)
+        file.write_bytes(damaged[: drawn.randrange(len(damaged))] if number % 5 == 0 else damaged)
+        try:
+            hub_sets.read_folder(folder, "birds")
+        except QuestionError:
+            refused += 1
+    assert refused > 100
+
+
+def cached(folder: Path, subset: str, content: bytes) -> tuple[Path, Path]:
+    """A folder laid out like the hub's cache, whose files are links to blobs named by their SHA-256; and the blob."""
+    blob = folder / "blobs" / hashlib.sha256(content).hexdigest()
+    link = folder / "snapshots" / "c0ffee" / subset / "test-00000-of-00001.parquet"
+    for path in (blob, link):
+        path.parent.mkdir(parents=True)
+    blob.write_bytes(content)
+    link.symlink_to(blob)
+    return folder / "snapshots" / "c0ffee", blob
+
+
+def test_a_file_damaged_in_the_cache_is_downloaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository(tmp_path, "birds", [ROW])
+    content = (tmp_path / "birds" / "test-00000-of-00001.parquet").read_bytes()
+    folder, blob = cached(tmp_path / "cache", "birds", content)
+    place = content.index(b"red")
+    blob.write_bytes(
+        content[:place] + b"rod" + content[place + 3 :]
+    )  # a file that parquet itself may still read
+    asked: list[object] = []
+
+    def download(repository: str, **settings: object) -> str:
+        asked.append(settings["force_download"])
+        if settings["force_download"]:
+            blob.write_bytes(content)
+        return str(folder)
+
+    monkeypatch.setattr(hub_sets, "snapshot_download", download)
+    hub_sets.load.cache_clear()
+    assert hub_sets.load("hub:zoo/quiz/birds").questions == (RAVEN,)
+    assert asked == [False, True]
+    hub_sets.load.cache_clear()
 
 
 @pytest.mark.parametrize(
