@@ -1,4 +1,4 @@
-"""The pages, and links between them that keep the choices."""
+"""The pages, and links between them. Each link carries the choices in its address."""
 
 from dataclasses import replace
 from typing import Any
@@ -67,7 +67,7 @@ PAGES: tuple[dict[str, Any], ...] = (
         "page": "app/views/mutations.py",
         "title": "Mutations",
         "icon": ":material/shuffle:",
-        "help": "Other labels, other order: does a head follow the place or the letter?",
+        "help": "Other labels, other order: does a head look for a place in the list or for a letter?",
     },
     {
         "page": MODEL_PAGE,
@@ -83,7 +83,7 @@ PAGES: tuple[dict[str, Any], ...] = (
     },
 )
 
-# The documentation. It is no analysis, and so none of the pages that share the question and the prompt.
+# The documentation. It does not use the question and the prompt, so it is not in PAGES.
 GUIDE: dict[str, Any] = {
     "page": "app/views/guide.py",
     "title": "Guide",
@@ -93,7 +93,7 @@ GUIDE: dict[str, Any] = {
 
 
 def show_links() -> None:
-    """The list of pages in the sidebar. The built-in one would drop the address' choices."""
+    """The list of pages in the sidebar. Streamlit's own list would drop the choices from the address."""
     params = write(current()[0])
     with st.sidebar:
         for page in (*PAGES, GUIDE):
@@ -103,7 +103,7 @@ def show_links() -> None:
 
 
 def guide_link(name: str) -> None:
-    """A link to the guide of a page, by the name of its file in docs/guide; the choices stay."""
+    """A link to the page's guide, `name` in docs/guide. The choices stay in the address."""
     st.page_link(
         GUIDE["page"],
         label="How to read this page",
@@ -113,12 +113,12 @@ def guide_link(name: str) -> None:
 
 
 def open_head(layer: int, head: int) -> None:
-    """Go to a head's page, from a callback; the choices stay."""
+    """Go to a head's page; for callbacks. The other choices stay."""
     params = write(current()[0]) | {"head": str(HeadRef(layer, head))}
     st.switch_page(HEAD_PAGE, query_params=params)
 
 
 def open_question(bank: str, item: int) -> None:
-    """Go to a bank's question, counted from 1, from a callback; filters that might hide it are dropped."""
+    """Go to question `item` of a bank, counted from 1; for callbacks. Filters are removed, as they might hide it."""
     chosen = replace(current()[0], bank=bank, item=item, question=None, subject="", right="", search="")
     st.switch_page(QUESTION_PAGE, query_params=write(chosen))

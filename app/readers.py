@@ -1,4 +1,4 @@
-"""What one part of the address says. Each reader takes its name and text; RequestError for what it cannot be."""
+"""The value of one parameter of the address. A reader takes name and text, and raises RequestError for a bad value."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from backend.questions.mutations import MUTATIONS
 MAX_STRENGTH = 100
 MAX_ALSO = 3
 ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
-"""The mutations that a picture of the unchanged prompts can show too."""
+"""Titles of the mutations that can be shown in addition to the unchanged prompts, by name."""
 
 
 def free(name: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the choices mean with this backend: the question, its labels, the model, and requests about them."""
+"""The question, labels, model and prompt that the choices name, and requests about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ SERIES = {
 
 @dataclass(frozen=True)
 class Selection:
-    """One question put to one model. `labels` are those of its options; `chosen` is made valid."""
+    """One question for one model. `labels` has one label for each option. All choices in `chosen` are valid."""
 
     chosen: Chosen
     bank: BankCard
@@ -33,17 +33,17 @@ class Selection:
 
     @property
     def right(self) -> str | None:
-        """The right option's label, where it is known."""
+        """The right option's label; None if it is not known."""
         return None if self.question.answer is None else self.labels[self.question.answer]
 
     def ask(self, analysis: str, **params: Any) -> Request:
-        """The analysis of this one question."""
+        """A request for the analysis of this one question."""
         return Request.build(
             analysis, model=self.model, prompt=self.prompt, question=self.question, params=params
         )
 
     def ask_bank(self, analysis: str, **params: Any) -> Request:
-        """The analysis over the first `limit` questions of the bank, in a drawn order."""
+        """A request for the analysis of the first `limit` questions of the bank, in a drawn order."""
         questions = QuestionSet(self.bank.name, min(self.chosen.limit, self.bank.questions))
         return Request.build(
             analysis, model=self.model, prompt=self.prompt, questions=questions, params=params
@@ -51,7 +51,7 @@ class Selection:
 
 
 def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:
-    """What is chosen, with a default in place of every choice that does not exist; a sentence for each."""
+    """The selection, and one sentence for each choice that does not exist. The default is used instead of it."""
     problems: list[str] = []
     bank, questions = _bank(chosen.bank, client, problems)
     item = _item(chosen.item, bank, questions, problems)
@@ -77,7 +77,7 @@ def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:
 
 
 def series(text: str) -> tuple[str, ...]:
-    """What a choice of labels means: a series named by its first label, or own ones with blanks between."""
+    """The labels that a text names: a series by its first label, or labels separated by blanks."""
     return SERIES.get(text, tuple(text.split()))
 
 
@@ -89,7 +89,7 @@ def _bank(name: str, client: Client, problems: list[str]) -> tuple[BankCard, Seq
     card = listed.get(name, cards[0])
     if name and name not in listed:
         try:
-            # A data set of the hub is known by its name alone.
+            # The client does not list data sets of the hub; it finds them by name.
             questions = client.questions(name)
         except LetterheadsError as error:
             problems.append(f"{error} {card.title} is shown instead.")

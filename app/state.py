@@ -1,4 +1,10 @@
-"""What is chosen. The address is the state: every page reads it from there, every control writes it there."""
+"""All choices of all pages. The address holds them: every page reads them there, every control writes them there.
+
+Example: `/patching?model=qwen2.5-0.5b&bank=copy-colors&item=7&where=all&place=12` opens the page Patching on question 7
+of the bank Copy-Colors. Heads are patched at all tokens, and the heads at the token with index 12 are shown in detail.
+All other choices are at their defaults, so they are not in the address. `read` gives
+`Chosen(model="qwen2.5-0.5b", bank="copy-colors", item=7, where="all", place=12)`; `write` gives the parameters back.
+"""
 
 import json
 import os
@@ -31,61 +37,69 @@ MAX_DRAWS = 5
 
 @dataclass(frozen=True)
 class Chosen:
-    """All choices of all pages. A field at its default is left out of the address.
+    """One field for each parameter of the address. A field at its default is left out of the address."""
 
-    `item` counts a bank's questions from 1; `question` is one that was typed and goes before bank and item.
-    `labels` is `A`, `a` or `1` for the series that starts there, or own labels with blanks between.
-    `node` says which kind of node is looked at; `head` or `mlp` then says which one. `x`, `y` and `z` count components
-    of a subspace from 1. `against` is the model that the chosen one is compared with, the same one where it is empty.
-    """
-
+    # Model: every page uses it, the page Model changes it.
     model: str = DEFAULT_MODEL
     dtype: str = "auto"
     quantization: str = "none"
     device: str = "auto"
+    # Question. `item` counts the bank's questions from 1. A typed `question` is used instead of bank and item.
     bank: str = ""
     item: int = 1
     question: Question | None = None
+    # Filters of the list of questions. `right` is the right option's number, from 1.
     subject: str = ""
     right: str = ""
     search: str = ""
+    # Prompt, in the sidebar. `labels`: `A`, `a` or `1` for the series that starts there, or labels separated by blanks.
     template: str = "paper"
     labels: str = "A"
     shots: int = 0
+    # One question, or the mean over a bank: at most its first `limit` questions.
     scope: str = "question"
     limit: int = 60
+    # Attribution, Attention and Head. Effects are on the logit of `letter`; empty: the net effect.
     letter: str = ""
     role: str = ""
     reading: str = "plain"
     head: HeadRef | None = None
+    # Patching, Effects and Paths: the two runs, and the metric. `other` is the metric's second letter.
     corruption: str = "swap_options"
     corrupted: str = ""
     draws: int = 1
-    component: str = "z"
-    direction: str = "denoise"
     metric: str = "net_logit"
     other: str = ""
+    # Patching. `place` is the index of the token whose heads are shown; at -1 the final token's are.
+    component: str = "z"
+    direction: str = "denoise"
     where: str = "final"
     shown: str = "recovered"
     place: int = -1
+    # Effects.
     norm: str = "recomputed"
+    # Paths. `node` is the kind of node; `head` or `mlp` says which one.
     mode: str = "receiver"
     node: str = "head"
     mlp: int = 0
+    # Drift: the model that the chosen one is compared with. Empty: the same model.
     against: str = ""
     against_dtype: str = "float32"
     against_quantization: str = "none"
+    # Subspace: the picture. `x`, `y` and `z` count components from 1.
     colour: str = "label"
     x: int = 1
     y: int = 2
     z: int = 3
     means: bool = False
     products: bool = False
+    # Subspace: the vectors that are collected.
     at: str = "label"
     keep: str = "all"
     rotated: bool = False
     stacked: bool = True
     also: tuple[str, ...] = ()
+    # Mutations. `steered` counts the steered questions from 1; `towards` is the label steered at.
     measure: str = "loss"
     mutation: str = ""
     strength: float = 1.0
@@ -94,54 +108,56 @@ class Chosen:
 
 
 def read(params: Mapping[str, str]) -> tuple[Chosen, list[str]]:
-    """The choices an address holds, and one sentence for each part of it that could not be used."""
+    """The choices in an address, and one sentence for each parameter that cannot be used."""
     chosen, problems = Chosen(), []
     for name, text in params.items():
         reader = READERS.get(name)
         if reader is None:
-            problems.append(f"The address holds {shown(name)}, which means nothing here.")
+            problems.append(
+                f"The address has a parameter {shown(name)}, which is unknown here. It is ignored."
+            )
             continue
         try:
             chosen = replace(chosen, **{name: reader(name, text)})
         except LetterheadsError as error:
-            problems.append(f"{error} The address had it so; the default is used instead.")
+            problems.append(f"{error} This value is in the address. The default is used instead.")
     return chosen, problems
 
 
 def write(chosen: Chosen) -> dict[str, str]:
-    """The address' parameters for these choices: `read(write(chosen)) == (chosen, [])`.
+    """The address's parameters for these choices: `read(write(chosen)) == (chosen, [])`.
 
-    The model is always among them: which one is the default depends on how the server was started.
+    The model is always written, because the default model depends on how the server was started.
     """
-    told = (
+    names = (
         field.name
         for field in fields(chosen)
         if field.name == "model" or getattr(chosen, field.name) != field.default
     )
-    return {name: _text(getattr(chosen, name)) for name in told}
+    return {name: _text(getattr(chosen, name)) for name in names}
 
 
 def current() -> tuple[Chosen, list[str]]:
-    """The choices of the address in the browser, and what of it could not be used."""
+    """The choices in the browser's address, and one sentence for each parameter that cannot be used."""
     params = {name: st.query_params[name] for name in st.query_params}
     default = os.environ.get("LETTERHEADS_MODEL", DEFAULT_MODEL)
     return read({"model": default, **params})
 
 
 def change(**choices: Any) -> None:
-    """Put some choices into the address; the others stay."""
+    """Put some choices into the address. The others stay as they are."""
     st.query_params.from_dict(write(replace(current()[0], **choices)))
 
 
 def bound(name: str, value: object) -> dict[str, Any]:
-    """The arguments that tie a widget to one choice: it shows `value` and writes what the user picks."""
+    """A widget's arguments for one choice: the widget shows `value`, and a user's choice goes into the address."""
     st.session_state[name] = value
     return {"key": name, "on_change": _take, "args": (name,)}
 
 
 def _take(name: str) -> None:
     picked = st.session_state[name]
-    # A second click on the chosen segment of a segmented control unchooses it; keep the choice.
+    # A second click on the chosen segment of a segmented control gives None. The choice then stays.
     if picked is not None:
         change(**{name: tuple(picked) if isinstance(picked, list) else picked})
 

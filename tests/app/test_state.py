@@ -39,6 +39,13 @@ def test_an_address_says_what_was_chosen(chosen: Chosen) -> None:
     assert read(write(chosen)) == (chosen, [])
 
 
+def test_the_example_of_an_address() -> None:
+    params = {"model": "qwen2.5-0.5b", "bank": "copy-colors", "item": "7", "where": "all", "place": "12"}
+    chosen = Chosen(model="qwen2.5-0.5b", bank="copy-colors", item=7, where="all", place=12)
+    assert read(params) == (chosen, [])
+    assert write(chosen) == params
+
+
 def test_only_the_model_is_in_the_address_when_it_is_the_default() -> None:
     assert write(Chosen()) == {"model": DEFAULT_MODEL}
     assert write(Chosen(head=HeadRef(16, 7))) == {"model": DEFAULT_MODEL, "head": "L16H7"}

@@ -1,8 +1,8 @@
 """Total, direct and indirect effect of every head and MLP at the final position.
 
-Total: the node's output is taken from the corrupted run, m(x) - m(x with n := n(x~)). Direct: only its own write to the
-final residual stream changes. Indirect: everything but that write does. What total - direct - indirect leaves is the
-interaction. Each with the final norm recomputed and frozen at the clean run (ours).
+Total: the node's output is taken from the corrupted run, m(x) - m(x with n := n(x~)). Direct: only the node's write to
+the final residual stream changes. Indirect: everything changes except that write. Interaction: total - direct -
+indirect. Each effect is computed twice: with the final norm recomputed, and with it frozen at the clean run (ours).
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from backend.engine.sweep import Cell, Node, Sweep, Wanted, recheck, run_sweep, 
 from backend.engine.writes import head_changes
 
 RECHECKED = 3
+FROZEN = list(NORMS).index("frozen")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Effects:
     """One pair's effects, in the metric's unit; positive where the node helps the clean answer.
 
     Attributes:
-        heads, mlps: the four kinds, in the order of `KINDS`.
-        additivity_error: the largest interaction under a frozen norm, which for a metric linear in the logits is 0.
+        heads, mlps: the four kinds, in the order of `KINDS`; norms in the order of `NORMS`.
+        additivity_error: the largest interaction under a frozen norm. For a metric linear in the logits it should be 0.
         oracle_error: see `recheck`.
     """
 
@@ -68,19 +69,20 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
         interaction = found["total"] - found["direct"] - found["indirect"]
         by_norm.append(torch.stack([*found.values(), interaction]))
     effects = torch.stack(by_norm, 1)
-    heads = shape.layers * shape.heads
+    heads, mlps = effects.tensor_split([shape.layers * shape.heads], dim=-1)
+    interaction = effects[KINDS.index("interaction"), FROZEN]
     capped = instrument.family.logit_cap(instrument.model.config) is not None
     linear = pair.metric.metric.linear and not capped
     return Effects(
-        heads=effects[..., :heads].reshape(len(KINDS), len(NORMS), shape.layers, shape.heads),
-        mlps=effects[..., heads:],
-        additivity_error=float(effects[-1, 1].abs().max()) if linear else 0.0,
+        heads=heads.reshape(len(KINDS), len(NORMS), shape.layers, shape.heads),
+        mlps=mlps,
+        additivity_error=float(interaction.abs().max()) if linear else 0.0,
         oracle_error=oracle_error,
     )
 
 
 def _write_changes(instrument: Instrument, pair: Pair) -> Float[Tensor, "node d_model"]:
-    """What each node writes otherwise in the corrupted run, at the final position; heads first, then MLPs."""
+    """Each node's write in the corrupted run minus its write in the clean run, final position; heads, then MLPs."""
     clean, other = (instrument.trace(ids) for ids in (pair.clean.prompt.token_ids, pair.other.token_ids))
     heads = [
         head_changes(instrument, layer, clean.z[layer, -1:], other.z[layer, -1:])[:, 0]
@@ -92,7 +94,7 @@ def _write_changes(instrument: Instrument, pair: Pair) -> Float[Tensor, "node d_
 def _readouts(
     instrument: Instrument, pair: Pair, clean: Float[Tensor, " d_model"]
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """From final residual streams `[cell, d_model]` to the metric: with the norm recomputed, and frozen at `clean`."""
+    """Functions from final residual streams `[cell, d_model]` to the metric, in the order of `NORMS`."""
     norm = instrument.family.final_norm(instrument.model)
     device = instrument.weights.device
     frozen = instrument.family.frozen_norm(instrument.model, clean.to(device))
@@ -112,7 +114,7 @@ def _readouts(
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """Effects for one question, means over its corrupted prompts; over several questions, with intervals."""
+    """Effects for one question (means over its corrupted prompts), or means over several questions with intervals."""
     if task.request.question is None:
         return _over_questions(instrument, task, progress)
     (prompt,) = task.prompts(instrument)

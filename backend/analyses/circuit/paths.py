@@ -1,7 +1,7 @@
 """Path patching: who feeds one node's inputs, or whom one node feeds, at the final position.
 
-The sender writes as in the corrupted run, and only the receiver's query, keys, values or MLP input see it; everything
-else stays clean. Effect: m(clean) - m(patched), positive where the path helps the clean answer.
+The sender's write is taken from the corrupted run. Only the receiver's query, keys, values or MLP input see it;
+everything else stays clean. Effect: m(clean) - m(patched), positive where the path helps the clean answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,19 @@ from backend.engine.sweep import Cell, Node, OwnValues, Sweep, Wanted, recheck, 
 from backend.engine.writes import mlp_writes
 
 RECHECKED = 3
-Given = tuple[Node, Tensor]
-"""A node and the value that is patched there."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """The embedding (no layer), an MLP (no head) or a head."""
+class Patch:
+    """A node, and the value that is patched there."""
+
+    node: Node
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class End:
+    """The node at one end of the paths: the embedding (no layer), an MLP (no head) or a head."""
 
     layer: int | None
     head: int | None
@@ -51,6 +57,21 @@ class Found:
     oracle_error: float
 
 
+@dataclass(frozen=True)
+class BySender:
+    """One row for each sender. As one tensor: the whole input, the embedding, the MLPs, the heads layer by layer."""
+
+    whole: Tensor
+    embedding: Tensor
+    mlps: Tensor
+    heads: Tensor
+
+    @classmethod
+    def split(cls, rows: Tensor, mlps: int) -> "BySender":
+        """`rows[sender, ...]` in this order, with `mlps` MLPs among the senders."""
+        return cls(whole=rows[0], embedding=rows[1], mlps=rows[2 : 2 + mlps], heads=rows[2 + mlps :])
+
+
 class Paths:
     """Path patching within one pair of runs."""
 
@@ -63,28 +84,34 @@ class Paths:
         self._base = instrument.trace(self._runs.base, progress)
         self._source = instrument.trace(self._runs.source, progress)
 
-    def into(self, receiver: Place) -> Found:
+    def into(self, receiver: End) -> Found:
         """Arrays `heads[input, layer, head]`, `mlps[input, layer]`, `embedding[input]`, `whole[input]`."""
-        assert receiver.layer is not None  # read so
+        assert receiver.layer is not None  # the schema refuses the embedding as a receiver
         shape = self._instrument.shape
-        # As a rule an MLP also reads the heads of its own layer.
+        # Where attention and MLP do not run in parallel, an MLP also reads the heads of its own layer.
         own_heads = receiver.head is None and not shape.parallel
         sent = self._senders(receiver.layer + own_heads)
         mlps = sent.mlps[: receiver.layer]
         whole = residual_change(self._base, self._source, self._pairing, receiver.layer, own_heads)
         changes = torch.cat([whole[None], sent.embedding[None], *(part[None] for part in mlps), *sent.heads])
-        given = self._received(receiver, changes)
-        values, error = self._effects([one for row in given for one in row])
-        effects = values.view(len(given), -1).T
-        inputs = len(effects)
-        heads = torch.full((inputs, shape.layers, shape.heads), float("nan"))
+        patches = self._received(receiver, changes)
+        values, error = self._effects([patch for of_sender in patches for patch in of_sender])
+        by_input = values.view(len(patches), -1)
+        inputs = by_input.shape[1]
+        effects = BySender.split(by_input, len(mlps))
+        head_effects = torch.full((inputs, shape.layers, shape.heads), float("nan"))
         mlp_effects = torch.full((inputs, shape.layers), float("nan"))
-        mlp_effects[:, : len(mlps)] = effects[:, 2 : 2 + len(mlps)]
-        heads[:, : len(sent.heads)] = effects[:, 2 + len(mlps) :].reshape(inputs, -1, shape.heads)
-        arrays = {"heads": heads, "mlps": mlp_effects, "embedding": effects[:, 1], "whole": effects[:, 0]}
+        mlp_effects[:, : len(mlps)] = effects.mlps.T
+        head_effects[:, : len(sent.heads)] = effects.heads.T.reshape(inputs, -1, shape.heads)
+        arrays = {
+            "heads": head_effects,
+            "mlps": mlp_effects,
+            "embedding": effects.embedding,
+            "whole": effects.whole,
+        }
         return Found(arrays, error)
 
-    def out_of(self, sender: Place) -> Found:
+    def out_of(self, sender: End) -> Found:
         """Arrays `heads[input, layer, head]` and `receiver_mlps[layer]`."""
         shape = self._instrument.shape
         first = 0 if sender.layer is None else sender.layer + 1
@@ -94,62 +121,63 @@ class Paths:
         heads = [
             self._heads(layer, change[None], range(shape.heads))[0] for layer in range(first, shape.layers)
         ]
-        values, error = self._effects([*mlps, *(one for row in heads for one in row)])
+        values, error = self._effects([*mlps, *(patch for of_layer in heads for patch in of_layer)])
+        into_mlps, into_heads = values.tensor_split([len(mlps)])
         mlp_effects = torch.full((shape.layers,), float("nan"))
-        mlp_effects[first_mlp:] = values[: len(mlps)]
-        by_head = torch.full((len(INPUTS), shape.layers, shape.heads), float("nan"))
+        mlp_effects[first_mlp:] = into_mlps
+        head_effects = torch.full((len(INPUTS), shape.layers, shape.heads), float("nan"))
         if heads:
-            grid = values[len(mlps) :].view(len(heads), len(INPUTS), shape.heads)
-            by_head[:, first:] = grid.transpose(0, 1)
-        return Found({"heads": by_head, "receiver_mlps": mlp_effects}, error)
+            by_layer = into_heads.view(len(heads), len(INPUTS), shape.heads)
+            head_effects[:, first:] = by_layer.transpose(0, 1)
+        return Found({"heads": head_effects, "receiver_mlps": mlp_effects}, error)
 
     def _senders(self, layers: int) -> Senders:
         self._progress("Reading what each node writes")
         return senders(self._instrument, self._base, self._source, self._pairing, layers)
 
-    def _change(self, sender: Place) -> Float[Tensor, "position d_model"]:
+    def _change(self, sender: End) -> Float[Tensor, "position d_model"]:
         if sender.layer is None:
             return self._senders(0).embedding
         sent = self._senders(sender.layer + 1)
         return sent.mlps[sender.layer] if sender.head is None else sent.heads[sender.layer][sender.head]
 
     def _received(
-        self, receiver: Place, changes: Float[Tensor, "sender position d_model"]
-    ) -> list[list[Given]]:
-        """For each sender what the receiver gives, by input."""
+        self, receiver: End, changes: Float[Tensor, "sender position d_model"]
+    ) -> list[list[Patch]]:
+        """For each sender, by input: the receiver with its changed output."""
         assert receiver.layer is not None
         if receiver.head is None:
-            return [[given] for given in self._mlp(receiver.layer, changes)]
+            return [[patch] for patch in self._mlp(receiver.layer, changes)]
         return self._heads(receiver.layer, changes, [receiver.head])
 
     def _heads(
         self, layer: int, changes: Float[Tensor, "sender position d_model"], heads: Sequence[int]
-    ) -> list[list[Given]]:
-        """For each sender, by input and then head, the heads' `z`."""
+    ) -> list[list[Patch]]:
+        """For each sender, by input and then head: the heads with their changed `z`."""
         self._progress("Following the paths", layer, self._instrument.shape.layers)
         z = through_heads(self._instrument, self._base, layer, changes)
         final = self._base.positions - 1
         return [
             [
-                (("z", Cell(layer, final, head)), of_sender[number, head])
+                Patch(("z", Cell(layer, final, head)), of_sender[number, head])
                 for number in range(len(INPUTS))
                 for head in heads
             ]
             for of_sender in z
         ]
 
-    def _mlp(self, layer: int, changes: Float[Tensor, "sender position d_model"]) -> list[Given]:
-        """What the MLP writes at the final position, for each sender."""
+    def _mlp(self, layer: int, changes: Float[Tensor, "sender position d_model"]) -> list[Patch]:
+        """For each sender: the MLP with its changed output at the final position."""
         final = self._base.positions - 1
         before = self._base.before_mlp(layer)[-1] + changes[:, -1]
         rows = mlp_writes(self._instrument, self._base, layer, before)
-        return [(("mlp_out", Cell(layer, final)), row) for row in rows]
+        return [Patch(("mlp_out", Cell(layer, final)), row) for row in rows]
 
-    def _effects(self, given: list[Given]) -> tuple[Float[Tensor, " path"], float]:
-        """m(clean) - m(patched), and the largest difference to whole passes over a random few."""
+    def _effects(self, patches: list[Patch]) -> tuple[Float[Tensor, " path"], float]:
+        """m(clean) - m(patched), and the largest difference from whole forward passes, over a random few patches."""
         instrument, pair = self._instrument, self._pair
-        source = OwnValues({(number, node): value for number, (node, value) in enumerate(given)})
-        sets = [[node] for node, _ in given]
+        source = OwnValues({(number, patch.node): patch.value for number, patch in enumerate(patches)})
+        sets = [[patch.node] for patch in patches]
         wanted = Wanted(pair.token_ids, pair.vocabulary)
         sweep = Sweep(self._runs.base, source, sets, wanted)
         swept = run_sweep(instrument, sweep, progress=self._progress)
@@ -163,17 +191,17 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """Effects of all paths into a receiver, or out of a sender; means over the corrupted prompts drawn."""
     if not instrument.family.layer_by_layer:
         raise RequestError(
-            f"Paths call a model's layers one by one, and {instrument.resolved.name}, of type "
-            f"{shown(instrument.shape.model_type)}, is known by its structure alone. Patching and effects work on it."
+            f"Path patching calls a model's layers one by one. That does not work for {instrument.resolved.name}: its "
+            f"type {shown(instrument.shape.model_type)} is not in the list of known types. Use patching or effects."
         )
     values = PATHS.values(task.request)
-    mode, place = _end(instrument, values)
+    mode, end = _end(instrument, values)
     (prompt,) = task.prompts(instrument)
     pairs = pairs_of(instrument, task, 0, prompt, values, progress)
     found = []
     for pair in pairs:
         paths = Paths(instrument, pair, progress)
-        found.append(paths.into(place) if mode == "receiver" else paths.out_of(place))
+        found.append(paths.into(end) if mode == "receiver" else paths.out_of(end))
     unit = pairs[0].metric.metric.unit
     axes = {
         "heads": ("input", "layer", "head"),
@@ -186,7 +214,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         name: array(torch.stack([each.arrays[name] for each in found]).mean(0), axes[name], unit)
         for name in found[0].arrays
     }
-    inputs = ("mlp",) if mode == "receiver" and place.head is None else INPUTS
+    inputs = ("mlp",) if mode == "receiver" and end.head is None else INPUTS
     return Findings(
         arrays=arrays,
         ticks={**layer_head_ticks(instrument), "input": inputs},
@@ -194,21 +222,21 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             **prompt_scalars(prompt),
             **pair_scalars(pairs, [pair.unpatched(instrument, progress) for pair in pairs]),
             "mode": mode,
-            "node": str(place),
+            "node": str(end),
         },
         checks={"oracle_error": (worst(each.oracle_error for each in found), tolerance(instrument).logits)},
     )
 
 
-def _end(instrument: Instrument, values: Mapping[str, Any]) -> tuple[str, Place]:
-    """Receiver or sender, and which node. Raises RequestError where the model has no such node."""
+def _end(instrument: Instrument, values: Mapping[str, Any]) -> tuple[str, End]:
+    """`receiver` or `sender`, and the node. Raises RequestError where the model has no such node."""
     mode = "sender" if values["receiver"] is None else "receiver"
     node = values[mode]
-    place = Place(*node["head"]) if "head" in node else Place(node.get("mlp"), None)
+    end = End(*node["head"]) if "head" in node else End(node.get("mlp"), None)
     shape = instrument.shape
-    if (place.layer or 0) >= shape.layers or (place.head or 0) >= shape.heads:
+    if (end.layer or 0) >= shape.layers or (end.head or 0) >= shape.heads:
         raise RequestError(
-            f"There is no {place}: {instrument.resolved.name} has layers 0 to {shape.layers - 1} and heads 0 to "
+            f"There is no {end}: {instrument.resolved.name} has layers 0 to {shape.layers - 1} and heads 0 to "
             f"{shape.heads - 1}."
         )
-    return mode, place
+    return mode, end
