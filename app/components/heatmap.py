@@ -98,12 +98,8 @@ def head_grid(
     diverging: bool,
     interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     marked: Sequence[tuple[int, int]] = (),
-    first: int = 0,
 ) -> Heatmap:
-    """`values[layer, head]` as a heatmap: zero-centred where `diverging`, else from 0 to the largest.
-
-    Layers are counted from `first`; `marked` cells from the first row.
-    """
+    """`values[layer, head]` as a heatmap; its colours are centred at zero if `diverging`, else they begin there."""
     layers, heads = values.shape
     largest = float(np.nanmax(np.abs(values))) or 1.0
     low, high = interval or (None, None)
@@ -111,7 +107,7 @@ def head_grid(
         title=title,
         unit=unit,
         values=values,
-        rows=[str(first + row) for row in range(layers)],
+        rows=[str(layer) for layer in range(layers)],
         columns=[str(head) for head in range(heads)],
         row_axis="layer",
         column_axis="head",

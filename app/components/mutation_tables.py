@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.notice import sentence
-from app.figures.mutations import change_table, interval_of, looks, mutation_lines, titles_of
+from app.figures.mutations import Compared, change_table, interval_of, looks, mutation_lines, titles_of
 from app.selection import Selection
 from app.state import MEASURES, bound
 from backend.contract.head import HeadRef
@@ -54,16 +54,18 @@ def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
     unit = " in nats" if measure == "loss" else ""
     title = f"{name}{unit} under each mutation, and with {head} changed"
     figure = change_table(
-        values,
-        np.broadcast_to(values[:, :1], values.shape),
-        titles_of(result, "mutations"),
-        titles_of(result, "conditions"),
+        Compared(
+            values,
+            np.broadcast_to(values[:, :1], values.shape),
+            titles_of(result, "mutations"),
+            titles_of(result, "conditions"),
+            interval_of(result, measure),
+        ),
         title=title,
         x="run with",
         y="prompts",
         worse=most_added(result, measure) * (1 if measure == "loss" else -1),
         dark=st.context.theme.type == "dark",
-        interval=interval_of(result, measure),
     )
     st.plotly_chart(figure, key="mutations", alt=title)
     st.caption(
@@ -94,10 +96,7 @@ def show_transfer(result: Result) -> None:
     )
     title = "Loss in nats when fitted under one, run under another"
     figure = change_table(
-        transfer,
-        same,
-        titles,
-        titles,
+        Compared(transfer, same, titles, titles),
         title=title,
         x="run under",
         y="fitted under",

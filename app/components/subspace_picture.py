@@ -9,7 +9,7 @@ from app.components.notice import sentence
 from app.components.question_table import question_table
 from app.components.scene_choice import choose_scene
 from app.components.scene_viewer import camera_of, watch_scene
-from app.figures.subspace import KINDS, scene, stand_alone
+from app.figures.subspace import KINDS, Look, scene, stand_alone
 from app.figures.subspace_points import directions, followed, points_frame, products_right
 from app.navigation import open_question
 from app.selection import Selection
@@ -33,12 +33,14 @@ def show_picture(result: Result, others: Mapping[str, Result], head: HeadRef, se
     frame = points_frame(result, components, others)
     figure = scene(
         frame,
-        chosen.colour,
         components,
-        means=chosen.means,
+        Look(
+            chosen.colour,
+            means=chosen.means,
+            directions=directions(result, components) if chosen.products else None,
+            camera=camera_of("scene"),
+        ),
         title=f"{head}'s queries and keys",
-        directions=directions(result, components) if chosen.products else None,
-        camera=camera_of("scene"),
     )
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -1,7 +1,8 @@
-"""Loss and accuracy under changed labels, where one head looks under each, and with another prompt's query."""
+"""Loss and accuracy under mutations, and where one head looks: under each, and with another prompt's query."""
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -27,31 +28,47 @@ FOLLOWED = {
     "letter_share": "the letter it usually has",
 }
 NAME_WIDTH = 11
-# Those for and against a letter, so far see-through that text stays readable on a light and on a dark page.
+# The text's colour on a light and on a dark page.
 INKS = ("#20242A", "#F2F0EA")
+# The colours for and against a letter, so transparent that the text stays readable on both pages.
 SHADES = ((0, "rgba(63, 143, 192, 0.75)"), (0.5, "rgba(140, 140, 140, 0)"), (1, "rgba(217, 131, 36, 0.75)"))
 
 
-def change_table(
-    values: Numbers,
-    usual: Numbers,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    *,
-    title: str,
-    x: str,
-    y: str,
-    worse: float,
-    dark: bool,
-    interval: tuple[Numbers, Numbers] | None = None,
-) -> go.Figure:
-    """`values[row, column]` as numbers, each with its difference from `usual` (of the same shape), which colours it.
+@dataclass(frozen=True)
+class Compared:
+    """Numbers in a table, each compared with one of its own.
 
-    Orange is worse, blue better. `worse` is the difference with the full colour, negative where more is better;
-    `dark` says on which page it is read.
+    Attributes:
+        values, usual: `[row, column]`, the numbers and what each is compared with.
+        rows, columns: the names of the rows and of the columns.
+        interval: the ends of the 95 % intervals of `values`, each `[row, column]`.
     """
-    across, down = ([_wrapped(name) for name in names] for names in (columns, rows))
-    change = values - usual
+
+    values: Numbers
+    usual: Numbers
+    rows: Sequence[str]
+    columns: Sequence[str]
+    interval: tuple[Numbers, Numbers] | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line over the mutations: `values[mutation]` and the ends of their 95 % intervals."""
+
+    name: str
+    values: Numbers
+    interval: tuple[Numbers, Numbers]
+
+
+def change_table(compared: Compared, *, title: str, x: str, y: str, worse: float, dark: bool) -> go.Figure:
+    """Each value as a number with its difference from `usual` below it. The difference gives the colour.
+
+    Orange is worse, blue is better. The difference `worse` has the full colour; it is negative if larger values are
+    better. `dark`: the page is dark.
+    """
+    values, interval = compared.values, compared.interval
+    across, down = ([_wrapped(name) for name in names] for names in (compared.columns, compared.rows))
+    change = values - compared.usual
     ends = "" if interval is None else "<br>95 %: %{customdata[0]:.3f} to %{customdata[1]:.3f}"
     figure = go.Figure(
         go.Heatmap(
@@ -72,7 +89,7 @@ def change_table(
             hovertemplate=f"{y} %{{y}}<br>{x} %{{x}}<br>%{{text}}{ends}<extra></extra>",
         )
     )
-    # As points' text: the colour of a heatmap's own is chosen for opaque cells.
+    # The text is a second trace, because plotly chooses a heatmap's text colour as if the cells were opaque.
     figure.add_scatter(
         x=across * len(down),
         y=[name for name in down for _ in across],
@@ -81,36 +98,37 @@ def change_table(
         textfont={"size": 11, "color": INKS[dark]},
         hoverinfo="skip",
     )
-    finish(figure, title=title, x=x, y=y, height=150 + 46 * len(rows))
+    finish(figure, title=title, x=x, y=y, height=150 + 46 * len(down))
     figure.update_xaxes(showgrid=False, tickfont={"size": 11})
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": 11})
     return figure
 
 
 def mutation_lines(result: Result, measure: str, title: str) -> go.Figure:
-    """A line for each condition over the mutations; with 95 % intervals where the result has them."""
+    """A line for each condition over the mutations, with 95 % intervals."""
     mutations, conditions = titles_of(result, "mutations"), titles_of(result, "conditions")
     interval = interval_of(result, measure)
     figure = go.Figure()
-    for place, condition in enumerate(conditions):
-        ends = None if interval is None else (interval[0][:, place], interval[1][:, place])
-        _add_line(figure, place, mutations, condition, result[measure][:, place], ends, measure == "accuracy")
+    for number, condition in enumerate(conditions):
+        ends = interval[0][:, number], interval[1][:, number]
+        line = Line(condition, result[measure][:, number], ends)
+        _add_line(figure, number, mutations, line, shares=measure == "accuracy")
     _finish_lines(figure, title, AXIS_NAMES[measure])
     figure.update_yaxes(tickformat=".0%" if measure == "accuracy" else "", rangemode="tozero")
     return figure
 
 
 def looks(result: Result, head: str) -> go.Figure | None:
-    """Under each mutation the share of attention to labels that goes to the right one, and to the usual letter.
+    """For each mutation the share of attention to labels that goes to the right label, and to its usual letter.
 
-    None where the result does not tell, as of several heads.
+    None if the result does not have these shares; a result of several heads does not.
     """
     if "right_share" not in result.arrays:
         return None
     figure = go.Figure()
-    for place, (name, title) in enumerate(FOLLOWED.items()):
-        interval = interval_of(result, name)
-        _add_line(figure, place, titles_of(result, "mutations"), title, result[name], interval, True)
+    for number, (name, title) in enumerate(FOLLOWED.items()):
+        line = Line(title, result[name], interval_of(result, name))
+        _add_line(figure, number, titles_of(result, "mutations"), line, shares=True)
     _finish_lines(figure, f"Where {head} looks, of all labels", "share of its attention to labels")
     figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return figure
@@ -127,12 +145,11 @@ def interval_of(result: Result, measure: str) -> tuple[Numbers, Numbers]:
 
 
 def swap_scatter(result: Result, head: str) -> go.Figure:
-    """A mark for each question: attention to the right letter's label across, to its place up."""
-    letter, place = result["follows_letter"], result["follows_place"]
+    """A mark for each question. x: attention to the right option's letter; y: attention to its place in the list."""
     figure = go.Figure()
     figure.add_scatter(
-        x=letter,
-        y=place,
+        x=result["follows_letter"],
+        y=result["follows_place"],
         mode="markers",
         marker={"color": COLOURS[0], "size": 8, "opacity": 0.7},
         text=[stem_lines(question["stem"]) for question in result.scalars["questions"]],
@@ -151,41 +168,36 @@ def swap_scatter(result: Result, head: str) -> go.Figure:
     return figure
 
 
-def _add_line(
-    figure: go.Figure,
-    place: int,
-    mutations: Sequence[str],
-    name: str,
-    values: Numbers,
-    interval: tuple[Numbers, Numbers],
-    shares: bool,
-) -> None:
+def _add_line(figure: go.Figure, number: int, mutations: Sequence[str], line: Line, *, shares: bool) -> None:
+    """Add line `number`, counted from 0; `shares`: its values are shares."""
     figure.add_scatter(
         x=[_wrapped(mutation) for mutation in mutations],
-        y=values,
-        error_y=error_bars(values, *interval, shares=shares),
+        y=line.values,
+        error_y=error_bars(line.values, *line.interval, shares=shares),
         mode="lines+markers",
-        name=plain(name),
+        name=plain(line.name),
         line={
-            "color": COLOURS[place % len(COLOURS)],
+            "color": COLOURS[number % len(COLOURS)],
             "width": 1.6,
-            "dash": ("solid", *DASHES)[place % len(DASHES)],
+            "dash": ("solid", *DASHES)[number % len(DASHES)],
         },
-        marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8},
-        hovertemplate=f"%{{x}}, {plain(name)}: %{{y:{'.1%' if shares else '.3f'}}}<extra></extra>",
+        marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+        hovertemplate=f"%{{x}}, {plain(line.name)}: %{{y:{'.1%' if shares else '.3f'}}}<extra></extra>",
     )
 
 
 def _finish_lines(figure: go.Figure, title: str, y: str) -> None:
     finish(figure, title=title, x="", y=y, height=480)
-    figure.update_layout(scattermode="group", scattergap=0.6)  # side by side: no interval covers another
+    figure.update_layout(
+        scattermode="group", scattergap=0.6
+    )  # lines are shifted sideways, so that no interval covers another
     legend_below(figure, -0.3)
 
 
 def _cell(value: float, change: float) -> str:
-    """The value and below it by how much it differs, where that shows."""
-    told = f"{change:+.2f}".replace("-", "−")
-    return f"{value:.2f}" + ("" if told[1:] == "0.00" else f"<br>{told}")
+    """The value, and below it the difference unless that rounds to zero."""
+    difference = f"{change:+.2f}".replace("-", "−")
+    return f"{value:.2f}" + ("" if difference[1:] == "0.00" else f"<br>{difference}")
 
 
 def _wrapped(name: str) -> str:

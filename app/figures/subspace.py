@@ -1,6 +1,7 @@
-"""Queries and keys of one head as a picture in three dimensions, and how much of their variance each holds."""
+"""A head's queries and keys as points in three dimensions, and their variance along each component."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,33 +12,39 @@ from numpy.typing import NDArray
 from app.figures.style import COLOURS, finish, legend_above, plain
 from app.figures.subspace_points import AXES
 
-# Of queries and of keys: of the base, then of each of the others.
+# The marks of queries and of keys: for the unchanged prompts, then for each mutation.
 MARKS = (("circle", "diamond"), ("circle-open", "diamond-open"), ("square", "cross"), ("square-open", "x"))
 KINDS = {"query": "queries", "key": "keys"}
 REST = "other"
-# A little beside the middle, so that the upright axis keeps its name where the chart is narrower than high.
+# Its centre is a little off the middle, so that a chart narrower than high shows the upright axis's name.
 CAMERA = {"eye": {"x": 1.6, "y": 1.55, "z": 0.95}, "center": {"x": 0.05, "y": -0.05, "z": -0.1}}
 FAR = {"eye": {"x": 2.15, "y": 2.1, "z": 1.2}, "center": CAMERA["center"]}
 GRID = LINE = "#8C8C8C"
 SHOWN_COMPONENTS = 10
 
 
-def scene(
-    frame: pd.DataFrame,
-    colour: str,
-    components: Sequence[int],
-    *,
-    means: bool,
-    title: str,
-    directions: Mapping[str, NDArray[np.float32]] | None = None,
-    camera: Mapping[str, Any] | None = None,
-) -> go.Figure:
-    """The points of `points_frame`, coloured by one of its columns, with the mean of each colour where asked for.
+@dataclass(frozen=True)
+class Look:
+    """How the points are drawn.
 
-    `directions[label]` is drawn as a line from the origin; all axes then have one scale, so that angles are true.
-    `camera` is plotly's, for another view than the first. A point's customdata is its question's index in its bank.
+    Attributes:
+        colour: the column of `points_frame` that gives the colours.
+        means: whether the mean of each colour is drawn too.
+        directions: by label an end `[axis]`, drawn as a line from the origin; all axes then have one scale, so that
+            angles are true.
+        camera: plotly's `scene.camera`; None for the usual view.
     """
+
+    colour: str
+    means: bool = False
+    directions: Mapping[str, NDArray[np.float32]] | None = None
+    camera: Mapping[str, Any] | None = None
+
+
+def scene(frame: pd.DataFrame, components: Sequence[int], look: Look, title: str) -> go.Figure:
+    """The points of `points_frame` along its three `components`; customdata is the question's index in its bank."""
     figure = go.Figure()
+    colour, directions = look.colour, look.directions
     groups = _groups(frame, colour)
     named = frame[colour].where(frame[colour].isin(groups), REST)
     usual = set(named[frame["among"] == ""])
@@ -46,31 +53,31 @@ def scene(
             own = (frame["among"] == among) & (frame["kind"] == kind)
             if among:
                 _add_legend(figure, among, kind, mark)
-            for place, group in enumerate(groups):
+            for number, group in enumerate(groups):
                 rows = frame[own & (named == group)]
                 if not rows.empty:
-                    told = not among or group not in usual
-                    _add_points(figure, rows, mark, group, COLOURS[place], told=told)
-                    if means:
-                        _add_mean(figure, rows, mark, group, COLOURS[place])
+                    listed = not among or group not in usual
+                    _add_points(figure, rows, mark, group, COLOURS[number], listed=listed)
+                    if look.means:
+                        _add_mean(figure, rows, mark, group, COLOURS[number])
     if directions:
         _add_directions(figure, frame, directions)
     finish(figure, title=title, x="", y="", height=600)
     figure.update_layout(
         showlegend=True,
-        # Below, where it hides no point; plotly makes room for it.
+        # The legend is below the scene, where it hides no point. Plotly makes room for it.
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
-        scene={axis + "axis": _axis(place) for axis, place in zip(AXES, components, strict=True)}
+        scene={axis + "axis": _axis(component) for axis, component in zip(AXES, components, strict=True)}
         | {
             "aspectmode": "data" if directions else "cube",
-            "camera": camera or (FAR if directions else CAMERA),
+            "camera": look.camera or (FAR if directions else CAMERA),
         },
     )
     return figure
 
 
 def variance_bars(q: NDArray[np.float32], k: NDArray[np.float32]) -> go.Figure:
-    """`q[component]` and `k[component]`, shares of the variance; the first few."""
+    """Bars of the first few of `q[component]` and `k[component]`, shares of the variance."""
     figure = go.Figure()
     numbers = np.arange(1, min(SHOWN_COMPONENTS, len(q)) + 1)
     for name, shares, colour, pattern in (("queries", q, COLOURS[0], ""), ("keys", k, COLOURS[1], "/")):
@@ -93,14 +100,14 @@ def variance_bars(q: NDArray[np.float32], k: NDArray[np.float32]) -> go.Figure:
 
 
 def stand_alone(figure: go.Figure) -> str:
-    """The figure as one HTML file that needs nothing else, and no network."""
+    """The figure as one HTML file that needs no other file and no network."""
     copied = go.Figure(figure).update_layout(height=None, template="plotly_white")
     page = copied.to_html(include_plotlyjs=True, full_html=True, default_height="96vh")
     return str(page)
 
 
 def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
-    """The values of one column, or the most frequent and the rest where they are many; the base's come first."""
+    """The values of one column. If there are many: the most frequent, and `REST`. The unchanged prompts' come first."""
     counted = frame[colour].value_counts()
     usual = set(frame.loc[frame["among"] == "", colour])
     few = list(counted.index)
@@ -111,7 +118,7 @@ def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
 
 
 def _add_legend(figure: go.Figure, among: str, kind: str, mark: str) -> None:
-    """What a mark among the others stands for: their colours are the base's."""
+    """The legend's line for a mutation's mark. Its colours are those of the unchanged prompts."""
     figure.add_scatter3d(
         x=[None],
         y=[None],
@@ -125,9 +132,9 @@ def _add_legend(figure: go.Figure, among: str, kind: str, mark: str) -> None:
 
 
 def _add_points(
-    figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colour: str, *, told: bool
+    figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colour: str, *, listed: bool
 ) -> None:
-    """One colour's points of one kind; `told` in the legend."""
+    """Add one colour's points of one kind. `listed`: they have a line in the legend."""
     kind, among = rows["kind"].iloc[0], rows["among"].iloc[0]
     figure.add_scatter3d(
         x=rows["x"],
@@ -137,7 +144,7 @@ def _add_points(
         name=plain(group),
         legendgroup=f"{among} {kind}",
         legendgrouptitle={"text": "" if among else KINDS[kind].capitalize()},
-        showlegend=told,
+        showlegend=listed,
         text=rows["text"],
         customdata=rows["item"],
         marker={"symbol": mark, "size": 5 if kind == "query" else 4, "color": colour, "opacity": 0.85},
@@ -170,7 +177,7 @@ def _add_mean(figure: go.Figure, rows: pd.DataFrame, mark: str, group: str, colo
 def _add_directions(
     figure: go.Figure, frame: pd.DataFrame, directions: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    """All to one scale, the longest as long as the farthest query is from the origin."""
+    """Add a line for each label, all to one scale: the longest reaches as far as the farthest query."""
     base = (frame["kind"] == "query") & (frame["among"] == "")
     farthest = np.linalg.norm(frame.loc[base, list(AXES)], axis=1).max()
     longest = max(np.linalg.norm(end) for end in directions.values()) or 1.0

@@ -97,10 +97,16 @@ def show_heads(result: Result, paths: Paths) -> None:
         receiver = paths.name if at == "mlp" else f"{paths.name}'s {at}"
         title = f"{paths.name} into {INTO_HEADS[at]}" if paths.sends else f"Heads into {receiver}"
         marked = [(layer - first, head) for layer, head in own]
-        grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked, first=first)
+        grid = head_grid(title, paths.unit, np.nan_to_num(values), diverging=True, marked=marked)
         with column:
             show_heatmap(
-                replace(grid, values=values, range=(-largest, largest), missing=f"not {way} {paths.name}"),
+                replace(
+                    grid,
+                    values=values,
+                    rows=[str(layer) for layer in range(first, last + 1)],
+                    range=(-largest, largest),
+                    missing=f"not {way} {paths.name}",
+                ),
                 f"paths {at}",
                 on_pick=lambda row, head: change(node="head", head=HeadRef(first + row, head)),
             )

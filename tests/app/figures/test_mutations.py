@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.figures.mutations import change_table, looks, mutation_lines, swap_scatter
+from app.figures.mutations import Compared, change_table, looks, mutation_lines, swap_scatter
 from backend.contract.request import QuestionSet, Request
 from backend.contract.result import Result
 from tests.app.made_up import made_up
@@ -36,16 +36,20 @@ def test_accuracy_with_its_intervals(result: Result) -> None:
     assert np.allclose(first.error_y.arrayminus, 0.1)
 
 
-def test_a_table_tells_numbers_and_is_coloured_by_what_is_worse() -> None:
+def test_a_table_shows_numbers_and_is_coloured_by_what_is_worse() -> None:
     values, usual = np.array([[[0.5, 0.75], [1.0, 0.999]], [[0.5, 0.5], [1.0, 1.0]]], np.float32)
     names: dict[str, Any] = {"title": "t", "x": "run with", "y": "prompts"}
-    figure = change_table(values, usual, ["a", "<b>"], ["one", "two"], worse=0.5, dark=False, **names)
+    figure = change_table(
+        Compared(values, usual, ["a", "<b>"], ["one", "two"]), worse=0.5, dark=False, **names
+    )
     cells, texts = figure.data
     assert np.allclose(cells.z, [[0, 0.5], [0, -0.002]])
     assert list(texts.text) == ["0.50", "0.75<br>+0.25", "1.00", "1.00"]
     assert list(texts.x) == ["one", "two", "one", "two"]
     assert list(texts.y) == ["a", "a", "&lt;b&gt;", "&lt;b&gt;"]
-    accuracy = change_table(values, usual, ["a", "b"], ["one", "two"], worse=-0.5, dark=True, **names)
+    accuracy = change_table(
+        Compared(values, usual, ["a", "b"], ["one", "two"]), worse=-0.5, dark=True, **names
+    )
     assert accuracy.data[0].z[0][1] == -0.5
     assert accuracy.data[1].textfont.color != texts.textfont.color
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.figures.subspace import scene, stand_alone, variance_bars
+from app.figures.subspace import Look, scene, stand_alone, variance_bars
 from app.figures.subspace_points import directions, points_frame
 from backend.contract.request import QuestionSet, Request
 from backend.contract.result import Result
@@ -19,13 +19,13 @@ def result() -> Result:
 
 
 def test_queries_and_keys_have_marks_of_their_own(result: Result) -> None:
-    figure = scene(points_frame(result, (0, 1, 3)), "label", (0, 1, 3), means=False, title="t")
+    figure = scene(points_frame(result, (0, 1, 3)), (0, 1, 3), Look("label"), "t")
     assert {trace.marker.symbol for trace in figure.data} == {"circle", "diamond"}
     assert sum(len(trace.x) for trace in figure.data) == len(BANK) * 5
     assert [trace.name for trace in figure.data] == ["A", "B", "A", "B", "C", "D"]
     colours = {(trace.name, trace.marker.color) for trace in figure.data}
     assert len(colours) == 4
-    assert list(figure.data[0].customdata) == [0, 1, 2, 3]  # their places in the bank
+    assert list(figure.data[0].customdata) == [0, 1, 2, 3]  # their indices in the bank
     assert list(figure.data[4].customdata) == [0, 1, 2, 3, 4]
     assert figure.layout.scene.zaxis.title.text == "component 4"
 
@@ -33,13 +33,13 @@ def test_queries_and_keys_have_marks_of_their_own(result: Result) -> None:
 def test_the_camera_is_the_viewers(result: Result) -> None:
     frame = points_frame(result, (0, 1, 2))
     turned = {"eye": {"x": 0.1, "y": 2.0, "z": 0.3}}
-    figure = scene(frame, "label", (0, 1, 2), means=False, title="t", camera=turned)
+    figure = scene(frame, (0, 1, 2), Look("label", camera=turned), "t")
     assert figure.layout.scene.camera.eye.to_plotly_json() == turned["eye"]
 
 
 def test_means_are_named_and_in_the_middle(result: Result) -> None:
     frame = points_frame(result, (0, 1, 2))
-    figure = scene(frame, "label", (0, 1, 2), means=True, title="t")
+    figure = scene(frame, (0, 1, 2), Look("label", means=True), "t")
     means = [trace for trace in figure.data if trace.mode == "markers+text"]
     assert len(means) == 6
     queries = frame[(frame["kind"] == "query") & (frame["label"] == "A")]
@@ -49,7 +49,7 @@ def test_means_are_named_and_in_the_middle(result: Result) -> None:
 
 def test_lines_of_products_are_true_to_angle_and_length(result: Result) -> None:
     frame, ends = points_frame(result, (0, 1, 2)), directions(result, (0, 1, 2))
-    figure = scene(frame, "label", (0, 1, 2), means=False, title="t", directions=ends)
+    figure = scene(frame, (0, 1, 2), Look("label", directions=ends), "t")
     lines = {trace.text[1]: np.array([trace.x[1], trace.y[1], trace.z[1]]) for trace in figure.data[6:]}
     assert list(lines) == ["A", "B", "C", "D"]
     farthest = np.linalg.norm(frame.loc[frame["kind"] == "query", ["x", "y", "z"]], axis=1).max()
@@ -63,7 +63,7 @@ def test_lines_of_products_are_true_to_angle_and_length(result: Result) -> None:
 def test_others_have_marks_of_their_own_and_one_line_each_in_the_legend(result: Result) -> None:
     other = replace(result, scalars={**result.scalars, "labels": ["A", "B", "1", "2"]})
     frame = points_frame(result, (0, 1, 2), {"numbers": other, "<b>x": result})
-    figure = scene(frame, "label", (0, 1, 2), means=True, title="t")
+    figure = scene(frame, (0, 1, 2), Look("label", means=True), "t")
     points = [trace for trace in figure.data if trace.mode == "markers" and trace.customdata is not None]
     assert len({trace.marker.symbol for trace in points}) == 6
     # Below the scene: at its side so many lines would hide points and axes.
@@ -72,12 +72,12 @@ def test_others_have_marks_of_their_own_and_one_line_each_in_the_legend(result: 
         0,
         "top",
     )
-    told = [
+    listed = [
         (trace.legendgrouptitle.text or "", trace.name)
         for trace in figure.data
         if trace.showlegend is not False
     ]
-    assert told[6:] == [
+    assert listed[6:] == [
         ("Numbers", "queries"),
         ("", "keys"),
         ("", "1"),
@@ -89,8 +89,8 @@ def test_others_have_marks_of_their_own_and_one_line_each_in_the_legend(result: 
 
 def test_many_subjects_share_the_last_colour(result: Result) -> None:
     frame = points_frame(result, (0, 1, 2))
-    frame["subject"] = [f"subject {place % 12}" for place in range(len(frame))]
-    figure = scene(frame, "subject", (0, 1, 2), means=False, title="t")
+    frame["subject"] = [f"subject {number % 12}" for number in range(len(frame))]
+    figure = scene(frame, (0, 1, 2), Look("subject"), "t")
     names = {trace.name for trace in figure.data}
     assert len(names) == 7
     assert "other" in names
@@ -105,7 +105,7 @@ def test_variance_is_shown_for_the_first_few() -> None:
 
 
 def test_the_saved_file_needs_no_network(result: Result) -> None:
-    figure = scene(points_frame(result, (0, 1, 2)), "label", (0, 1, 2), means=False, title="</script><b>x")
+    figure = scene(points_frame(result, (0, 1, 2)), (0, 1, 2), Look("label"), "</script><b>x")
     page = stand_alone(figure)
     assert len(page) > 10**6
     assert '<script src="http' not in page
