@@ -1,4 +1,4 @@
-"""Which bank: on the pages that pick a question from it, and on those that go over many of its questions."""
+"""Controls for the bank, and for how many of its questions are used."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from backend.contract.client import Client
 
 
 def choose_bank(client: Client, selection: Selection, width: int | Literal["stretch"] = "stretch") -> None:
-    """The banks there are; a data set of the hub can be typed."""
+    """Draw the list of banks. A user can also type the name of a data set of the hub."""
     titles = {card.name: card.title for card in client.banks()} | {selection.bank.name: selection.bank.title}
     st.session_state["bank"] = selection.bank.name
     st.selectbox(
@@ -27,7 +27,7 @@ def choose_bank(client: Client, selection: Selection, width: int | Literal["stre
 
 
 def choose_questions(client: Client, selection: Selection, row: DeltaGenerator, width: int = 260) -> None:
-    """Draw into `row` which bank, and how many of its questions."""
+    """Draw into `row` the controls for the bank and for the number of its questions."""
     with row:
         choose_bank(client, selection, width)
     row.number_input(
@@ -36,6 +36,6 @@ def choose_questions(client: Client, selection: Selection, row: DeltaGenerator, 
 
 
 def change_bank(name: str) -> None:
-    """Go to a bank's first question, without the filters of the bank before it."""
+    """Go to a bank's first question, and remove the filters, which belong to the previous bank."""
     if name:
         change(bank=name, item=1, subject="", right="", search="")

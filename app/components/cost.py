@@ -1,4 +1,4 @@
-"""How long an analysis takes on this machine, told on the button that starts it."""
+"""How long an analysis takes on this machine, shown on the button that starts it."""
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from backend.contract.result import Result
 
 
 def with_duration(client: Client, request: Request, text: str) -> str:
-    """The button's `text`, with how long the request takes here, unless its result is there or nothing can be told."""
+    """The button's `text` with the request's duration; `text` alone if the result is stored or no estimate is known."""
     if client.find(request) is not None:
         return text
     asked = Request.build(
@@ -20,7 +20,7 @@ def with_duration(client: Client, request: Request, text: str) -> str:
         questions=request.questions,
         params={"analysis": request.analysis, "params": request.params},
     )
-    # What it takes to tell is drawn here, and gone before the button is.
+    # Progress of the estimate is drawn here, then replaced by the button.
     with st.container():
         cost = answer_of(client, asked, f"cost {request.analysis}")
     if not isinstance(cost, Result):

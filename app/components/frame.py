@@ -1,4 +1,4 @@
-"""What every page begins with: its title, the question and the prompt in the sidebar, and the selection."""
+"""The first part of every page: its title, the question and the prompt in the sidebar, and the selection."""
 
 import streamlit as st
 
@@ -19,7 +19,7 @@ TEMPLATE_NAMES = {
 
 
 def open_page(title: str, intro: str, guide: str) -> tuple[Client, Selection]:
-    """Draw it and return what the page works with. Parts of the address that cannot be used are reported.
+    """Draw it. Return the client and the selection. A warning reports parameters of the address that cannot be used.
 
     `guide` is the name of the page's guide in docs/guide.
     """

@@ -1,4 +1,4 @@
-"""Which head, and how its attention is read: what the pages about heads have in common."""
+"""Controls and links that the pages about heads share: which head, and how its attention is read."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from backend.contract.result import Result
 
 
 def choose_reading(selection: Selection) -> None:
-    """Plain attention, or weighted by how much there is to read."""
+    """Draw the choice between plain and value-weighted attention."""
     st.segmented_control(
         "Reading",
         READINGS,
@@ -25,7 +25,7 @@ def choose_reading(selection: Selection) -> None:
 
 
 def existing_head(selection: Selection, shape: tuple[int, ...]) -> HeadRef | None:
-    """The head in the address if the model, with (layers, heads) `shape`, has it; otherwise says so."""
+    """The head in the address, or None. A warning reports a head that a model of `shape` (layers, heads) lacks."""
     head = selection.chosen.head
     if head is None or (head.layer < shape[0] and head.head < shape[1]):
         return head
@@ -40,17 +40,18 @@ def existing_head(selection: Selection, shape: tuple[int, ...]) -> HeadRef | Non
 
 
 def target_of(attribution: Result, selection: Selection) -> str:
-    """The letter that net effects are about: the right one, or the predicted one where none is known."""
+    """The letter of the net effects: the right one, or the predicted one if the right one is not known."""
     return selection.right or str(attribution.scalars["predicted"])
 
 
 def head_in_hand(attribution: Result, selection: Selection) -> HeadRef:
-    """The head in the address; where there is none, the one with the largest net effect, which is said."""
+    """The head in the address, or the one with the largest net effect; a line on the page then says so."""
     head = existing_head(selection, attribution["heads"].shape)
     if head is None:
-        place = selection.labels.index(target_of(attribution, selection))
-        head = HeadRef(*strongest_head(net_effect(attribution["heads"], place)))
-        quiet(f"{head} has the largest net effect on {selection.labels[place]} of all heads.", "strongest")
+        label = target_of(attribution, selection)
+        net = net_effect(attribution["heads"], selection.labels.index(label))
+        head = HeadRef(*strongest_head(net))
+        quiet(f"{head} has the largest net effect on {label} of all heads.", "strongest")
     return head
 
 
@@ -80,7 +81,7 @@ def head_link(head: HeadRef) -> None:
 
 
 def choose_head(head: HeadRef, shape: tuple[int, ...]) -> None:
-    """Selectors for layer and head, and buttons to the neighbours."""
+    """Draw selectors for layer and head, and buttons for the previous and the next head."""
     layers, heads = shape[:2]
     st.session_state["head layer"], st.session_state["head number"] = head.layer, head.head
 
@@ -90,9 +91,9 @@ def choose_head(head: HeadRef, shape: tuple[int, ...]) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     row.selectbox("Layer", range(layers), key="head layer", on_change=take, width=110)
     row.selectbox("Head", range(heads), key="head number", on_change=take, width=110)
-    place = head.layer * heads + head.head
+    index = head.layer * heads + head.head
     for label, step, icon in (("Previous head", -1, "arrow_back"), ("Next head", 1, "arrow_forward")):
-        target = HeadRef(*divmod((place + step) % (layers * heads), heads))
+        target = HeadRef(*divmod((index + step) % (layers * heads), heads))
         row.button(
             str(target),
             icon=f":material/{icon}:",

@@ -1,4 +1,4 @@
-"""What the pages about one head over many questions begin with: which head, which bank, how many questions."""
+"""The first controls of pages about one head over many questions: the head, the bank, how many questions."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from backend.contract.head import HeadRef
 
 
 def head_over_bank(client: Client, selection: Selection) -> HeadRef | None:
-    """Draw the controls; the head, or None while it is not known yet which heads there are."""
+    """Draw the controls. Return the head, or None until the model's heads are known."""
     choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"))
     attribution = result_of(client, selection.ask("attribution"), "attribution")
     if attribution is None:

@@ -23,15 +23,18 @@ _MOUNT = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Heatmap:
-    """What is drawn.
+    """What is drawn. Arrays are `[row, column]`.
 
-    `values[row, column]` in `unit`, with the ends of their 95 % intervals where there are some. `range` holds
-    the colour scale's ends; `diverging` says that its middle is zero. `marked` cells get a
-    frame. With `heads` a cell is called L16H7 for row "16" and column "7", otherwise by both texts.
-
-    With `estimate` the values are exact ones: where one is missing, the estimate is a small mark in its place.
-    `spread` is the standard deviation of each value. With `missing`, the reason why a cell has no value at all, such
-    cells are hatched. With `roles`, one a column, the columns' texts are tokens on their roles' colours.
+    Attributes:
+        values: in `unit`. NaN where a value is missing.
+        low, high: the ends of the 95 % intervals.
+        estimate: drawn as a small mark where `values` is missing.
+        spread: the standard deviation of each value.
+        missing: why a cell has no value and no estimate. Such cells are hatched.
+        range: the ends of the colour scale; `diverging`: its middle is zero.
+        roles: one for each column, whose text is then a token on its role's colour.
+        marked: cells with a frame.
+        heads: a cell's name is L16H7 for row "16" and column "7". Otherwise it is both texts.
     """
 
     title: str
@@ -54,7 +57,7 @@ class Heatmap:
     square: bool = False
 
     def packed(self, clickable: bool) -> bytes:
-        """All in one piece, for heatmap.js: header length, JSON header padded to 4 bytes, float32 numbers.
+        """One piece of bytes for heatmap.js: header length, JSON header padded to 4 bytes, float32 numbers.
 
         The header names the arrays in their order.
         """
@@ -121,7 +124,7 @@ def head_grid(
 
 
 def expert_grid(title: str, values: NDArray[np.float32], columns: Sequence[str]) -> Heatmap:
-    """`values[layer, expert]` in logits, zero-centred; NaN in layers without experts."""
+    """`values[layer, expert]` in logits, as a heatmap centred at zero; NaN in layers without experts."""
     largest = float(np.nanmax(np.abs(values))) or 1.0
     return Heatmap(
         title=title,
@@ -138,7 +141,7 @@ def expert_grid(title: str, values: NDArray[np.float32], columns: Sequence[str])
 
 
 def show_heatmap(heatmap: Heatmap, key: str, on_pick: Callable[[int, int], None] | None = None) -> None:
-    """Draw it; `on_pick(row, column)` is called when a cell is clicked, or Enter pressed on it."""
+    """Draw it. A click on a cell, or Enter, calls `on_pick(row, column)`."""
 
     def picked() -> None:
         cell = st.session_state[key].cell

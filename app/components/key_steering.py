@@ -1,4 +1,4 @@
-"""What a result of `key-steering` says, with a slider over its strengths; nothing is computed anew."""
+"""A result of `key-steering`, with a slider over its strengths. Moving the slider computes nothing again."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,20 @@ from backend.contract.result import Result
 
 
 def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:
-    """A slider over the strengths, the shares of all questions, and one question before and after."""
+    """Draw a slider over the strengths, shares over all questions, and one question before and after."""
     strengths = [float(strength) for strength in result["strength"]]
     wanted = selection.chosen.strength
     strength = min(strengths, key=lambda one: abs(one - wanted))
     if len(strengths) > 1:
         st.select_slider("Strength", strengths, format_func="{:g}".format, **bound("strength", strength))
-    place = strengths.index(strength)
+    at_strength = strengths.index(strength)
     flipped, chance, at_all = (
         float(values)
-        for values in (result["flipped"][place], result["flipped_random"][place], result["flipped_at_all"])
+        for values in (
+            result["flipped"][at_strength],
+            result["flipped_random"][at_strength],
+            result["flipped_at_all"],
+        )
     )
     sentence(
         f"At strength {strength:g}, steered at an option that the model did not choose, the letter becomes that "
@@ -42,10 +46,11 @@ def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:
         f"Over {result.scalars['kept']} questions and the options that the model did not choose. Bars are 95 % "
         "intervals."
     )
-    _show_one(result, selection, place)
+    _show_one(result, selection, at_strength)
 
 
-def _show_one(result: Result, selection: Selection, place: int) -> None:
+def _show_one(result: Result, selection: Selection, at_strength: int) -> None:
+    """Draw one question before and after steering, at the strength with this index."""
     questions, labels = result.scalars["questions"], result.scalars["labels"]
     row = min(selection.chosen.steered, len(questions)) - 1
     option = _option(labels, selection.chosen.towards, int(result["predicted"][row]))
@@ -70,7 +75,7 @@ def _show_one(result: Result, selection: Selection, place: int) -> None:
         ("probability", "attention"),
         strict=True,
     ):
-        before, after = result[f"{name}_model"][row], result[name][row, option, place]
+        before, after = result[f"{name}_model"][row], result[name][row, option, at_strength]
         if name == "label_logits":
             before, after = among_labels(before), among_labels(after)
         figure = before_and_after(labels, before, after, title=title, y=y)
@@ -78,5 +83,5 @@ def _show_one(result: Result, selection: Selection, place: int) -> None:
 
 
 def _option(labels: Sequence[str], wanted: str, predicted: int) -> int:
-    """The option in the address, or the first that the model does not choose anyway."""
+    """The index of the option in the address, or of the first option that the model does not choose."""
     return labels.index(wanted) if wanted in labels else int(predicted == 0)

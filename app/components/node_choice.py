@@ -1,4 +1,4 @@
-"""Which node the Paths page is about: a head, an MLP or the embedding, and whether it receives or sends."""
+"""Controls for the node of the page Paths: a head, an MLP or the embedding, as receiver or as sender."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from backend.contract.result import Result
 
 
 def choose_way(selection: Selection) -> None:
-    """Paths into a node or from it, and the kind of node: nothing leads into the embedding."""
+    """Draw the choices of direction and of the kind of node. No path leads into the embedding."""
     chosen = selection.chosen
     row = st.container(horizontal=True, vertical_alignment="bottom")
     row.segmented_control(
@@ -26,7 +26,7 @@ def choose_way(selection: Selection) -> None:
 
 
 def choose_node(attribution: Result, selection: Selection) -> dict[str, Any]:
-    """Draw which one of its kind, of a model as large as the attribution's; the node as a request names it."""
+    """Draw the choice of a node of the chosen kind. Return the node as a request names it."""
     chosen, shape = selection.chosen, attribution["heads"].shape
     if chosen.node == "embedding" and chosen.mode == "sender":
         return {"embedding": True}
@@ -52,7 +52,7 @@ def choose_mlp(layers: int, selection: Selection) -> int:
 
 
 def walk(node: Node) -> None:
-    """Go on to the node at the other end of a path, from a callback."""
+    """Go to the node at the other end of a path; for callbacks."""
     if node.layer is not None and node.head is not None:
         change(node="head", head=HeadRef(node.layer, node.head))
     elif node.layer is not None:

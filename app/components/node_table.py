@@ -1,4 +1,4 @@
-"""Nodes as a table: the keyboard's way to a head."""
+"""Nodes as a table. It lets the keyboard reach each head."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from app.navigation import open_head
 
 
 def open_node(node: Node) -> None:
-    """Go to the node's page if it is a head, from a callback."""
+    """Go to the node's page if it is a head; for callbacks."""
     if node.layer is not None and node.head is not None:
         open_head(node.layer, node.head)
 
@@ -44,7 +44,7 @@ def node_table(
 
 
 def _decimals(largest: float) -> int:
-    """Three, or as many as it takes to tell small values apart.
+    """Three decimals, or more where all values are small.
 
     >>> _decimals(1.5), _decimals(0.002)
     (3, 5)

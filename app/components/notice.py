@@ -1,4 +1,4 @@
-"""Text shown as it is: messages, and sentences that hold what a user typed. Each needs a key of its own."""
+"""Messages and sentences, shown as plain text, since they may contain what a user typed. Each needs its own key."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,28 +17,30 @@ _MOUNT = st.components.v2.component(
 
 
 def error_box(error: LetterheadsError, key: str = "error") -> None:
-    """The one way in which an error is shown."""
+    """Draw an error. Every page shows errors with this."""
     _show(key, "error", "This did not work.", [(str(error), False)])
 
 
 def warning_box(problems: Sequence[str], key: str) -> None:
-    """What was wrong but could be passed over; nothing where there are no problems."""
+    """Draw the problems that did not stop the page; draw nothing if there are none."""
     if problems:
         _show(key, "warning", "", [("\n".join(problems), False)])
 
 
 def sentence(*parts: str, key: str, lead: bool = False) -> None:
-    """Parts in turn plain and **strong**: `sentence("It says ", "B", ".", key="says")`."""
-    _show(key, "lead" if lead else "plain", "", [(part, place % 2 == 1) for place, part in enumerate(parts)])
+    """Draw parts, in turn plain and **strong**: `sentence("It says ", "B", ".", key="says")`."""
+    _show(
+        key, "lead" if lead else "plain", "", [(part, number % 2 == 1) for number, part in enumerate(parts)]
+    )
 
 
 def quiet(text: str, key: str) -> None:
-    """A small line, e.g. figures' provenance."""
+    """Draw a small line, such as a result's provenance."""
     _show(key, "quiet", "", [(text, False)])
 
 
 def cut(text: str, most: int = 120) -> str:
-    """A text of any length where there is room for a line or two.
+    """The text, or its first `most` characters and an ellipsis.
 
     >>> cut("a short one"), cut("a long one", 6)
     ('a short one', 'a long …')

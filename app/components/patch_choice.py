@@ -1,4 +1,4 @@
-"""The two runs and what is measured between them: controls that all patching pages share."""
+"""Controls that all patching pages share: the two runs, and the metric that compares them."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from backend.contract.metrics import METRICS
 def choose_corruption(
     row: DeltaGenerator, selection: Selection, *, over_bank: bool = False
 ) -> dict[str, Any] | None:
-    """Draw the choice in `row`; the request's corruption, or None while its text is still to be written.
+    """Draw the choice in `row`. Return the request's corruption, or None until its text is written.
 
-    Over a bank a text, which belongs to one question, is not offered.
+    Over a bank, a text is not offered, because it belongs to one question.
     """
     chosen = selection.chosen
     offered = [name for name, one in CORRUPTIONS.items() if not (over_bank and one.one_question_only)]
@@ -44,9 +44,9 @@ def choose_corruption(
 
 
 def choose_metric(row: DeltaGenerator, selection: Selection, *, over_bank: bool = False) -> dict[str, str]:
-    """Draw the choice in `row`; the request's metric, of the right letter where one is right.
+    """Draw the choice in `row`. Return the request's metric, for the right letter if it is known.
 
-    Over a bank each question has its own right letter, so none is named and none can be the other one.
+    Over a bank each question has its own right letter. No letter is named then, and no second letter is chosen.
     """
     chosen = selection.chosen
     offered = [name for name, one in METRICS.items() if not (over_bank and one.one_question_only)]

@@ -1,16 +1,16 @@
-"""The line under a result: its check figures, and which model it comes from."""
+"""The line under a result: the figures of its checks, and its model."""
 
 from app.components.notice import quiet
 from backend.contract.result import Result
 
 
 def show_provenance(result: Result, *, checks: bool = True) -> None:
-    """The line under a result, without its checks where those are shown already."""
+    """Draw the line under a result. `checks=False` leaves out checks that the page already shows."""
     quiet(provenance_text(result, checks=checks), f"provenance {result.request['analysis']}")
 
 
 def provenance_text(result: Result, *, checks: bool = True) -> str:
-    """Each check with its limit and a mark; then model, how it is held, fingerprint and time."""
+    """Each check with its limit and a mark; then model, dtype, quantization, fingerprint and time."""
     figures = [check_text(name, value, limit) for name, (value, limit) in result.checks.items()]
     model = result.model
     quantization = model.get("quantization", "none")
@@ -30,5 +30,5 @@ def check_text(name: str, value: float, limit: float) -> str:
 
 
 def mark(value: float, limit: float) -> str:
-    """Whether a figure is within its limit, in a sign and a word; NaN is not."""
+    """A sign and a word for whether a figure is within its limit. NaN is not."""
     return "✓ passed" if value <= limit else "✗ failed"

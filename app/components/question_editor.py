@@ -1,4 +1,4 @@
-"""Writing a question: what is typed is a draft until it is asked, and then part of the address."""
+"""Fields for writing a question. The text is a draft. The button that asks puts it into the address."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from backend.contract.question import MAX_OPTIONS, MIN_OPTIONS, Question
 
 @dataclass
 class Draft:
-    """What is in the fields, usable or not. `asked` is the question that it began as."""
+    """The contents of the fields, valid or not. `asked` is the question that the draft started from."""
 
     asked: Question
     stem: str
@@ -25,13 +25,13 @@ class Draft:
 
 
 def edit_question(selection: Selection) -> None:
-    """The fields and the button that asks. An unusable draft stays as it is, with the reason under it."""
+    """Draw the fields and the button that asks. An invalid draft stays in the fields, with the reason below."""
     draft = _draft(selection.question)
     left, right = st.columns([3, 1])
     left.text_area("Question", height=80, **_field(draft, "stem"))
     right.text_input("Subject", **_field(draft, "subject"))
-    for place, option in enumerate(draft.options):
-        _option(draft, place, option, selection)
+    for index, option in enumerate(draft.options):
+        _option(draft, index, option, selection)
     row = st.container(horizontal=True, vertical_alignment="center")
     row.button("Ask the model", key="ask", type="primary", on_click=_ask, args=(draft,))
     row.button(
@@ -62,31 +62,31 @@ def _field(draft: Draft, name: str) -> dict[str, Any]:
     return {"key": key, "on_change": lambda: setattr(draft, name, st.session_state[key])}
 
 
-def _option(draft: Draft, place: int, option: str, selection: Selection) -> None:
-    key = f"draft option {place}"
+def _option(draft: Draft, index: int, option: str, selection: Selection) -> None:
+    key = f"draft option {index}"
     st.session_state[key] = option
     labels = selection.prompt.labels
-    label = labels[place] if place < len(labels) else str(place + 1)
+    label = labels[index] if index < len(labels) else str(index + 1)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     row.text_input(
-        f"Option {place + 1}, labelled `{label}`" if label.isalnum() else f"Option {place + 1}",
+        f"Option {index + 1}, labelled `{label}`" if label.isalnum() else f"Option {index + 1}",
         key=key,
-        on_change=lambda: draft.options.__setitem__(place, st.session_state[key]),
+        on_change=lambda: draft.options.__setitem__(index, st.session_state[key]),
     )
     row.button(
         "Right",
-        key=f"right {place}",
-        help="This option is the right one" if draft.answer != place else "This is the right option",
-        type="primary" if draft.answer == place else "secondary",
-        icon=":material/check:" if draft.answer == place else None,
+        key=f"right {index}",
+        help="This option is the right one" if draft.answer != index else "This is the right option",
+        type="primary" if draft.answer == index else "secondary",
+        icon=":material/check:" if draft.answer == index else None,
         on_click=_mark,
-        args=(draft, place),
+        args=(draft, index),
     )
     row.button(
         "Remove",
-        key=f"remove {place}",
+        key=f"remove {index}",
         on_click=_remove,
-        args=(draft, place),
+        args=(draft, index),
         disabled=len(draft.options) <= MIN_OPTIONS,
     )
 
@@ -95,10 +95,10 @@ def _mark(draft: Draft, answer: int | None) -> None:
     draft.answer = answer
 
 
-def _remove(draft: Draft, place: int) -> None:
-    del draft.options[place]
-    if draft.answer is not None and draft.answer >= place:
-        draft.answer = None if draft.answer == place else draft.answer - 1
+def _remove(draft: Draft, index: int) -> None:
+    del draft.options[index]
+    if draft.answer is not None and draft.answer >= index:
+        draft.answer = None if draft.answer == index else draft.answer - 1
 
 
 def _ask(draft: Draft) -> None:

@@ -1,4 +1,4 @@
-"""Choosing a question from a bank: filters, search, the list, and the neighbours."""
+"""Controls for a bank's questions: filters, search, the list, previous and next."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ ANY = ""
 
 
 def matching(questions: Sequence[Question], subject: str, right: str, search: str) -> list[int]:
-    """Numbers, from 1, of the questions that pass the filters; an empty filter lets all pass.
+    """The numbers, from 1, of the questions that pass the filters. An empty filter lets all pass.
 
     `right` is the right option's number, from 1; `search` is looked for in stem and options.
     """
@@ -32,7 +32,7 @@ def matching(questions: Sequence[Question], subject: str, right: str, search: st
 
 
 def pick_question(client: Client, selection: Selection) -> None:
-    """The controls; what is picked goes into the address."""
+    """Draw the controls. They write the question into the address."""
     questions = client.questions(selection.bank.name)
     numbers = _filters(client, selection, questions)
     item = selection.chosen.item
@@ -44,9 +44,9 @@ def pick_question(client: Client, selection: Selection) -> None:
         format_func=lambda number: f"{number} · {' '.join(questions[number - 1].stem.split())}",
         **bound("item", item),
     )
-    place = listed.index(item)
+    index = listed.index(item)
     for label, step in (("Previous", -1), ("Next", 1)):
-        target = listed[(place + step) % len(listed)]
+        target = listed[(index + step) % len(listed)]
         row.button(
             label,
             key=f"{label} question",
@@ -55,7 +55,7 @@ def pick_question(client: Client, selection: Selection) -> None:
             disabled=len(listed) < 2,
         )
     if not numbers:
-        quiet("No question passes these filters; the one chosen before stays.", "no question")
+        quiet("No question passes these filters. The question chosen before stays.", "no question")
 
 
 def _filters(client: Client, selection: Selection, questions: Sequence[Question]) -> list[int]:
@@ -91,7 +91,7 @@ def _filters(client: Client, selection: Selection, questions: Sequence[Question]
 
 
 def _bound_filter(name: str, value: str, questions: Sequence[Question]) -> dict[str, Any]:
-    """As state.bound; and where the question in hand does not pass, the first one that does is taken."""
+    """As state.bound. If the current question does not pass the filters, the first that passes is chosen."""
 
     def take() -> None:
         change(**{name: st.session_state[name]})

@@ -1,4 +1,4 @@
-"""The questions behind a picture as a table: the keyboard's way to each of them."""
+"""The questions of a picture as a table. It lets the keyboard reach each question."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from app.navigation import open_question
 
 
 def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) -> None:
-    """A row for each question of a result's `questions`. Selecting one opens it; `item` is its index in the bank."""
+    """Draw a row for each of a result's `questions`. Selecting a row opens it; `item` is its index in the bank."""
 
     def picked() -> None:
         for row in st.session_state[key]["selection"]["rows"]:

@@ -1,6 +1,6 @@
-"""The colours of tokens by what they are there for, the same wherever tokens are drawn."""
+"""The colours of tokens by their role, the same on all pages."""
 
-# Roles in the legend's order, each with its place among the theme's colours and how much of it, in %.
+# Roles in the legend's order. For each: the index of its colour in the theme, and how much of it, in %.
 TINTS = (
     ("prelude", 0, 0),
     ("shot", 5, 18),

@@ -1,4 +1,4 @@
-"""One question, or the mean over a bank."""
+"""The choice between one question and the mean over a bank."""
 
 from streamlit.delta_generator import DeltaGenerator
 
@@ -11,7 +11,7 @@ NAMES = {"question": "This question", "bank": "Mean over a bank"}
 
 
 def choose_scope(client: Client, selection: Selection, row: DeltaGenerator) -> bool:
-    """The control, put into `row`; for a bank also which, and how many questions. True where it is a bank."""
+    """Draw the choice into `row`; for a bank also its name and number of questions. True if it is a bank."""
     row.segmented_control(
         "Scope",
         SCOPES,

@@ -1,4 +1,4 @@
-"""A prompt's tokens as text, coloured by their role or by a number; drawn by tokens.js."""
+"""A prompt's tokens as text, coloured by role or by value; drawn by tokens.js."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,17 +20,17 @@ _MOUNT = st.components.v2.component(
 
 
 def pieces(tokens: Sequence[str], text: str) -> list[str]:
-    """The tokens as they are shown: of a character that several tokens make up, all but the first are empty.
+    """The tokens as they are shown. If several tokens make up one character, all but the first are empty.
 
     >>> pieces(["up ", "☝", "☝", "!"], "up ☝!")
     ['up ', '☝', '', '!']
     """
-    shown, place = [], 0
+    shown, end = [], 0
     for token in tokens:
-        if text.startswith(token, place):
+        if text.startswith(token, end):
             shown.append(token)
-            place += len(token)
-        elif text.endswith(token, 0, place):
+            end += len(token)
+        elif text.endswith(token, 0, end):
             shown.append("")
         else:  # a special token, which is not part of the text
             shown.append(token)
@@ -38,7 +38,7 @@ def pieces(tokens: Sequence[str], text: str) -> list[str]:
 
 
 def token_name(token: str) -> str:
-    r"""A token in a line of text: without the spaces around it, the end of a line as a program has it.
+    r"""A token in a line of text: without spaces around it, and a line's end written as in a program.
 
     >>> print(token_name(" red"), token_name("\n"))
     red \n
@@ -54,7 +54,7 @@ def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
         "tokens": pieces(prompt["tokens"], prompt["text"]),
         "roles": [kind_of(role) for role in roles],
         "kinds": TINTS,
-        "hover": [f"{place}: {role}" for place, role in enumerate(roles)],
+        "hover": [f"{position}: {role}" for position, role in enumerate(roles)],
     }
     _MOUNT(key=key, data=data)
 
@@ -68,7 +68,7 @@ def tokens_by_value(
     *,
     diverging: bool,
 ) -> None:
-    """Draw the prompt with each token on a colour for `values[position]`: zero is no colour."""
+    """Draw the prompt with each token coloured by `values[position]`. Zero has no colour."""
     largest = float(np.abs(values).max()) or 1.0
     low = [(f"{-largest:.2g}", -largest)] if diverging else []
     data = {
@@ -77,7 +77,7 @@ def tokens_by_value(
         "values": [float(value) for value in values],
         "range": [-largest if diverging else 0.0, largest],
         "diverging": diverging,
-        "hover": [f"{place}: {value:.3g} {unit}" for place, value in enumerate(values)],
+        "hover": [f"{position}: {value:.3g} {unit}" for position, value in enumerate(values)],
         "legend": [*low, ("0", 0.0), (f"{largest:.2g} {unit}", largest)],
     }
     _MOUNT(key=key, data=data)

@@ -1,4 +1,4 @@
-"""What every result about two runs says of them."""
+"""The sentences about two runs that every patching page shows."""
 
 from app.components.notice import sentence
 from backend.contract.metrics import METRICS
@@ -6,12 +6,14 @@ from backend.contract.result import Result
 
 
 def show_runs(result: Result, unit: str) -> None:
-    """The metric of the clean and of the corrupted run; over a bank their means."""
+    """Draw the metric of the clean and of the corrupted run; over a bank, the means."""
     scalars = result.scalars
     over, note = "", ""
     if "count" in scalars:
         left_out = (
-            f", {scalars['left_out']} left out that cannot be corrupted so" if scalars["left_out"] else ""
+            f", {scalars['left_out']} left out that cannot be corrupted in this way"
+            if scalars["left_out"]
+            else ""
         )
         over = f"Means over {scalars['count']} questions{left_out}. "
     else:
@@ -27,6 +29,6 @@ def show_runs(result: Result, unit: str) -> None:
 
 
 def which_side_helps(metric: str) -> str:
-    """How the sign of an effect is read: m(clean) less m(patched), for the metric of this kind."""
+    """How to read the sign of an effect, m(clean) - m(patched), for this metric."""
     side = "below" if METRICS[metric].less_is_better else "above"
     return f"{side.capitalize()} zero it helps the clean answer."

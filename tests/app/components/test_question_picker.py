@@ -29,4 +29,4 @@ def test_a_search_without_a_match_keeps_the_question() -> None:
     at.text_input(key="search").set_value("zebra").run()
     assert at.query_params == {"model": DEFAULT_MODEL, "item": "2", "search": "zebra"}
     assert at.selectbox(key="item").value == 2
-    assert "No question passes these filters; the one chosen before stays." in notices(at, "quiet")
+    assert "No question passes these filters. The question chosen before stays." in notices(at, "quiet")

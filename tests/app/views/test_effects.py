@@ -33,7 +33,9 @@ def test_the_table_holds_the_four_effects() -> None:
 
 def test_a_bank_brings_intervals() -> None:
     at = opened("effects", scope="bank")
-    assert "Means over 5 questions, 2 left out that cannot be corrupted so." in " ".join(notices(at, "plain"))
+    assert "Means over 5 questions, 2 left out that cannot be corrupted in this way." in " ".join(
+        notices(at, "plain")
+    )
     table = at.dataframe[0].value.set_index("node")
     assert table.loc["L1H3", "total, 95 %"] == "+2.900 to +3.200"
     assert "are 95 % intervals" in " ".join(caption.value for caption in at.caption)
