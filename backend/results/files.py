@@ -121,6 +121,9 @@ def _check(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
             raise ValueError(f"{name} is no object")
     if not (_is_number(description["seconds"]) and math.isfinite(description["seconds"])):
         raise ValueError("seconds is no finite number")
+    for axis, texts in description["ticks"].items():
+        if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
+            raise ValueError(f"the ticks of {axis} are no texts")
     for name, figures in description["checks"].items():
         if not (isinstance(figures, list) and len(figures) == 2 and all(map(_is_number, figures))):
             raise ValueError(f"the check {name} is not a value and its limit")
