@@ -45,7 +45,8 @@ class Store:
     def find(self, key: str) -> Result | None:
         """The result under `key` (a hex digest), or None."""
         entry = self._entry(key)
-        for last in (False, True):
+        while True:
+            before = _identity(entry)
             try:
                 result = read(entry, key)
                 break
@@ -55,9 +56,10 @@ class Store:
                 self._report_once(entry, error)
                 return None
             except StoreError as error:
-                if not entry.is_dir():  # there is none, or another process has just trimmed it
+                now = _identity(entry)
+                if now is None:  # there is none, or another process has just trimmed it
                     return None
-                if last:  # the first time, another process may have replaced the entry between our two reads
+                if now == before:  # otherwise another process replaced the entry between our two reads
                     self._set_aside(entry, error)
                     return None
         with suppress(OSError):
@@ -144,7 +146,7 @@ class Store:
             if excess <= 0:
                 return
             if entry != keep:
-                shutil.rmtree(entry, ignore_errors=True)
+                _remove(entry)
                 excess -= sizes[entry]
 
 
@@ -160,10 +162,24 @@ def _swap(fresh: Path, entry: Path) -> None:
         except OSError as error:
             if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        old = Path(tempfile.mkdtemp(prefix=".old-", dir=fresh.parent))
-        with suppress(FileNotFoundError):  # another process has just moved it
-            entry.rename(old / entry.name)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    """Delete an entry, moved away first: who reads it meanwhile finds all of it or nothing."""
+    old = Path(tempfile.mkdtemp(prefix=".old-", dir=entry.parents[1]))
+    with suppress(FileNotFoundError):  # another process has just moved it
+        entry.rename(old / entry.name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _identity(entry: Path) -> tuple[int, int] | None:
+    """Which folder stands there now; None where there is none."""
+    try:
+        stat = entry.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_ctime_ns
 
 
 def _flush(folder: Path) -> None:
