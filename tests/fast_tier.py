@@ -1,14 +1,14 @@
 """`--fast`: the tests for while one works. What is left out runs with every whole run.
 
 Left out are tests with real models or a browser, those marked `slow`, and of the tests that go over every family of
-models all but `SAMPLE`: Llama's plainest kind, one with fused projections and LayerNorm, one with every norm and cap.
+models all but `SAMPLE`: a plain one, and one with every norm and cap.
 """
 
 import pytest
 
 from tests import tiny
 
-SAMPLE = {"qwen2", "gpt2", "gemma2"}
+SAMPLE = {"qwen2", "gemma2"}
 LEFT_OUT = {"small_model", "default_model", "browser", "slow"}
 
 

@@ -30,6 +30,8 @@ LEAVING = """
 import sys, time
 from backend.service.process_host import ProcessHost
 from pathlib import Path
+
+pytestmark = pytest.mark.slow  # each starts a process that loads torch and a model
 host = ProcessHost(Path(sys.argv[1]))
 host.start()
 print(host.pid, flush=True)
