@@ -18,9 +18,9 @@ from backend.contract.head import HeadRef
 
 HOW_TO_READ = {
     "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
-    "itself, 0 changes nothing. What is far from 0 suffices.",
+    "itself, 0 changes nothing. Near 1: enough on its own to restore the answer.",
     "noise": "A corrupted activation is put into the clean run. Share lost: 1 takes the clean answer away by itself, "
-    "0 changes nothing. What is far from 0 is necessary.",
+    "0 changes nothing. Near 1: the answer does not survive without it.",
 }
 NO_COUNTERPART = "not patched: no counterpart in the other prompt"
 

@@ -3,7 +3,7 @@
 Fields hold what JSON can carry, except those in `ARRAYS`: name -> numpy array.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,8 @@ class Run:
 
     job: str
     request: Mapping[str, Any]
-    questions: tuple[Any, ...]
-    shots: tuple[Any, ...]
+    questions: Sequence[Any]
+    shots: Sequence[Any]
     short: bool
 
 
