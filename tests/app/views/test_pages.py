@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -214,16 +215,15 @@ def test_a_model_that_cannot_be_loaded_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({}, "writes most for A"),
-        ({"letter": "C"}, "writes most for C"),
-        ({"scope": "bank"}, "for the right letter"),
+        ({}, r"Of all heads, L3H2 writes most for A"),
+        ({"letter": "C"}, r"Of all heads, L\d+H\d+ writes most for C"),
+        ({"scope": "bank"}, r"Of all heads, L3H2 writes most for the right letter"),
     ],
 )
 def test_the_attribution_page_names_its_strongest_heads(params: dict[str, str], said: str) -> None:
     (lead,) = notices(opened("attribution", **params), "lead")
-    assert said in lead
+    assert re.match(said, lead)
     assert "writes most against it: -" in lead
-    assert params == {"letter": "C"} or lead.startswith("Of all heads, L3H2 writes")
 
 
 def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,9 @@ def test_after_the_last_node_there_is_nothing() -> None:
 def test_no_layers_are_drawn_that_are_on_no_path(
     params: dict[str, str], rows: list[int], own: list[list[int]]
 ) -> None:
-    for data in drawn(opened("paths", **params), "heatmap"):
+    heatmaps = drawn(opened("paths", **params), "heatmap")
+    assert heatmaps
+    for data in heatmaps:
         (length,) = struct.unpack_from("<I", data)
         header = json.loads(data[4 : 4 + length])
         assert header["rows"] == [str(layer) for layer in rows]

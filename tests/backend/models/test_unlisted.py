@@ -1,5 +1,7 @@
 """Architectures without an adapter, as a user brings them: a folder is loaded and checked, or refused in a sentence."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,19 @@ def test_the_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.Cap
     lines = capsys.readouterr().err.splitlines()
     assert "s_aux" in lines[-1]
     assert sum(line.startswith("letterheads:") for line in lines) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["at once", "by the host"])
+def test_ten_refusals_in_a_row_are_ten_times_one_line(kind: str, tmp_path: Path) -> None:
+    """Five of each kind, each a process of its own, as a person types it."""
+    name = tmp_path / "missing"
+    if kind == "by the host":
+        saved("granite_swa", name)
+    request = tmp_path / "request.json"
+    request.write_text(f'{{"analysis": "self-check", "model": {{"name": "{name}"}}}}', encoding="utf-8")
+    command = [sys.executable, "-m", "backend", "run", str(request), "--out", str(tmp_path / "out")]
+    for _ in range(5):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert [line[:13] for line in ended.stderr.splitlines()] == ["letterheads: "], ended.stderr

@@ -41,6 +41,7 @@ def test_roles_match_where_they_have_as_many_tokens(plain_instrument: Instrument
     longer = replace(QUESTION, stem="pick gamma", options=("red", "yellow", "green", "white"))
     there = plain_instrument.prompt(longer, SPEC)
     match = matched(here, there)
+    assert {"stem", "option 1"} < {*here.roles}
     for position, role in enumerate(here.roles):
         if role in ("stem", "option 1"):
             assert match[position] is None
