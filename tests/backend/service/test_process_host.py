@@ -26,12 +26,11 @@ from tests import tiny
 from tests.backend.service.serving import serving, wait_until
 
 ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.slow  # each starts a process that loads torch and a model
 LEAVING = """
 import sys, time
 from backend.service.process_host import ProcessHost
 from pathlib import Path
-
-pytestmark = pytest.mark.slow  # each starts a process that loads torch and a model
 host = ProcessHost(Path(sys.argv[1]))
 host.start()
 print(host.pid, flush=True)
