@@ -8,7 +8,7 @@ import torch
 from tests import checked_types
 
 # Before a module of ours is imported.
-checked_types.install("app", "backend.contract", "backend.engine", "backend.questions", "backend.results")
+checked_types.install("app", "backend")
 
 from backend.engine.instrument import Instrument
 from tests import tiny

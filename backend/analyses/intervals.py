@@ -34,8 +34,9 @@ def share_interval(hits: float, count: int) -> tuple[float, float, float]:
 def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
     """`share_interval` over the first axis of samples that are 0 or 1."""
     ends = [share_interval(int(hits), len(samples)) for hits in samples.sum(axis=0).ravel()]
-    share, low, high = np.array(ends).T.reshape(3, *samples.shape[1:])
-    return share, low, high
+    share, low, high = np.array(ends).T
+    shape = samples.shape[1:]
+    return share.reshape(shape), low.reshape(shape), high.reshape(shape)
 
 
 def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:

@@ -44,7 +44,8 @@ CHUNK_ELEMENTS = 16 << 20
 class _Table(GGUFReader):  # type: ignore[misc]  # the library is untyped
     """The reader without the vocabulary, which takes 10 s and 1 GB as lists of arrays, and is not needed."""
 
-    def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[Any]]:
+    # Offsets and types are ints of Python or of numpy, as the library happens to have them.
+    def _get_field_parts(self, orig_offs: Any, raw_type: Any) -> tuple[Any, list[Any], list[int], list[Any]]:
         start = orig_offs + 12
         if raw_type != GGUFValueType.ARRAY or self._get(orig_offs, np.uint32)[0] != GGUFValueType.STRING:
             return super()._get_field_parts(orig_offs, raw_type)  # type: ignore[no-any-return]

@@ -76,7 +76,7 @@ def arrays_of(rows: Sequence[Steered], strengths: tuple[float, ...]) -> dict[str
         ):
             arrays |= with_ends(f"{name}{kind}", ends, ("strength",), unit)
     at_all = torch.stack([row.at_all for row in rows]).argmax(-1) == torch.arange(own.shape[1])
-    share, low, high = (ends[0] for ends in _shares(_elsewhere(at_all[..., None], own)))
+    share, low, high = (ends.reshape(()) for ends in _shares(_elsewhere(at_all[..., None], own)))
     return arrays | with_ends("flipped_at_all", (share, low, high), (), "share")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from torch import nn
+from transformers import AutoModelForCausalLM
 
 from backend.analyses.checks.self_check import refuse_failed, self_check
 from backend.cli import main
@@ -66,7 +67,7 @@ def test_whatever_a_trial_raises_is_a_refusal_with_its_reason(
     with pytest.raises(ModelError, match=r"'exaone4' are not known.*ZeroDivisionError: something in there"):
         load(ModelSpec(str(tmp_path), device="cpu"))
     with pytest.raises(ModelError):
-        family_of(type("Model", (), {"config": type("Config", (), {"model_type": "new"})})())
+        family_of(AutoModelForCausalLM.from_pretrained(tmp_path))
 
 
 def test_the_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
