@@ -6,7 +6,7 @@ from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
 from backend.analyses.circuit.schema import EFFECTS, PATHS
 from backend.analyses.cost.schema import cost_of
 from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
+from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.prediction.schema import PREDICTION
 from backend.analyses.subspace.schema import COMPRESSION, SUBSPACE
 from backend.analyses.task import Findings, Task
@@ -23,6 +23,7 @@ ANALYSES: dict[str, Analysis] = {
         EFFECTS,
         PATHS,
         ATTRIBUTION_PATCHING,
+        POSSIBLE_CORRUPTIONS,
         SUBSPACE,
         COMPRESSION,
         MUTATIONS_ANALYSIS,

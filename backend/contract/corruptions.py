@@ -5,7 +5,7 @@ from typing import Any
 
 from backend.contract.asked import Asked
 from backend.contract.errors import RequestError
-from backend.contract.kinds import BankName, OneQuestion, Text, Whole
+from backend.contract.kinds import BankName, Label, OneQuestion, Text, Whole
 from backend.contract.param import NEEDED, Param, Variant
 
 MAX_DRAWS = 20
@@ -13,11 +13,24 @@ SEED = Param("seed", Whole(), "which one is drawn", default=0)
 DRAWS = Param(
     "draws", Whole(1, MAX_DRAWS), "how many are drawn, each with the next seed; results are means", default=1
 )
+LABEL = Param(
+    "label",
+    Label(),
+    "the label that the answer is taken away from",
+    usual="the right one; where none is right, the likeliest",
+)
+
+
+def _of_label(values: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """Without the label where it is the right one, which holds anyway."""
+    return {**values, "label": None if values["label"] == asked.right else values["label"]}
 
 
 def _question(values: dict[str, Any], asked: Asked) -> dict[str, Any]:
     """A question that is given needs no drawing."""
-    return {"question": values["question"]} if values["question"] is not None else values
+    if values["question"] is not None:
+        return {"question": values["question"]}
+    return _of_label(values, asked)
 
 
 def _text(values: dict[str, Any], asked: Asked) -> dict[str, Any]:
@@ -61,8 +74,15 @@ CORRUPTIONS: dict[str, Corruption] = {
             name="swap_options",
             title="Right option swapped with another",
             help="the right option changes places with another of as many tokens",
-            fields=(SEED, DRAWS),
+            fields=(LABEL, SEED, DRAWS),
+            rule=_of_label,
             keeps_length=True,
+        ),
+        Corruption(
+            name="shuffle_labels",
+            title="Labels shuffled",
+            help="the labels in another order, none at its own place",
+            fields=(SEED, DRAWS),
         ),
         Corruption(
             name="question",
@@ -71,16 +91,11 @@ CORRUPTIONS: dict[str, Corruption] = {
             fields=(
                 Param("question", OneQuestion(), "the other question"),
                 Param("bank", BankName(), "where it is drawn from", default="knowledge"),
+                LABEL,
                 SEED,
                 DRAWS,
             ),
             rule=_question,
-        ),
-        Corruption(
-            name="shuffle_labels",
-            title="Labels shuffled",
-            help="the labels in another order, none at its own place",
-            fields=(SEED, DRAWS),
         ),
         Corruption(
             name="random_letters",

@@ -45,7 +45,7 @@ def _one_end(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
 
 EFFECTS = Analysis(
     name="effects",
-    version=1,
+    version=2,
     summary="total, direct and indirect effect of every head and MLP at the final position, and their interaction",
     takes=("question", "questions"),
     run=Lazy("backend.analyses.circuit.effects", "run"),
@@ -80,7 +80,7 @@ OUT_OF = When("out of a `sender`", lambda values: values["sender"] is not None)
 
 PATHS = Analysis(
     name="paths",
-    version=1,
+    version=2,
     summary="path patching: who feeds a head's query, keys and values or an MLP, or whom a node feeds",
     takes=("question",),
     run=Lazy("backend.analyses.circuit.paths", "run"),

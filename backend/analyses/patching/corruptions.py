@@ -23,12 +23,28 @@ Shots = tuple[Question, ...]
 
 @dataclass(frozen=True)
 class Clean:
-    """The clean prompt, with the question, template and shots that it was rendered from."""
+    """The clean prompt, with the question, template and shots that it was rendered from.
+
+    `letter` is the index of the label that the answer is taken away from: the right one, or the likeliest if none is
+    known to be right.
+    """
 
     question: Question
     spec: PromptSpec
     shots: Shots
     prompt: Prompt
+    letter: int
+
+    def moved(self, data: Mapping[str, Any]) -> int:
+        """The same for a corruption that may name a label. Raises RequestError for one that is not shown."""
+        if "label" not in data:
+            return self.letter
+        if data["label"] not in self.prompt.labels:
+            raise RequestError(
+                f"The question has no option {data['label']} to take the answer away from. Its labels: "
+                f"{', '.join(self.prompt.labels)}."
+            )
+        return self.prompt.labels.index(data["label"])
 
 
 @dataclass(frozen=True)
@@ -105,31 +121,30 @@ def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corr
 
 
 def _question(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """Another question, given or drawn with another right letter."""
+    """Another question, given or drawn so that another letter is right."""
     if "question" in data:
         other = Question.from_json(data["question"])
     else:
-        other = _drawn(clean.question, data["bank"], data["seed"])
+        other = _drawn(clean.question, clean.moved(data), data["bank"], data["seed"])
     return _rendered(instrument, clean, other, clean.spec, f"another question: {other.stem}")
 
 
 def _swapped(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
-    """The right option's text swapped with another of equal token length; the first option's if none is right."""
-    options = clean.question.options
-    right = clean.question.answer or 0
-    others = [index for index in range(len(options)) if index != right]
+    """The text of the option that has the letter swapped with another of equal token length."""
+    options, moved = clean.question.options, clean.moved(data)
+    others = [index for index in range(len(options)) if index != moved]
     random.Random(data["seed"]).shuffle(others)
     for other in others:
         texts = list(options)
-        texts[right], texts[other] = texts[other], texts[right]
+        texts[moved], texts[other] = texts[other], texts[moved]
         swapped = replace(clean.question, options=tuple(texts))
         made = _rendered(
-            instrument, clean, swapped, clean.spec, f"options {right + 1} and {other + 1} swapped"
+            instrument, clean, swapped, clean.spec, f"options {moved + 1} and {other + 1} swapped"
         )
         if made.aligned:
             return made
     raise RequestError(
-        "No other option has as many tokens as the right one, so none can be swapped with it. "
+        f"No other option has as many tokens as option {clean.prompt.labels[moved]}, so none can be swapped with it. "
         "Choose another corruption, or options of equal length."
     )
 
@@ -168,15 +183,15 @@ def _rendered(
     return Corrupted(other.token_ids, matched(clean.prompt, other), note)
 
 
-def _drawn(question: Question, bank: str, seed: int) -> Question:
-    """A question of the bank with as many options and another right letter; of the same subject if there is one."""
+def _drawn(question: Question, letter: int, bank: str, seed: int) -> Question:
+    """A question of the bank with as many options and another letter right; of the same subject if there is one."""
     others = [
         other
         for other in load_bank(bank).questions
         if len(other.options) == len(question.options)
         and other.stem != question.stem
         and other.answer is not None
-        and other.answer != question.answer
+        and other.answer != letter
     ]
     if not others:
         raise RequestError(

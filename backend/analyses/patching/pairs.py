@@ -109,20 +109,23 @@ def pairs_of(
     `values` are the analysis' parameters, `corruption` and `metric` among them. A metric without a label takes the
     right label, and the most likely one if none is known to be right.
     """
-    clean = Clean(task.questions[number], task.request.prompt, task.shots[number], prompt)
+    clean = clean_of(instrument, task, number, prompt, progress)
     metric = values["metric"]
     if "label" in METRICS[metric["kind"]].labels and "label" not in metric:
-        metric = {**metric, "label": _label(instrument, prompt, progress)}
+        metric = {**metric, "label": prompt.labels[clean.letter]}
     others = draws(instrument, clean, values["corruption"])
     return [Pair(clean, other, chosen_metric(metric, prompt.labels)) for other in others]
 
 
-def _label(instrument: Instrument, prompt: Prompt, progress: Progress) -> str:
-    """The right label; the most likely one if none is known to be right."""
-    if prompt.answer is not None:
-        return prompt.labels[prompt.answer]
-    logits = instrument.trace(prompt.token_ids, progress).logits
-    return prompt.labels[int(logits[list(prompt.answer_ids)].argmax())]
+def clean_of(
+    instrument: Instrument, task: Task, number: int, prompt: Prompt, progress: Progress = silent
+) -> Clean:
+    """The clean prompt of the task's question `number`. Raises Cancelled if `progress` does."""
+    letter = prompt.answer
+    if letter is None:
+        logits = instrument.trace(prompt.token_ids, progress).logits
+        letter = int(logits[list(prompt.answer_ids)].argmax())
+    return Clean(task.questions[number], task.request.prompt, task.shots[number], prompt, letter)
 
 
 def pair_scalars(pairs: Sequence[Pair], unpatched: Sequence[tuple[float, float]]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
 from backend.contract.choices import DIRECTIONS
 from backend.contract.components import COMPONENTS
-from backend.contract.corruptions import CORRUPTIONS
+from backend.contract.corruptions import CORRUPTIONS, LABEL
 from backend.contract.errors import RequestError
-from backend.contract.kinds import Number, Positions, TrueFalse, Whole, Word
+from backend.contract.kinds import BankName, Number, Positions, TrueFalse, Whole, Word
 from backend.contract.metrics import METRICS
 from backend.contract.param import Fields, Param, Variants
 from backend.contract.spec import ALWAYS, ArraySpec, By, ScalarSpec, When
@@ -131,7 +131,7 @@ IN_TURN_DROPPED = When(f"with `grad_drop`, {IN_TURN}", lambda values: values["gr
 
 ATTRIBUTION_PATCHING = Analysis(
     name="attribution_patching",
-    version=3,
+    version=4,
     summary="what patching would change, for every component at once, estimated by gradients and verified in part",
     takes=("question",),
     run=Lazy("backend.analyses.patching.attribution_patching", "run"),
@@ -198,7 +198,7 @@ ATTRIBUTION_PATCHING = Analysis(
 
 PATCHING = Analysis(
     name="patching",
-    version=2,
+    version=3,
     summary="activation patching of one component over layers, heads and positions, exact and re-checked",
     takes=("question",),
     run=Lazy("backend.analyses.patching.patching", "run"),
@@ -230,4 +230,26 @@ PATCHING = Analysis(
         ScalarSpec("cells_unmatched", "of them those without a counterpart in the corrupted prompt"),
         ScalarSpec("engine", "how it was swept: cones, or whole passes"),
     ),
+)
+
+
+POSSIBLE_CORRUPTIONS = Analysis(
+    name="possible-corruptions",
+    version=1,
+    summary="which corruptions a question can have: made, but not run",
+    takes=("question",),
+    run=Lazy("backend.analyses.patching.possible_corruptions", "run"),
+    params=(
+        LABEL,
+        Param("bank", BankName(), "where another question is drawn from", default="knowledge"),
+    ),
+    scalars=(
+        *of_prompt(),
+        ScalarSpec(
+            "corruptions",
+            "each that needs no text of yours: its `kind`, whether it is `possible`, and `says`, how the corrupted "
+            "prompt differs, or why there is none",
+        ),
+    ),
+    interactive=True,
 )

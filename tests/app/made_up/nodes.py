@@ -7,6 +7,7 @@ import numpy as np
 from backend.analyses.attention.attention import KINDS
 from backend.contract.choices import NORMS
 from backend.contract.components import COMPONENTS
+from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
 from backend.contract.request import Request
@@ -16,11 +17,13 @@ from tests.app.made_up.parts import (
     LAYERS,
     RUNS,
     STAR,
+    SWAPPED,
     Arrays,
     Made,
     answered,
     drawn,
     head_of,
+    letter_said,
     prompt_of,
     values_of,
     with_ends,
@@ -31,9 +34,8 @@ def _prediction(request: Request, generator: np.random.Generator) -> Made:
     told = prompt_of(request)
     labels = told["labels"]
     logits = generator.normal(size=len(labels)) + 15
-    answer = request.question.answer if request.question else None
-    if answer is not None:
-        logits[answer] += 2
+    said = letter_said(request)
+    logits[said] += 20
     probs = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     arrays: Arrays = {
         "label_logits": (logits, ("label",)),
@@ -42,8 +44,7 @@ def _prediction(request: Request, generator: np.random.Generator) -> Made:
         "lens": (np.linspace(0, 1, LAYERS)[:, None] * logits, ("layer", "label")),
     }
     top = [{"token": label, "id": place, "logprob": -1.0 - place} for place, label in enumerate(labels)]
-    said = answered(request, labels[int(probs.argmax())])
-    return arrays, {"label": tuple(labels)}, {**said, "top_tokens": top}
+    return arrays, {"label": tuple(labels)}, {**answered(request, labels[said]), "top_tokens": top}
 
 
 def _attribution(request: Request, generator: np.random.Generator) -> Made:
@@ -53,7 +54,7 @@ def _attribution(request: Request, generator: np.random.Generator) -> Made:
         arrays = {name: end for key in found for name, end in with_ends(key, *found[key], 0.1, 0.1).items()}
         return arrays, {}, {"count": 5, "before_cap": True}
     told = prompt_of(request)
-    labels, answer = told["labels"], request.question.answer or 0
+    labels, said = told["labels"], letter_said(request)
     axes: dict[str, tuple[str, ...]] = {
         "heads": ("layer", "head", "label"),
         "mlps": ("layer", "label"),
@@ -64,11 +65,11 @@ def _attribution(request: Request, generator: np.random.Generator) -> Made:
     if head:
         axes["source"] = ("token", "label")
     arrays = drawn(generator, axes, 0.3, label=len(labels), token=len(told["tokens"]))
-    arrays["heads"][0][*STAR, answer] = 5
+    arrays["heads"][0][*STAR, said] = 5
     return (
         arrays,
         {"label": tuple(labels)},
-        {**answered(request, labels[answer]), "head": head, "before_cap": False},
+        {**answered(request, labels[said]), "head": head, "before_cap": False},
     )
 
 
@@ -91,7 +92,7 @@ def _attention(request: Request, generator: np.random.Generator) -> Made:
     head = head_of(request)
     if head:
         arrays["pattern"] = (np.tril(np.full((count, count), 0.1)), ("query", "key"))
-    return arrays, {"role": names}, {**answered(request, told["labels"][0]), "head": head}
+    return arrays, {"role": names}, {**answered(request, told["labels"][letter_said(request)]), "head": head}
 
 
 def _patching(request: Request, generator: np.random.Generator) -> Made:
@@ -135,6 +136,23 @@ def _attribution_patching(request: Request, generator: np.random.Generator) -> M
         scalars |= {"verified": [cell] * 3, "spearman": 0.9, "pearson": 0.8, "leaders": 3, "leaders_found": 2}
         arrays |= {name: ([1.0, 0.5, 0.2], ("cell",)) for name in ("estimated", "exact")}
     return arrays, {"position": tuple(told["tokens"])}, {**told, **RUNS, **scalars}
+
+
+def _possible_corruptions(request: Request, generator: np.random.Generator) -> Made:
+    """Options can be swapped where another has as many words."""
+    question, told, label = request.question, prompt_of(request), values_of(request)["label"]
+    assert question is not None
+    words = [len(option.split()) for option in question.options]
+    moved = told["labels"].index(label) if label else letter_said(request)
+    swappable = words.count(words[moved]) > 1
+    why = f"No other option has as many tokens as option {told['labels'][moved]}."
+    tried = [
+        {"kind": name, "possible": True, "says": f"made by {name}"}
+        for name, corruption in CORRUPTIONS.items()
+        if not corruption.one_question_only
+    ]
+    tried[0] |= {"possible": swappable, "says": SWAPPED if swappable else why}
+    return {}, {}, {**told, "corruptions": tried}
 
 
 def _cost(request: Request, generator: np.random.Generator) -> Made:
@@ -246,6 +264,7 @@ OF_NODES = {
     "attribution": _attribution,
     "attention": _attention,
     "patching": _patching,
+    "possible-corruptions": _possible_corruptions,
     "cost": _cost,
     "effects": _effects,
     "paths": _paths,

@@ -73,6 +73,18 @@ def answered(request: Request, predicted: str) -> dict[str, Any]:
     return {**told, "predicted": predicted, "loss": loss}
 
 
+MISREAD = "Misread: "
+"""How the stem begins of a question that the made-up model answers wrongly."""
+
+
+def letter_said(request: Request) -> int:
+    """The index of the letter that the model says: the right one; the last if none is known, or it misreads."""
+    question = request.question
+    assert question is not None
+    wrong = question.answer is None or question.stem.startswith(MISREAD)
+    return len(question.options) - 1 if wrong or question.answer is None else question.answer
+
+
 def head_of(request: Request) -> str | None:
     """The name of the head that the request asks about."""
     head = values_of(request).get("head")

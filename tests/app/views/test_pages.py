@@ -129,7 +129,7 @@ def test_letters_are_offered_one_by_one() -> None:
 
 
 def test_without_a_right_answer_the_predicted_letter_is_the_target() -> None:
-    assert "Net effect on K, the predicted letter: MLPs" in titles(
+    assert "Net effect on P, the predicted letter: MLPs" in titles(
         opened("attribution", question=OWN, labels="K P")
     )
 

@@ -38,6 +38,8 @@ OF_ONE: list[tuple[str, dict[str, Any]]] = [
     ("attribution_patching", {}),
     ("attribution_patching", {"grad_drop": True, "corruption": RANDOM, "metric": {"kind": "loss"}}),
     ("attribution_patching", {"verify": {"top": 3, "random": 2}}),
+    ("possible-corruptions", {}),
+    ("possible-corruptions", {"label": "C"}),
     ("effects", {}),
     ("effects", {"corruption": RANDOM, "metric": {"kind": "probability"}}),
     ("paths", {"receiver": {"head": [1, 2]}}),

@@ -39,7 +39,11 @@ def asked(name: str, params: dict[str, Any], left_out: str = "", **fields: Any) 
 
 WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (PAIR, {"corruption": 3}, "params.corruption must be an object with a kind, not 3"),
-    (PAIR, {"corruption": {"kind": "noise"}}, "no corruption 'noise'. Choose one of swap_options, question"),
+    (
+        PAIR,
+        {"corruption": {"kind": "noise"}},
+        "no corruption 'noise'. Choose one of swap_options, shuffle_labels",
+    ),
     (PAIR, {"corruption": {"kind": ["text"]}}, "no corruption"),
     (PAIR, {"corruption": {"kind": "swap_options", "bank": "x"}}, "swap_options has no field 'bank'"),
     (PAIR, {"corruption": {"kind": "swap_options", "seed": 1.5}}, "corruption.seed must be a whole number"),

@@ -36,6 +36,7 @@ SAME: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("attribution", {"head": [16, 7]}, {"head": "l16h7"}),
     ("patching", {}, {"component": "z", "direction": "denoise", "positions": "all"}),
     ("patching", {}, {"corruption": {"kind": "swap_options", "seed": 0, "draws": 1}}),
+    ("patching", {}, {"corruption": {"kind": "swap_options", "label": "B"}}),  # the right one
     ("patching", {}, {"metric": {"kind": "net_logit"}}),
     ("patching", {}, {"metric": {"kind": "net_logit", "label": "B"}}),  # the right one
     ("patching", {}, {"budget": {"seconds": 5}}),
@@ -59,6 +60,7 @@ OTHER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("patching", {"positions": [3, 1]}, {"positions": [1, 3]}),  # the order of an axis
     ("patching", {}, {"metric": {"kind": "net_logit", "label": "A"}}),
     ("patching", {}, {"corruption": {"kind": "swap_options", "seed": 1}}),
+    ("patching", {}, {"corruption": {"kind": "swap_options", "label": "A"}}),
     ("patching", {}, {"corruption": {"kind": "swap_options", "draws": 2}}),
     ("attribution_patching", {}, {"verify": {}}),
     ("subspace", {}, {"stacked": True}),
