@@ -64,10 +64,10 @@ class SweepResults:
         finished = ~self.logits[draw].isnan().any(-1)
         if bool(finished.any()):
             self._changed()  # shows the loaded results before the first new ones
-        missing = [cell for cell, nodes in enumerate(sweep.sets) if nodes and not bool(finished[cell])]
+        swept_cells = [cell for cell, nodes in enumerate(sweep.sets) if nodes]
 
         def record(numbers: list[int], logits: Tensor, logsumexp: Tensor | None) -> None:
-            cells = [missing[number] for number in numbers]
+            cells = [swept_cells[number] for number in numbers]
             self.logits[draw, cells] = logits
             if logsumexp is not None:
                 self.logsumexp[draw, cells] = logsumexp
@@ -76,8 +76,9 @@ class SweepResults:
         try:
             swept = run_sweep(
                 instrument,
-                replace(sweep, sets=[sweep.sets[cell] for cell in missing]),
+                replace(sweep, sets=[sweep.sets[cell] for cell in swept_cells]),
                 budget_bytes=budget_bytes,
+                finished=[number for number, cell in enumerate(swept_cells) if bool(finished[cell])],
                 progress=progress,
                 on_done=record,
             )

@@ -1,6 +1,6 @@
 """A sweep's results: those so far, while it runs, and all of them at its end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -42,9 +42,11 @@ class PartialResults:
         self.final = None if base.final is None else base.final.repeat(count, 1)
         self._on_done = on_done
 
-    def report_skipped(self, run: Sequence[Experiment]) -> None:
-        """Report all experiments except those that will be run."""
-        self._report(sorted({*range(len(self.logits))} - {experiment.number for experiment in run}))
+    def report_skipped(self, run: Sequence[Experiment], finished: Set[int]) -> None:
+        """Report all experiments except those that will be run or were finished before."""
+        self._report(
+            sorted({*range(len(self.logits))} - {experiment.number for experiment in run} - finished)
+        )
 
     def add(self, numbers: list[int], readout: Readout) -> None:
         """Store the results of some experiments and report them."""

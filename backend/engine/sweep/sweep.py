@@ -11,7 +11,7 @@ the last layer, which the final row does not read. 10 are run: 6 at position 3 w
 with two rows each.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from backend.contract.errors import RequestError, shown
 from backend.contract.progress import Progress, give_way, silent
@@ -36,6 +36,7 @@ def run_sweep(
     *,
     engine: str = "cone",
     budget_bytes: int | None = None,
+    finished: Collection[int] = (),
     progress: Progress = silent,
     on_done: OnDone | None = None,
 ) -> Swept:
@@ -45,7 +46,10 @@ def run_sweep(
         engine: "cone" recomputes what can change. "full" runs the whole model for each experiment, which is slow and
             simple; a model that cannot be run layer by layer always gets it, see `needs_whole_model`.
         budget_bytes: memory for the experiments under way; by default a quarter of what is free.
-        on_done: called with results as soon as they are there, once for each experiment.
+        finished: numbers of experiments that are not run, because their results are known; their rows of the result
+            are the base run's. The others go through the layers in the same passes as without it, and with the same
+            budget their results are equal to the last bit.
+        on_done: called with results as soon as they are there, once for each experiment that is not in `finished`.
 
     Raises:
         RequestError: a node that the model does not have or that has no value, or an unknown engine.
@@ -60,13 +64,16 @@ def run_sweep(
     base = instrument.trace(sweep.base_ids, progress)
     of_base = readout_of_run(base.logits, base.resid_final[-1], sweep.wanted)
     results = PartialResults(of_base, len(sweep.sets), on_done)
-    results.report_skipped(run)
+    known = set(finished)
+    results.report_skipped(run, known)
     if engine == "full":
-        finished = _whole_model(instrument, sweep, run, progress)
+        ran = _whole_model(instrument, sweep, _left(run, known), progress)
     else:
         budget = budget_for(instrument) if budget_bytes is None else budget_bytes
-        finished = _by_cones(instrument, sweep, base, run, budget, progress)
-    for numbers, readout in finished:
+        check_budget(instrument, base.positions, _left(run, known), budget)
+        split = passes(instrument, base.positions, run, budget)
+        ran = _by_cones(instrument, sweep, base, [_left(part, known) for part in split], budget, progress)
+    for numbers, readout in ran:
         results.add(numbers, readout)
     return Swept(results.logits, results.logsumexp, results.final, len(sweep.sets) - len(run), engine)
 
@@ -75,16 +82,15 @@ def _by_cones(
     instrument: Instrument,
     sweep: Sweep,
     base: Trace,
-    run: list[Experiment],
+    split: list[list[Experiment]],
     budget: int,
     progress: Progress,
 ) -> Iterator[tuple[list[int], Readout]]:
-    """The numbers and results of each pass's experiments."""
-    check_budget(instrument, base.positions, run, budget)
+    """The numbers and results of each pass's experiments; an empty pass is left out."""
     keep_freed()
     cost = cost_of(instrument)
     limit = RowLimit(batch_rows(instrument, base.positions, budget))
-    total, done = sum(cost.row_layers(base.positions, experiment) for experiment in run), 0
+    total, done = sum(cost.row_layers(base.positions, experiment) for part in split for experiment in part), 0
 
     def advanced(rows: int) -> None:
         nonlocal done
@@ -92,7 +98,7 @@ def _by_cones(
         progress("Patching", done, total)
         give_way()
 
-    for part in passes(instrument, base.positions, run, budget):
+    for part in filter(None, split):
         final = ConePass(instrument, base, sweep.source, part, limit, advanced).run()
         yield [experiment.number for experiment in part], readout_of_rows(instrument, final, sweep.wanted)
 
@@ -108,3 +114,7 @@ def _whole_model(
         yield [experiment.number], readout_of_run(*patched, sweep.wanted)
         progress("Patching", done + 1, len(run))
         give_way()
+
+
+def _left(experiments: list[Experiment], finished: set[int]) -> list[Experiment]:
+    return [experiment for experiment in experiments if experiment.number not in finished]

@@ -23,7 +23,10 @@ from tests.backend.analyses.patching.test_patching import QUESTION, task
 ROOT = Path(__file__).parents[4]
 
 
-def test_a_cancelled_sweep_goes_on_where_it_stopped(plain_instrument: Instrument, tmp_path: Path) -> None:
+def test_a_cancelled_sweep_goes_on_where_it_stopped(
+    plain_instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engine.sweep.batching.PROCESSOR", Limits(rows=64, flops=1e6))
     prompt = plain_instrument.prompt(QUESTION, hand_wired.SPEC)
     text = {"kind": "text", "prompt": prompt.text.replace("beta", "gama")}
     checkpoint = Checkpoint(tmp_path / "unfinished" / "sweep.npz")
@@ -36,9 +39,11 @@ def test_a_cancelled_sweep_goes_on_where_it_stopped(plain_instrument: Instrument
 
     with pytest.raises(Cancelled):
         PATCHING.run(plain_instrument, unfinished, cancel_half_way)
-    assert "logits" in checkpoint.load()
+    known = ~np.isnan(checkpoint.load()["logits"]).any(-1)
+    assert 20 < known.sum() < known.size - 20
     again = PATCHING.run(plain_instrument, unfinished, silent)
-    assert again.arrays["values"].values == pytest.approx(whole.arrays["values"].values, abs=1e-5)
+    # Equal to the last bit: the cells left go through the layers in the passes that the whole sweep has.
+    assert np.array_equal(again.arrays["values"].values, whole.arrays["values"].values, equal_nan=True)
     assert again.scalars["cells_skipped"] == whole.scalars["cells_skipped"]
 
 
