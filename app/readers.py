@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
+from backend.contract.kinds import Whole
+from backend.contract.param import Param
 from backend.contract.question import Question
 from backend.questions.mutations import MUTATIONS
 
@@ -41,6 +43,20 @@ def whole(low: int, high: int) -> Callable[[str, str], int]:
         return int(text)
 
     return reader
+
+
+def within(param: Param) -> Callable[[str, str], int]:
+    """The whole numbers that a request's parameter takes."""
+    low, high = ends_of(param)
+    return whole(low, high)
+
+
+def ends_of(param: Param) -> tuple[int, int]:
+    """The least and the largest value of a request's parameter, a whole number with both ends."""
+    kind = param.kind
+    if not isinstance(kind, Whole) or kind.low is None or kind.high is None:
+        raise TypeError(f"{param.name} is not a whole number with a least and a largest value.")
+    return kind.low, kind.high
 
 
 def strength(name: str, text: str) -> float:

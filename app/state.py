@@ -17,10 +17,10 @@ import streamlit as st
 from app.figures.net import MODES, NODES
 from app.figures.patched import SHOWN
 from app.figures.subspace_points import COLOURINGS
-from app.readers import free, head, mutations, named, one_of, question, strength, truth, whole
+from app.readers import free, head, mutations, named, one_of, question, strength, truth, whole, within
 from backend.contract.choices import DIRECTIONS, KEY_POSITIONS, NORMS, POSITIONS, QUESTIONS_USED
 from backend.contract.components import COMPONENTS
-from backend.contract.corruptions import CORRUPTIONS
+from backend.contract.corruptions import CORRUPTIONS, DRAWS
 from backend.contract.errors import LetterheadsError, shown
 from backend.contract.head import HeadRef
 from backend.contract.metrics import METRICS
@@ -28,11 +28,11 @@ from backend.contract.model import DEFAULT_MODEL, DEVICES, DTYPES, QUANTIZATIONS
 from backend.contract.prompt import MAX_SHOTS, TEMPLATES
 from backend.contract.question import Question
 
+ABOUT = ("said", "right")
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
 MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
-MAX_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Chosen:
     # One question, or the mean over a bank: at most its first `limit` questions.
     scope: str = "question"
     limit: int = 60
+    # Which letter pages explain where the model does not say the right one.
+    about: str = "said"
     # Attribution, Attention and Head. Effects are on the logit of `letter`; empty: the net effect.
     letter: str = ""
     role: str = ""
@@ -184,13 +186,14 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "shots": whole(0, MAX_SHOTS),
     "scope": one_of(SCOPES),
     "limit": whole(1, MAX_LIMIT),
+    "about": one_of(ABOUT),
     "letter": named,
     "role": named,
     "reading": one_of(READINGS),
     "head": head,
     "corruption": one_of(CORRUPTIONS),
     "corrupted": free,
-    "draws": whole(1, MAX_DRAWS),
+    "draws": within(DRAWS),
     "component": one_of(COMPONENTS),
     "direction": one_of(DIRECTIONS),
     "metric": one_of(METRICS),

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components.notice import quiet, warning_box
 from app.figures.net import net_effect, strongest_head
+from app.letter import Letter, letter_explained
 from app.navigation import HEAD_PAGE, PATHS_PAGE, SUBSPACE_PAGE
 from app.selection import Selection
 from app.state import READINGS, bound, change, current, write
@@ -39,19 +40,19 @@ def existing_head(selection: Selection, shape: tuple[int, ...]) -> HeadRef | Non
     return None
 
 
-def target_of(attribution: Result, selection: Selection) -> str:
-    """The letter of the net effects: the right one, or the predicted one if the right one is not known."""
-    return selection.right or str(attribution.scalars["predicted"])
+def target_of(attribution: Result, selection: Selection) -> Letter:
+    """The letter of the net effects."""
+    return letter_explained(str(attribution.scalars["predicted"]), selection)
 
 
 def head_in_hand(attribution: Result, selection: Selection) -> HeadRef:
     """The head in the address, or the one with the largest net effect; a line on the page then says so."""
     head = existing_head(selection, attribution["heads"].shape)
     if head is None:
-        label = target_of(attribution, selection)
-        net = net_effect(attribution["heads"], selection.labels.index(label))
+        letter = target_of(attribution, selection)
+        net = net_effect(attribution["heads"], selection.labels.index(letter.label))
         head = HeadRef(*strongest_head(net))
-        quiet(f"{head} has the largest net effect on {label} of all heads.", "strongest")
+        quiet(f"{head} has the largest net effect on {letter.name}, of all heads.", "strongest")
     return head
 
 

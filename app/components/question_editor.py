@@ -14,7 +14,11 @@ from backend.contract.question import MAX_OPTIONS, MIN_OPTIONS, Question
 
 @dataclass
 class Draft:
-    """The contents of the fields, valid or not. `asked` is the question that the draft started from."""
+    """The contents of the fields, valid or not. `asked` is the question that the draft started from.
+
+    `marked` and `named`: whether the right option and the subject were chosen for this draft. Those of `asked` do not
+    hold for another text.
+    """
 
     asked: Question
     stem: str
@@ -22,6 +26,34 @@ class Draft:
     options: list[str]
     answer: int | None
     error: LetterheadsError | None = None
+    marked: bool = False
+    named: bool = False
+
+    def write(self, name: str, text: str) -> None:
+        """Take the stem or the subject from its field."""
+        setattr(self, name, text)
+        if name == "subject":
+            self.named = True
+        else:
+            self._is_another()
+
+    def write_option(self, index: int, text: str) -> None:
+        self.options[index] = text
+        self._is_another()
+
+    def mark(self, answer: int | None) -> None:
+        self.answer, self.marked = answer, True
+
+    def remove(self, index: int) -> None:
+        del self.options[index]
+        if self.answer is not None and self.answer >= index:
+            self.answer = None if self.answer == index else self.answer - 1
+
+    def _is_another(self) -> None:
+        if not self.marked:
+            self.answer = None
+        if not self.named:
+            self.subject = Question.subject
 
 
 def edit_question(selection: Selection) -> None:
@@ -42,7 +74,7 @@ def edit_question(selection: Selection) -> None:
         args=("",),
         disabled=len(draft.options) >= MAX_OPTIONS,
     )
-    row.button("No right answer known", key="no answer", on_click=_mark, args=(draft, None),
+    row.button("No right answer known", key="no answer", on_click=draft.mark, args=(None,),
                disabled=draft.answer is None)  # fmt: skip
     if draft.error is not None:
         error_box(draft.error, "draft")
@@ -59,7 +91,7 @@ def _draft(question: Question) -> Draft:
 def _field(draft: Draft, name: str) -> dict[str, Any]:
     key = f"draft {name}"
     st.session_state[key] = getattr(draft, name)
-    return {"key": key, "on_change": lambda: setattr(draft, name, st.session_state[key])}
+    return {"key": key, "on_change": lambda: draft.write(name, st.session_state[key])}
 
 
 def _option(draft: Draft, index: int, option: str, selection: Selection) -> None:
@@ -71,7 +103,7 @@ def _option(draft: Draft, index: int, option: str, selection: Selection) -> None
     row.text_input(
         f"Option {index + 1}, labelled `{label}`" if label.isalnum() else f"Option {index + 1}",
         key=key,
-        on_change=lambda: draft.options.__setitem__(index, st.session_state[key]),
+        on_change=lambda: draft.write_option(index, st.session_state[key]),
     )
     row.button(
         "Right",
@@ -79,26 +111,16 @@ def _option(draft: Draft, index: int, option: str, selection: Selection) -> None
         help="This option is the right one" if draft.answer != index else "This is the right option",
         type="primary" if draft.answer == index else "secondary",
         icon=":material/check:" if draft.answer == index else None,
-        on_click=_mark,
-        args=(draft, index),
+        on_click=draft.mark,
+        args=(index,),
     )
     row.button(
         "Remove",
         key=f"remove {index}",
-        on_click=_remove,
-        args=(draft, index),
+        on_click=draft.remove,
+        args=(index,),
         disabled=len(draft.options) <= MIN_OPTIONS,
     )
-
-
-def _mark(draft: Draft, answer: int | None) -> None:
-    draft.answer = answer
-
-
-def _remove(draft: Draft, index: int) -> None:
-    del draft.options[index]
-    if draft.answer is not None and draft.answer >= index:
-        draft.answer = None if draft.answer == index else draft.answer - 1
 
 
 def _ask(draft: Draft) -> None:
@@ -108,4 +130,5 @@ def _ask(draft: Draft) -> None:
         draft.error = error
     else:
         draft.error, draft.asked = None, question
+        draft.marked = draft.named = False
         change(question=question)

@@ -1,6 +1,7 @@
 """The sentences about two runs that every patching page shows."""
 
-from app.components.notice import sentence
+from app.components.notice import quiet, sentence
+from app.figures.shares import answers_better, noise_of, shares_hold
 from backend.contract.metrics import METRICS
 from backend.contract.result import Result
 
@@ -26,6 +27,24 @@ def show_runs(result: Result, unit: str) -> None:
         ".",
         key="runs",
     )
+    problem = difference_in_words(result, unit)
+    if problem:
+        quiet(problem, "difference")
+
+
+def difference_in_words(result: Result, unit: str) -> str:
+    """What stands in the way of explaining the difference of both runs; empty where nothing does."""
+    apart = abs(result.scalars["clean"] - result.scalars["corrupted"])
+    if not shares_hold(result):
+        return (
+            f"The runs differ by {apart:.2g} {unit}; below {noise_of(result):.2g} it is noise. There is nothing "
+            "to explain: choose another corrupted prompt."
+        )
+    if answers_better(result):
+        return (
+            f"The corrupted prompt answers better, by {apart:.2g} {unit}: there is no answer to bring back."
+        )
+    return ""
 
 
 def which_side_helps(metric: str) -> str:

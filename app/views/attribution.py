@@ -11,12 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 from app.components.frame import open_page, show_question
 from app.components.heatmap import expert_grid, head_grid, show_heatmap
 from app.components.job import result_of
+from app.components.letter_choice import choose_letter
 from app.components.node_table import node_table
 from app.components.notice import sentence
 from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
 from app.figures.layers import mlp_bars
 from app.figures.net import Node, net_effect, ranked, strongest_head
+from app.letter import Letter
 from app.navigation import open_head
 from app.selection import Selection
 from app.state import bound
@@ -42,16 +44,16 @@ class Shown:
     mlps_interval: tuple[Values, Values] | None = None
 
 
-def of_question(result: Result, letter: str, selection: Selection) -> Shown:
-    """The net effect on the right letter (if none is known, the predicted one), or what is written for `letter`."""
-    target = letter or selection.right or str(result.scalars["predicted"])
+def of_question(result: Result, label: str, letter: Letter, selection: Selection) -> Shown:
+    """The net effect on the letter explained, or what is written for `label`."""
+    target = label or letter.label
     place = selection.labels.index(target)
     parts = {name: result[name] for name in result.arrays if name != "source"}
-    if letter:
+    if label:
         what = f"Written for {target}"
         parts = {name: values[..., place] for name, values in parts.items()}
     else:
-        what = f"Net effect on {target}, the {'predicted' if selection.right is None else 'right'} letter"
+        what = f"Net effect on {letter.name}"
         parts = {name: net_effect(values, place) for name, values in parts.items()}
     ends = (("embedding", float(parts["embedding"])), ("biases", float(parts["bias"])))
     experts, names = parts.get("experts"), result.ticks.get("expert", ())
@@ -73,8 +75,8 @@ def of_bank(result: Result) -> Shown:
     )
 
 
-def choose_letter(selection: Selection, row: DeltaGenerator) -> str:
-    known = f"Net effect on the {'right' if selection.right else 'predicted'} letter"
+def choose_label(selection: Selection, letter: Letter, row: DeltaGenerator) -> str:
+    known = letter.worded("Net effect on the right letter")
     row.selectbox(
         "Show",
         ["", *selection.labels],
@@ -124,11 +126,14 @@ if selection.chosen.scope == "question":
     show_question(selection)
 row = st.container(horizontal=True, vertical_alignment="bottom")
 over_bank = choose_scope(client, selection, row)
-letter = "" if over_bank else choose_letter(selection, row)
+letter = None if over_bank else choose_letter(client, selection)
+if letter is None and not over_bank:
+    st.stop()
+label = "" if letter is None else choose_label(selection, letter, row)
 request = selection.ask_bank("attribution") if over_bank else selection.ask("attribution")
 result = result_of(client, request, "attribution")
 if result:
-    shown = of_bank(result) if over_bank else of_question(result, letter, selection)
+    shown = of_bank(result) if letter is None else of_question(result, label, letter, selection)
     head = selection.chosen.head
     marked = [(head.layer, head.head)] if head else []
     show_strongest(shown)

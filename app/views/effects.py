@@ -9,12 +9,19 @@ import streamlit as st
 
 from app.components.frame import open_page, show_question
 from app.components.job import result_of
+from app.components.letter_choice import choose_letter
 from app.components.node_table import node_table, open_node
 from app.components.notice import quiet, sentence
-from app.components.patch_choice import choose_corruption, choose_metric
+from app.components.patch_choice import (
+    choose_corruption,
+    choose_metric,
+    metric_title,
+    possible_corruptions,
+)
 from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
 from app.components.two_runs import show_runs, which_side_helps
+from app.corruption import Corruptions
 from app.figures.effects import (
     EFFECTS,
     effects_frame,
@@ -25,11 +32,10 @@ from app.figures.effects import (
     writer_and_helper,
 )
 from app.figures.net import Node
+from app.letter import Letter
 from app.selection import Selection
 from app.state import bound
 from backend.contract.choices import NORMS
-from backend.contract.client import Client
-from backend.contract.metrics import METRICS
 from backend.contract.request import Request
 from backend.contract.result import Result
 
@@ -37,13 +43,14 @@ TOP = 20
 NAMED = 10
 
 
-def controls(client: Client, selection: Selection) -> Request | None:
-    """Draw the controls. Returns the request, or None while the corrupted prompt is not written yet."""
-    first = st.container(horizontal=True, vertical_alignment="bottom")
-    over_bank = choose_scope(client, selection, first)
+def controls(selection: Selection, letter: Letter | None, corruptions: Corruptions) -> Request | None:
+    """Draw the controls. Returns the request, or None while the corrupted prompt is not written yet.
+
+    Over a bank there is no letter: each question has its own.
+    """
     second = st.container(horizontal=True, vertical_alignment="bottom")
-    corruption = choose_corruption(second, selection, over_bank=over_bank)
-    metric = choose_metric(second, selection, over_bank=over_bank)
+    corruption = choose_corruption(second, selection, letter, corruptions)
+    metric = choose_metric(second, selection, letter)
     second.segmented_control(
         "Final norm",
         NORMS,
@@ -55,7 +62,7 @@ def controls(client: Client, selection: Selection) -> Request | None:
     if corruption is None:
         return None
     params: dict[str, Any] = {"corruption": corruption, "metric": metric}
-    ask = selection.ask_bank if over_bank else selection.ask
+    ask = selection.ask_bank if letter is None else selection.ask
     return ask("effects", **params)
 
 
@@ -115,12 +122,12 @@ def show_table(frame: pd.DataFrame, unit: str) -> None:
     st.caption("Select a head's row to open it.")
 
 
-def show_effects(result: Result, norm: str) -> None:
+def show_effects(result: Result, norm: str, letter: Letter | None) -> None:
     frame, unit = effects_frame(result, norm), result.arrays["heads_total"].unit
     show_strongest(frame, unit)
     show_runs(result, unit)
     show_scatter(
-        frame, unit, f"{METRICS[result.scalars['metric']].title}: total and direct effect of each node"
+        frame, unit, f"{metric_title(result.scalars['metric'], letter)}: total and direct effect of each node"
     )
     crosses = "The lines through named nodes are 95 % intervals. " if "total_low" in frame else ""
     st.caption(
@@ -141,11 +148,18 @@ client, selection = open_page(
 )
 if selection.chosen.scope == "question":
     show_question(selection)
-request = controls(client, selection)
+over_bank = choose_scope(client, selection, st.container(horizontal=True, vertical_alignment="bottom"))
+letter = None if over_bank else choose_letter(client, selection)
+if letter is None and not over_bank:
+    st.stop()
+corruptions = possible_corruptions(client, selection, letter)
+if corruptions is None:
+    st.stop()
+request = controls(selection, letter, corruptions)
 if request is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()
 result = result_of(client, request, "effects")
 if result:
-    show_effects(result, selection.chosen.norm)
+    show_effects(result, selection.chosen.norm, letter)
     show_provenance(result)

@@ -14,6 +14,7 @@ from app.components.head_choice import (
 )
 from app.components.heatmap import Heatmap, show_heatmap
 from app.components.job import result_of
+from app.components.letter_choice import show_letter
 from app.components.notice import quiet
 from app.components.provenance import show_provenance
 from app.components.tokens import token_name, tokens_by_value
@@ -39,10 +40,10 @@ def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
             "Logits, minus their mean over the vocabulary. Above zero, the head writes for the letter."
         )
     with right:
-        target = target_of(result, selection)
-        place = selection.labels.index(target)
+        letter = target_of(result, selection)
+        place = selection.labels.index(letter.label)
         tokens_by_value(
-            f"From which tokens: net effect on {target}, {net_effect(written, place):+.2f} logits in all",
+            f"From which tokens: net effect on {letter.name}, {net_effect(written, place):+.2f} logits in all",
             result.scalars,
             net_effect(result["source"], place),
             "logits",
@@ -104,6 +105,7 @@ client, selection = open_page(
 show_question(selection)
 overview = result_of(client, selection.ask("attribution"), "attribution")
 if overview:
+    show_letter(target_of(overview, selection), selection)
     head = head_in_hand(overview, selection)
     choose_head(head, overview["heads"].shape)
     st.header(str(head))

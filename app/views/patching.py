@@ -1,5 +1,6 @@
 """What changes the answer: activation patching of one component, cell by cell."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -7,18 +8,24 @@ import streamlit as st
 from app.components.cost import with_duration
 from app.components.frame import open_page, show_question
 from app.components.job import Draw, answer_of, result_of
-from app.components.notice import quiet, sentence
-from app.components.patch_choice import choose_corruption, choose_metric
+from app.components.letter_choice import choose_letter
+from app.components.notice import quiet
+from app.components.patch_choice import choose_corruption, choose_metric, possible_corruptions
 from app.components.patch_picture import chosen_column, show_effects
 from app.components.provenance import show_provenance
+from app.components.two_runs import show_runs
+from app.corruption import Corruptions
 from app.figures.agreement import agreement, comparable, rank_correlation
 from app.figures.patched import SHOWN, Effects, View, effects_of
+from app.figures.shares import shares_hold
+from app.letter import Letter
+from app.readers import ends_of
 from app.selection import Selection
-from app.state import MAX_DRAWS, bound
+from app.state import bound
 from backend.contract.choices import DIRECTIONS, POSITIONS
 from backend.contract.client import Client
 from backend.contract.components import COMPONENTS
-from backend.contract.corruptions import CORRUPTIONS
+from backend.contract.corruptions import CORRUPTIONS, DRAWS
 from backend.contract.errors import LetterheadsError
 from backend.contract.result import Result
 
@@ -30,14 +37,16 @@ def offered_components(client: Client, selection: Selection) -> list[str]:
     return [name for name, one in COMPONENTS.items() if name == chosen or one.in_parallel or not parallel]
 
 
-def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
+def controls(
+    client: Client, selection: Selection, letter: Letter, corruptions: Corruptions
+) -> dict[str, Any] | None:
     """Draw the controls. Returns the request's params, or None while the corrupted prompt is not written yet."""
     chosen = selection.chosen
-    corruption = choose_patch(client, selection)
-    metric = choose_view(selection)
+    corruption = choose_patch(client, selection, letter, corruptions)
+    metric = choose_view(selection, letter)
     if corruption is None:
         return None
-    if CORRUPTIONS[chosen.corruption].drawn and chosen.draws > 1:
+    if CORRUPTIONS[corruption["kind"]].drawn and chosen.draws > 1:
         corruption["draws"] = chosen.draws
     return {
         "corruption": corruption,
@@ -48,16 +57,17 @@ def controls(client: Client, selection: Selection) -> dict[str, Any] | None:
     }
 
 
-def choose_patch(client: Client, selection: Selection) -> dict[str, Any] | None:
+def choose_patch(
+    client: Client, selection: Selection, letter: Letter, corruptions: Corruptions
+) -> dict[str, Any] | None:
     """Draw what is patched. Returns the corruption, or None while the corrupted prompt is not written yet."""
     chosen = selection.chosen
     first = st.container(horizontal=True, vertical_alignment="bottom")
-    corruption = choose_corruption(first, selection)
-    if CORRUPTIONS[chosen.corruption].drawn:
+    corruption = choose_corruption(first, selection, letter, corruptions)
+    if CORRUPTIONS[corruptions.taken(chosen.corruption)].drawn:
         first.number_input(
             "Draws",
-            1,
-            MAX_DRAWS,
+            *ends_of(DRAWS),
             width=80,
             help="How many corrupted prompts are drawn. Of several, the mean is shown; point at a cell for the spread.",
             **bound("draws", chosen.draws),
@@ -80,11 +90,11 @@ def choose_patch(client: Client, selection: Selection) -> dict[str, Any] | None:
     return corruption
 
 
-def choose_view(selection: Selection) -> dict[str, str]:
+def choose_view(selection: Selection, letter: Letter) -> dict[str, str]:
     """Draw what is measured, where, and how it is shown. Returns the metric."""
     chosen = selection.chosen
     second = st.container(horizontal=True, vertical_alignment="bottom")
-    metric = choose_metric(second, selection)
+    metric = choose_metric(second, selection, letter)
     second.segmented_control(
         "Where",
         POSITIONS,
@@ -108,38 +118,33 @@ def effects_in(
     return effects_of(known, estimate, view, whole=whole)
 
 
+def with_shares_that_hold(told: Result, selection: Selection) -> Selection:
+    """The same choices; changes of the metric are shown where both runs differ by no more than noise."""
+    chosen = selection.chosen
+    return selection if shares_hold(told) else replace(selection, chosen=replace(chosen, shown="values"))
+
+
 def unit_of(told: Result, component: str) -> str:
     """The metric's unit. The arrays of an estimate are named by their components."""
     return told.arrays["values" if "values" in told.arrays else component].unit
 
 
-def show_runs(told: Result, unit: str) -> None:
-    """Say what the metric is in both runs without a patch."""
-    scalars = told.scalars
-    sentence(
-        "Clean run: ",
-        f"{scalars['clean']:+.3f} {unit}",
-        ". Corrupted run (",
-        str(scalars["corruption"]),
-        "): ",
-        f"{scalars['corrupted']:+.3f} {unit}",
-        f". The prompts first differ at token {scalars['first_difference'] + 1}.",
-        key="runs",
-    )
-
-
 def picture(estimate: Result | None, selection: Selection) -> Draw:
     """The function that draws the cells that are exact so far, and estimates for the others."""
-    chosen = selection.chosen
 
     def draw(known: Result | None, whole: bool) -> None:
-        effects = effects_in(known, estimate, selection, whole=whole)
         told = known or estimate
-        if effects is None or told is None:
+        if told is None:
             return
-        unit = unit_of(told, chosen.component)
+        view = with_shares_that_hold(told, selection)
+        effects = effects_in(known, estimate, view, whole=whole)
+        if effects is None:
+            return
+        unit = unit_of(told, view.chosen.component)
         show_runs(told, unit)
-        show_effects(effects, "share" if chosen.shown == "recovered" else unit, selection)
+        if view is not selection and selection.chosen.shown == "recovered":
+            quiet("Shares of so little mean nothing; changes of the metric are shown.", "withheld")
+        show_effects(effects, "share" if view.chosen.shown == "recovered" else unit, view)
 
     return draw
 
@@ -154,6 +159,7 @@ def start_button(client: Client, selection: Selection, params: dict[str, Any]) -
 
 def show_agreement(result: Result, estimate: Result, selection: Selection) -> None:
     """Draw the estimates of the shown cells against their exact values."""
+    selection = with_shares_that_hold(result, selection)
     chosen = selection.chosen
     effects = effects_in(result, estimate, selection, whole=True)
     if effects is None or not comparable(effects.estimate, effects.exact).any():
@@ -181,7 +187,11 @@ client, selection = open_page(
     guide="patching",
 )
 show_question(selection)
-params = controls(client, selection)
+letter = choose_letter(client, selection)
+corruptions = None if letter is None else possible_corruptions(client, selection, letter)
+if letter is None or corruptions is None:
+    st.stop()
+params = controls(client, selection, letter, corruptions)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()

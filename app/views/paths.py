@@ -11,14 +11,17 @@ from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.heatmap import head_grid, show_heatmap
 from app.components.job import result_of
+from app.components.letter_choice import choose_letter
 from app.components.node_choice import choose_node, choose_way, walk
 from app.components.node_table import node_table
 from app.components.notice import quiet, sentence
-from app.components.patch_choice import choose_corruption, choose_metric
+from app.components.patch_choice import choose_corruption, choose_metric, possible_corruptions
 from app.components.provenance import show_provenance
 from app.components.two_runs import show_runs, which_side_helps
+from app.corruption import Corruptions
 from app.figures.net import Node
 from app.figures.paths import path_bars, paths_frame, strongest_paths
+from app.letter import Letter
 from app.selection import Selection
 from app.state import change
 from backend.contract.head import HeadRef
@@ -45,11 +48,11 @@ LEADS = {
 }
 
 
-def controls(selection: Selection) -> dict[str, Any] | None:
+def controls(selection: Selection, letter: Letter, corruptions: Corruptions) -> dict[str, Any] | None:
     """Draw the controls. Returns the params without the node, or None while the corrupted prompt is not written yet."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    corruption = choose_corruption(row, selection)
-    metric = choose_metric(row, selection)
+    corruption = choose_corruption(row, selection, letter, corruptions)
+    metric = choose_metric(row, selection, letter)
     choose_way(selection)
     return None if corruption is None else {"corruption": corruption, "metric": metric}
 
@@ -171,7 +174,11 @@ client, selection = open_page(
     guide="paths",
 )
 show_question(selection)
-params = controls(selection)
+letter = choose_letter(client, selection)
+corruptions = None if letter is None else possible_corruptions(client, selection, letter)
+if letter is None or corruptions is None:
+    st.stop()
+params = controls(selection, letter, corruptions)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()

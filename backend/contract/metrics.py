@@ -30,11 +30,13 @@ class Metric(Variant):
         vocabulary: whether it needs the logits of the whole vocabulary.
         linear: whether it is linear in the labels' logits.
         less_is_better: whether a smaller number means that the model answers better.
+        noise: a smaller difference of two runs is not taken for one: rounding to half precision alone makes as much.
         flat_at_clean: whether its derivative is zero at the clean run, as that of a distance from it.
     """
 
     title: str
     unit: str
+    noise: float = 0.05
     vocabulary: bool = False
     linear: bool = False
     less_is_better: bool = False
@@ -92,6 +94,7 @@ METRICS: dict[str, Metric] = {
             fields=(LABEL,),
             rule=_of_label,
             unit="probability",
+            noise=0.01,
             vocabulary=True,
         ),
         Metric(
@@ -109,6 +112,7 @@ METRICS: dict[str, Metric] = {
             title="KL divergence over the letters",
             help="divergence of the labels' distribution from the clean run's",
             unit="nats",
+            noise=0.01,
             less_is_better=True,
             flat_at_clean=True,
         ),

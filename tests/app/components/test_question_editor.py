@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.contract.question import Question
@@ -25,8 +26,34 @@ def test_what_is_asked_is_in_the_address() -> None:
     at.button(key="right 4").click().run()
     at.button(key="ask").click().run()
     asked = Question.from_json(json.loads(at.query_params["question"]))
-    assert asked == Question("Which way?", ("red", "up", "down", "left", "back"), 4, "colors")
+    assert asked == Question("Which way?", ("red", "up", "down", "left", "back"), 4)
     assert notices(at, "error") == []
+
+
+@pytest.mark.parametrize(("field", "text"), [("draft stem", "Which is blue?"), ("draft option 2", "blue")])
+def test_another_text_has_another_right_option_and_subject(field: str, text: str) -> None:
+    at = editing()
+    (at.text_area if "stem" in field else at.text_input)(key=field).set_value(text).run()
+    assert at.button(key="no answer").disabled
+    at.button(key="ask").click().run()
+    asked = Question.from_json(json.loads(at.query_params["question"]))
+    assert asked.answer is None
+    assert asked.subject == Question.subject
+
+
+def test_what_was_chosen_for_this_text_stays() -> None:
+    at = editing()
+    at.text_input(key="draft subject").set_value("paint").run()
+    at.button(key="right 2").click().run()
+    at.text_area(key="draft stem").set_value("Which is green?").run()
+    at.text_input(key="draft option 2").set_value("green").run()
+    at.button(key="ask").click().run()
+    asked = Question.from_json(json.loads(at.query_params["question"]))
+    assert asked == Question("Which is green?", ("red", "up", "green", "left"), 2, "paint")
+    # The question that was asked is where the next one starts.
+    at.text_area(key="draft stem").set_value("Which is yellow?").run()
+    at.button(key="ask").click().run()
+    assert Question.from_json(json.loads(at.query_params["question"])).answer is None
 
 
 def test_an_unusable_draft_stays_with_its_reason() -> None:

@@ -48,7 +48,7 @@ def test_of_one_question_of_a_bank_there_is_no_interval() -> None:
 
 
 def test_the_other_norm_needs_no_other_request() -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("effects",))
     at = opened("effects", client)
     at.segmented_control(key="norm").select("frozen").run()
     assert at.query_params["norm"] == "frozen"
@@ -59,7 +59,7 @@ def test_the_other_norm_needs_no_other_request() -> None:
 
 
 def test_over_a_bank_the_metric_names_no_letter() -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("effects",))
     opened("effects", client, scope="bank", metric="loss", corruption="random_letters", bank="other")
     (request,) = client.submitted
     assert request.params == {"corruption": {"kind": "random_letters"}, "metric": {"kind": "loss"}}
@@ -67,7 +67,7 @@ def test_over_a_bank_the_metric_names_no_letter() -> None:
 
 
 def test_over_a_bank_what_belongs_to_one_question_is_not_offered() -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("effects",))
     at = opened("effects", client, scope="bank", metric="logit_difference", corruption="text")
     assert not at.exception
     (request,) = client.submitted
@@ -75,7 +75,7 @@ def test_over_a_bank_what_belongs_to_one_question_is_not_offered() -> None:
 
 
 def test_of_one_question_it_does() -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("effects",))
     opened("effects", client, metric="logit_difference", other="C")
     (request,) = client.submitted
     assert request.params["metric"] == {"kind": "logit_difference", "label": "A", "other": "C"}
@@ -89,7 +89,7 @@ def test_the_caption_says_which_side_helps(metric: str) -> None:
 
 
 def test_without_a_corrupted_text_nothing_is_asked() -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("effects",))
     at = opened("effects", client, corruption="text")
     assert client.submitted == []
     assert any("Write the corrupted prompt" in text for text in notices(at, "quiet"))

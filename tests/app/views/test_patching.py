@@ -19,6 +19,7 @@ from backend.contract.request import Request
 from backend.contract.result import Result
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import HEADS, LAYERS, made_up
+from tests.app.made_up.parts import RUNS
 from tests.app.opened import drawn, notices, opened, titles
 
 
@@ -68,7 +69,7 @@ def test_the_request_says_what_was_chosen(metric: str) -> None:
 
 
 def test_the_estimate_is_of_the_same_pair() -> None:
-    client = FakeClient(slow=True)
+    client = FakeClient(slow=("attribution_patching", "patching"))
     opened("patching", client, metric="loss", direction="noise", draws="3", component="q")
     (estimate,) = client.submitted
     client.slow = ("patching",)
@@ -245,3 +246,21 @@ def test_what_a_model_with_both_side_by_side_does_not_have_is_not_offered() -> N
     assert between not in opened("patching", client).selectbox(key="component").options
     client.resolved = replace(client.resolved, shape=None)
     assert between in opened("patching", client).selectbox(key="component").options
+
+
+def test_shares_of_noise_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {"corrupted": 0.787, "draws": [{"note": "", "corrupted": 0.787}]}
+    monkeypatch.setattr("tests.app.made_up.nodes.RUNS", RUNS | runs)
+    at = opened("patching")
+    (lead,) = notices(at, "lead")
+    assert "%" not in lead
+    assert "changes the metric by" in lead
+    quiet = notices(at, "quiet")
+    assert any("The runs differ by 0.013 logits; below 0.05 it is noise." in text for text in quiet)
+    assert "Shares of so little mean nothing; changes of the metric are shown." in quiet
+    assert "Change of the metric" in titles(at)[-1]
+
+
+def test_a_corrupted_run_that_answers_better_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.app.made_up.nodes.RUNS", RUNS | {"corrupted": 2.0, "draws": []})
+    assert any("answers better, by 1.2 logits" in text for text in notices(opened("patching"), "quiet"))
