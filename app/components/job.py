@@ -77,7 +77,10 @@ def answer_of(
         if started is None:
             _begin(client, request, place)
         _, job = st.session_state["jobs"][place]
-        if client.wait(job, PATIENCE).finished:
+        status = client.wait(job, PATIENCE)
+        if status.finished:
+            if status.note:
+                quiet(status.note, f"note {place}")
             return client.result(job)
     except LetterheadsError as error:
         return error

@@ -195,6 +195,7 @@ class Dispatcher:
     def _end(self, job: Job, message: Done | Failed) -> None:
         if isinstance(message, Done):
             job.key = message.key
+            job.note = message.note or job.note
             if message.about is not None:
                 job.result = rebuilt(message.about, message.whole, message.seconds)
                 self.estimates.keep(message.key, job.result)

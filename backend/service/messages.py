@@ -64,13 +64,17 @@ class Partial:
 
 @dataclass(frozen=True)
 class Done:
-    """A run is complete; its result is in the store under `key`, or here where its analysis is not stored."""
+    """A run is complete; its result is in the store under `key`, or here where it is not stored.
+
+    `note`: why a result that should be in the store is not.
+    """
 
     job: str
     key: str
     seconds: float = 0.0
     about: Mapping[str, Any] | None = None
     whole: Arrays = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -129,20 +129,21 @@ class Runner:
             held.enter_context(giving_way(let_pass))
             held.enter_context(self._using(run.job))
             result = self._analysed(task, instrument, key, progress)
-            if analysis.stored and self._saved(key, result):
+            note = self._save(key, result) if analysis.stored else ""
+            if analysis.stored and not note:
                 return Done(run.job, key)
         values = {name: array.values for name, array in result.arrays.items()}
-        return Done(run.job, key, result.seconds, about(result), values)
+        return Done(run.job, key, result.seconds, about(result), values, note)
 
-    def _saved(self, key: str, result: Result) -> bool:
-        """Save it. Where that fails, the job still ends with its result, and the checkpoint stays."""
+    def _save(self, key: str, result: Result) -> str:
+        """Save it. Returns why that failed; the job still ends with its result then, and the checkpoint stays."""
         try:
             self._store.put(key, result)
         except (ResourceError, StoreError) as error:
             log.warning("%s", error)
-            return False
+            return str(error)
         self._store.checkpoint(key).drop()
-        return True
+        return ""
 
     @contextmanager
     def _using(self, job: str) -> Iterator[None]:

@@ -20,7 +20,7 @@ from backend.analyses.tolerance import largest_share, tolerance, worst
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import of_equal_length
 from backend.contract.errors import RequestError
-from backend.contract.progress import Progress
+from backend.contract.progress import Progress, give_way
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
@@ -169,6 +169,7 @@ def _from_base(
     base, labels = graph.trace, graph.logits[list(pair.token_ids)]
     value = pair.values(instrument, labels[None], graph.logits.logsumexp(-1)[None])[0]
     for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
+        give_way()
         gradients = graph.gradients(value, progress, dropped)
         for source_ids in sources:
             source = instrument.trace(source_ids, progress)

@@ -97,6 +97,13 @@ def test_what_happened_on_the_way_is_one_quiet_sentence() -> None:
     assert notices(opened(Standing(note=note)), "quiet")[1:] == [note]
 
 
+def test_a_result_that_could_not_be_saved_is_given_and_says_so() -> None:
+    note = "A result could not be saved: No space left on device."
+    at = opened(Standing(state="done", note=note))
+    assert [text.value for text in at.text] == ["done"]
+    assert notices(at, "quiet") == [note]
+
+
 def test_with_a_button_it_waits_for_a_click() -> None:
     client = Standing()
     at = opened(client, start="Run it")

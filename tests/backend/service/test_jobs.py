@@ -78,6 +78,7 @@ def test_a_result_that_cannot_be_saved_is_still_given(
     assert client.result(status.id).scalars["predicted"] == "B"
     assert client.find(REQUEST) is None
     assert "could not be saved" in caplog.text
+    assert "could not be saved" in status.note
 
 
 def test_a_job_runs_and_its_result_is_found_again_after_a_restart(

@@ -15,7 +15,7 @@ from backend.analyses.patching.plan import plan
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, RequestError, ResourceError
-from backend.contract.progress import silent
+from backend.contract.progress import giving_way, silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
 from backend.engine.first_order import changes
@@ -201,6 +201,22 @@ def test_another_seed_draws_other_cells(hand_wired_instrument: Instrument) -> No
     assert drawn(1) == drawn(1)
     assert drawn(1)[:20] == drawn(2)[:20]
     assert drawn(1)[20:] != drawn(2)[20:]
+
+
+def test_a_short_job_goes_first_between_the_layers_of_grad_drop(plain_instrument: Instrument) -> None:
+    alone, passed = for_family(plain_instrument, grad_drop=True), 0
+
+    def another_job() -> None:
+        nonlocal passed
+        passed += 1
+        plain_instrument._traces.clear()
+        plain_instrument.trace((1, 2, 3))
+
+    with giving_way(another_job):
+        between = for_family(plain_instrument, grad_drop=True)
+    assert passed > plain_instrument.shape.layers
+    for name, found in alone.arrays.items():
+        assert np.array_equal(between.arrays[name].values, found.values, equal_nan=True)
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
