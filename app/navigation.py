@@ -8,6 +8,8 @@ import streamlit as st
 from app.state import current, write
 from backend.contract.head import HeadRef
 
+ATTENTION_PAGE = "app/views/attention.py"
+ATTRIBUTION_PAGE = "app/views/attribution.py"
 HEAD_PAGE = "app/views/head.py"
 MODEL_PAGE = "app/views/model.py"
 PATHS_PAGE = "app/views/paths.py"
@@ -15,20 +17,26 @@ QUESTION_PAGE = "app/views/question.py"
 SUBSPACE_PAGE = "app/views/subspace.py"
 PAGES: tuple[dict[str, Any], ...] = (
     {
+        "page": "app/views/story.py",
+        "title": "Story",
+        "icon": ":material/auto_stories:",
+        "default": True,
+        "help": "One question from beginning to end: what the model says, when it knows, who writes it.",
+    },
+    {
         "page": QUESTION_PAGE,
         "title": "Question",
         "icon": ":material/contact_support:",
-        "default": True,
         "help": "Choose or write a question; see the prompt and what the model answers.",
     },
     {
-        "page": "app/views/attribution.py",
+        "page": ATTRIBUTION_PAGE,
         "title": "Attribution",
         "icon": ":material/grid_on:",
         "help": "Which heads and MLPs wrote the letter.",
     },
     {
-        "page": "app/views/attention.py",
+        "page": ATTENTION_PAGE,
         "title": "Attention",
         "icon": ":material/visibility:",
         "help": "Where each head's final token looks.",

@@ -13,6 +13,7 @@ from backend.questions.mutations import MUTATIONS
 
 MAX_STRENGTH = 100
 MAX_ALSO = 3
+MAX_HEADS = 64
 ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
 """Titles of the mutations that can be shown in addition to the unchanged prompts, by name."""
 
@@ -97,3 +98,11 @@ def head(name: str, text: str) -> HeadRef:
     if max(head.layer, head.head) > 9999:
         raise RequestError(f"No model has a head {shown(text)}.")
     return head
+
+
+def heads(name: str, text: str) -> tuple[str, ...]:
+    """Names of heads, separated by commas, each once and in the one form in which heads are written."""
+    names = tuple(str(head(name, one)) for one in text.split(","))
+    if len(names) > MAX_HEADS or len(set(names)) < len(names):
+        raise RequestError(f"{name} must be at most {MAX_HEADS} different heads, not {shown(text)}.")
+    return names

@@ -17,7 +17,7 @@ import streamlit as st
 from app.figures.net import MODES, NODES
 from app.figures.patched import SHOWN
 from app.figures.subspace_points import COLOURINGS
-from app.readers import free, head, mutations, named, one_of, question, strength, truth, whole, within
+from app.readers import free, head, heads, mutations, named, one_of, question, strength, truth, whole, within
 from backend.contract.choices import DIRECTIONS, KEY_POSITIONS, NORMS, POSITIONS, QUESTIONS_USED
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, DRAWS
@@ -101,6 +101,8 @@ class Chosen:
     rotated: bool = False
     stacked: bool = True
     also: tuple[str, ...] = ()
+    # Story: the heads whose arcs are switched off.
+    hidden: tuple[str, ...] = ()
     # Mutations. `steered` counts the steered questions from 1; `towards` is the label steered at.
     measure: str = "loss"
     mutation: str = ""
@@ -219,6 +221,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "rotated": truth,
     "stacked": truth,
     "also": mutations,
+    "hidden": heads,
     "measure": one_of(MEASURES),
     "mutation": free,
     "strength": strength,

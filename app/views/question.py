@@ -1,4 +1,4 @@
-"""The landing page: choose or write a question, see the prompt and what the model says."""
+"""Choose or write a question, see the prompt and what the model says."""
 
 import json
 import math

@@ -11,6 +11,7 @@ from tests.app.fake_client import FakeClient
 
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
 PAGES = (
+    "story",
     "question",
     "attribution",
     "attention",
@@ -30,7 +31,7 @@ def opened(page: str, client: Client | None = None, /, **params: str) -> AppTest
     at = AppTest.from_file(str(ENTRY), default_timeout=20)
     at.session_state["client"] = client or FakeClient()
     at.query_params = dict(params)
-    return at.run() if page == "question" else at.switch_page(f"app/views/{page}.py").run()
+    return at.run() if page == "story" else at.switch_page(f"app/views/{page}.py").run()
 
 
 def drawn(at: AppTest, name: str) -> list[Any]:

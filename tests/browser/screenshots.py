@@ -11,7 +11,8 @@ FOLDER = ROOT / "static" / "screenshots"
 WIDTH = 1280
 # name -> address and colours
 PICTURES = {
-    "question": ("/", "light"),
+    "story": ("/?bank=copy-colors", "light"),
+    "question": ("/question", "light"),
     "attribution": ("/attribution?scope=bank&bank=copy-colors", "light"),
     "attention": ("/attention?scope=bank&bank=copy-colors", "dark"),
     "patching": ("/patching?bank=copy-colors", "light"),

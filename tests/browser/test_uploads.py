@@ -35,7 +35,7 @@ def bank(page: Page) -> str:
 def test_a_bank_is_uploaded_used_and_deleted(
     app: str, context: BrowserContext, file: dict[str, object]
 ) -> None:
-    page = visit(context, f"{app}/?bank=copy-colors")
+    page = visit(context, f"{app}/question?bank=copy-colors")
     open_uploads(page)
     page.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
     expect(page.locator(".tokens .text")).to_contain_text("What color is an uploaded raven?")

@@ -23,7 +23,7 @@ def pictures(page: Page) -> list[str]:
 
 
 def test_choosing_a_question(app: str, context: BrowserContext) -> None:
-    page = visit(context, f"{app}/?bank=copy-colors")
+    page = visit(context, f"{app}/question?bank=copy-colors")
     before = page.locator(".tokens .text").text_content()
     page.get_by_role("button", name="Next").click()
     expect(page.locator(".tokens .text")).not_to_have_text(before or "")
@@ -41,7 +41,7 @@ def test_choosing_a_question(app: str, context: BrowserContext) -> None:
 
 
 def test_writing_a_question_with_markup_in_it(app: str, context: BrowserContext) -> None:
-    page = visit(context, f"{app}/?bank=copy-colors")
+    page = visit(context, f"{app}/question?bank=copy-colors")
     page.get_by_text("Your own", exact=True).click()
     stem = "<img src=x onerror=alert(1)> **Snow** is white ☝️. What is snow? ما هذا"
     field = page.get_by_label("Question", exact=True)
@@ -91,7 +91,7 @@ def test_a_typed_question_is_in_the_copied_address(app: str, context: BrowserCon
     question = quote(
         '{"stem":"Coal is black. What color is coal?","options":["red","black","blue"],"answer":1}'
     )
-    page = visit(context, f"{app}/?question={question}&labels=1&template=plain")
+    page = visit(context, f"{app}/question?question={question}&labels=1&template=plain")
     strip = page.locator(".tokens .text").text_content() or ""
     assert "Coal is black. What color is coal?" in strip
     assert "intelligent" not in strip
@@ -115,7 +115,7 @@ def test_dark_colours(app: str, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "attribution", "attention", "patching", "effects", "paths", "head", "model"]
+    "path", ["", "question", "attribution", "attention", "patching", "effects", "paths", "head", "model"]
 )
 def test_a_narrow_screen(app: str, browser: Browser, path: str) -> None:
     context = browser.new_context(viewport={"width": 480, "height": 900})

@@ -30,12 +30,16 @@ from tests.app.made_up.parts import (
 )
 
 
-def _prediction(request: Request, generator: np.random.Generator) -> Made:
+def logits_of(request: Request) -> Any:
+    """The labels' logits, the same in every result about one prompt."""
     told = prompt_of(request)
-    labels = told["labels"]
-    logits = generator.normal(size=len(labels)) + 15
-    said = letter_said(request)
-    logits[said] += 20
+    logits = np.random.default_rng(len(told["text"])).normal(size=len(told["labels"])) + 15
+    logits[letter_said(request)] += 20
+    return logits
+
+
+def _prediction(request: Request, generator: np.random.Generator) -> Made:
+    labels, said, logits = prompt_of(request)["labels"], letter_said(request), logits_of(request)
     probs = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     arrays: Arrays = {
         "label_logits": (logits, ("label",)),
@@ -65,7 +69,11 @@ def _attribution(request: Request, generator: np.random.Generator) -> Made:
     if head:
         axes["source"] = ("token", "label")
     arrays = drawn(generator, axes, 0.3, label=len(labels), token=len(told["tokens"]))
-    arrays["heads"][0][*STAR, said] = 5
+    (heads, _), (mlps, _) = arrays["heads"], arrays["mlps"]
+    heads[*STAR, said] = 5
+    logits, rest = logits_of(request), arrays["embedding"][0] + arrays["bias"][0]
+    # All parts add up to the logits, as those of a model do.
+    mlps += (logits - logits.mean() - heads.sum((0, 1)) - mlps.sum(0) - rest) / len(mlps)
     return (
         arrays,
         {"label": tuple(labels)},

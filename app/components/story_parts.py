@@ -1,0 +1,78 @@
+"""What the sections of the page Story share: the answer that they explain, their links, and their checks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from app.components.job import duration
+from app.components.notice import quiet, sentence, warning_box
+from app.components.provenance import check_text, provenance_text
+from app.selection import Selection
+from app.state import write
+from backend.contract.result import Result
+
+LONGEST_UNASKED = 15.0
+"""Seconds of work that the page begins without a click."""
+
+Parts = tuple[str, ...]
+"""A sentence's parts, in turn plain and strong, as `notice.sentence` takes them."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The model's answer to the selected question: the story is about the letter said, right or wrong."""
+
+    selection: Selection
+    prediction: Result
+
+    @property
+    def said(self) -> str:
+        """The letter said."""
+        return str(self.prediction.scalars["predicted"])
+
+    @property
+    def place(self) -> int:
+        """The index of the letter said, among the labels and among the options."""
+        return self.selection.labels.index(self.said)
+
+    def address(self, **choices: object) -> dict[str, str]:
+        """The parameters for another page about the letter said, with these choices changed."""
+        return write(replace(self.selection.chosen, about="said", **choices))  # type: ignore[arg-type]
+
+    def start(self, text: str, passes: float) -> str:
+        """A button's text with the time of so many forward passes; empty where it is short enough to begin at once."""
+        seconds = passes * self.prediction.seconds
+        return "" if seconds <= LONGEST_UNASKED else f"{text} (about {duration(seconds)})"
+
+
+def tell(parts: Parts, key: str) -> str:
+    """Draw a section's sentence. Returns it as text, to quote."""
+    sentence(*parts, key=key, lead=True)
+    return "".join(parts)
+
+
+def trusted(result: Result, key: str) -> bool:
+    """Whether all checks of a result passed. If one failed, a warning says so instead of the section's picture."""
+    failed = [
+        check_text(name, value, limit)
+        for name, (value, limit) in result.checks.items()
+        if not value <= limit  # NaN fails too
+    ]
+    if failed:
+        warning_box([f"Nothing is told here, because a check failed: {'; '.join(failed)}."], key)
+    return not failed
+
+
+def page_link(page: str, label: str, icon: str, address: dict[str, str]) -> None:
+    """The section's link to the page that holds the same figures, and more."""
+    st.page_link(page, label=label, icon=icon, query_params=address)
+
+
+def how_sure(key: str, results: Sequence[Result], *notes: str) -> None:
+    """The figures that the section rests on: what they mean in words, then each result's checks."""
+    with st.expander("How sure?"):
+        for number, note in enumerate(notes):
+            quiet(note, f"{key} note {number}")
+        for number, result in enumerate(results):
+            quiet(f"{result.request['analysis']}: {provenance_text(result)}", f"{key} check {number}")

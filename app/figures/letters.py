@@ -1,0 +1,12 @@
+"""The colour of each letter in the pictures of the page Story."""
+
+from app.figures.style import COLOURS
+
+
+def letter_colour(place: int) -> str:
+    """The colour of the letter with this index.
+
+    >>> letter_colour(0) == letter_colour(len(COLOURS))
+    True
+    """
+    return COLOURS[place % len(COLOURS)]

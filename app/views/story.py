@@ -1,0 +1,65 @@
+"""The landing page: one question from beginning to end, each section with a picture, a sentence and a link."""
+
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app.components.frame import open_page, show_question
+from app.components.job import result_of
+from app.components.story_lens import show_lens
+from app.components.story_looks import show_looks
+from app.components.story_parts import Answer
+from app.components.story_says import show_rotations, show_says
+from app.components.story_writes import show_writes
+from app.state import current, write
+from backend.contract.client import Client
+from backend.contract.result import Result
+
+
+def of_heads(client: Client, answer: Answer, analysis: str, what: str) -> Result | None:
+    """The result of an analysis of this question, which takes about a forward pass."""
+    start = answer.start(f"Show {what}", passes=1)
+    return result_of(client, answer.selection.ask(analysis), analysis, start=start)
+
+
+def show_end(quotes: list[str]) -> None:
+    """The sentences to quote, and the address of this page."""
+    st.subheader("To quote")
+    address = f"{st.context.url or ''}?{urlencode(write(current()[0]))}"
+    st.code("\n".join([*quotes, address]), language=None, wrap_lines=True)
+    st.caption("The address opens this page again, with the same question, model and switches.")
+
+
+client, selection = open_page(
+    "One question, the whole story",
+    "A language model answers a multiple-choice question by a letter. Here is how it comes to say that letter, from "
+    "top to bottom. Each section links to a page with more.",
+    guide="story",
+)
+show_question(selection)
+prediction = result_of(client, selection.ask("prediction"), "prediction")
+if prediction is None:
+    st.stop()
+answer = Answer(selection, prediction)
+# Sections stand in this order. The other orders of the options are asked last, because they take several passes.
+says, lens, writes, looks = (st.container() for _ in range(4))
+with says:
+    st.subheader("1. What it says")
+    says_sentence = show_says(answer)
+with lens:
+    st.subheader("2. When it knows")
+    lens_sentence = show_lens(answer)
+writes_sentence = looks_sentence = None
+with writes:
+    st.subheader("3. Who writes it")
+    attribution = of_heads(client, answer, "attribution", "who writes it")
+    if attribution:
+        writes_sentence = show_writes(answer, attribution)
+with looks:
+    st.subheader("4. Where they look")
+    attention = of_heads(client, answer, "attention", "where they look") if attribution else None
+    if attribution and attention:
+        looks_sentence = show_looks(answer, attribution, attention)
+with says:
+    show_rotations(client, answer)
+show_end([told for told in (says_sentence, writes_sentence, looks_sentence) if told])
