@@ -25,7 +25,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
 from backend.models import RunnableModel, fetch, load, release
 from backend.models.families import Shape
-from backend.models.room import WORKING_BYTES
+from backend.models.memory_check import WORKING_BYTES
 
 MODELS = ("smollm2-135m", "gemma3-270m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")
 QUESTION = Question("Think. Think. Think. What color is a raven?", ("red", "black", "white", "green"), 1)

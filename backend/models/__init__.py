@@ -3,8 +3,8 @@
 from backend.models.catalogue import SMALL_MODEL, CatalogueModel, catalogue
 from backend.models.fetch import fetch
 from backend.models.load import RunnableModel, load, prepare, release
+from backend.models.memory_check import memory_need
 from backend.models.resolve import Resolved, resolve
-from backend.models.room import room_for
 
 __all__ = [
     "SMALL_MODEL",
@@ -14,8 +14,8 @@ __all__ = [
     "catalogue",
     "fetch",
     "load",
+    "memory_need",
     "prepare",
     "release",
     "resolve",
-    "room_for",
 ]

@@ -34,8 +34,8 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING
 from backend.contract.errors import ModelError, shown
 from backend.contract.progress import Progress
 from backend.models.config import path_shown
-from backend.models.disk import need_room, sync
-from backend.models.quiet import quiet
+from backend.models.disk import need_disk_space, sync
+from backend.models.silent_transformers import silent_transformers
 
 SHARD_BYTES = 512 << 20
 CHUNK_ELEMENTS = 16 << 20
@@ -65,8 +65,8 @@ def convert(gguf: Path, folder: Path, title: str, progress: Progress) -> None:
     table = _read_table(gguf)
     architecture = str(table.fields["general.architecture"].contents())
     _check_architecture(gguf, architecture)
-    need_room(folder, 4 * sum(int(tensor.n_elements) for tensor in table.tensors), f"Unpacking {title}")
-    with quiet():
+    need_disk_space(folder, 4 * sum(int(tensor.n_elements) for tensor in table.tensors), f"Unpacking {title}")
+    with silent_transformers():
         config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

@@ -16,7 +16,7 @@ READ_AHEAD = 1 << 20  # the kernel reads about this much at most for one piece o
 GIGABYTE = 1e9
 
 
-def need_room(folder: Path, needed: int, what: str) -> None:
+def need_disk_space(folder: Path, needed: int, what: str) -> None:
     """Raise ResourceError unless the disk of `folder` has `needed` bytes free (and a twentieth more)."""
     free = shutil.disk_usage(_existing(folder)).free
     if needed * 1.05 > free:
@@ -27,7 +27,7 @@ def need_room(folder: Path, needed: int, what: str) -> None:
 
 
 @contextmanager
-def full_disk_told(folder: Path) -> Iterator[None]:
+def full_disk_reported(folder: Path) -> Iterator[None]:
     """Turn "no space left" while writing into `folder` into a ResourceError."""
     try:
         yield

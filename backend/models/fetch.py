@@ -14,7 +14,7 @@ from backend.contract.progress import Progress, silent
 from backend.home import home
 from backend.models.catalogue import CatalogueModel, catalogue
 from backend.models.config import check_config
-from backend.models.disk import full_disk_told, need_room, sha256_of, sync
+from backend.models.disk import full_disk_reported, need_disk_space, sha256_of, sync
 from backend.models.hub import fetch_file, fetch_snapshot
 from backend.models.resolve import Resolved, converted_folder, kind_of, resolve
 from backend.models.weights import read_weights
@@ -45,7 +45,7 @@ def _unpack_catalogue(model: CatalogueModel, progress: Progress) -> None:
     gguf = downloads / model.gguf.file
 
     def write(folder: Path) -> None:
-        need_room(home(), 2 * model.gguf.bytes + 4 * model.parameters, model.title)
+        need_disk_space(home(), 2 * model.gguf.bytes + 4 * model.parameters, model.title)
         fetch_gguf(model, gguf, progress)
         _convert(gguf, folder, model.title, progress)
 
@@ -98,7 +98,7 @@ def _once(folder: Path, write: Callable[[Path], None], progress: Progress) -> No
     if _whole(folder):
         return
     partial = folder.with_name(f".{folder.name}.partial")
-    with full_disk_told(folder):
+    with full_disk_reported(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_name(f".{folder.name}.lock"), progress):
             if _whole(folder):  # another process made it while we waited

@@ -11,9 +11,9 @@ from huggingface_hub.hf_api import ModelInfo
 
 from backend.contract.errors import DownloadError, ModelError, ResourceError, shown
 from backend.contract.progress import Progress
-from backend.models.child import bytes_under, run_child
 from backend.models.config import check_config
-from backend.models.disk import need_room
+from backend.models.disk import need_disk_space
+from backend.models.download_process import bytes_under, run_download
 from backend.models.weights import weight_files
 
 TIMEOUT = 4.0
@@ -48,7 +48,7 @@ def fetch_snapshot(repo: str, progress: Progress) -> Path:
         reason = "only pickled weights, which can run code when read" if pickled else "no safetensors weights"
         raise ModelError(f"{repo} has {reason}. Choose a repository with safetensors.")
     total = sum(files[name] for name in wanted)
-    need_room(hub_cache(), total, repo)
+    need_disk_space(hub_cache(), total, repo)
     _download(repo, ["config.json"], progress, total)
     if snapshot := _snapshot(repo):
         check_config(snapshot)
@@ -81,8 +81,8 @@ def _run(arguments: list[str], watched: Path, progress: Progress, message: str, 
     def tick() -> None:
         progress(message, min(bytes_under(watched), total), total)
 
-    repo, command = arguments[1], [sys.executable, "-m", "backend.models.hub_child", *arguments]
-    ended = run_child(command, {"PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}, tick)
+    repo, command = arguments[1], [sys.executable, "-m", "backend.models.hub_download", *arguments]
+    ended = run_download(command, {"PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}, tick)
     if not ended.status:
         return
     if "GatedRepoError" in ended.errors:

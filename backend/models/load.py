@@ -13,10 +13,10 @@ from backend.contract.progress import Progress, silent
 from backend.models.disk import read_ahead
 from backend.models.fetch import fetch
 from backend.models.memory import return_freed
+from backend.models.memory_check import WORKING_BYTES, check_memory, unevenly_free
+from backend.models.pretrained import from_pretrained, unusable
 from backend.models.quantization import bitsandbytes_config
-from backend.models.reading import read, unusable
 from backend.models.resolve import Resolved, resolve
-from backend.models.room import WORKING_BYTES, check_memory, unevenly_free
 from backend.models.weights import weight_files
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _read_tokenizer(resolved: Resolved) -> "transformers.PreTrainedTokenizerFast
     and each keep a megabyte from being given back."""
     from transformers import AutoTokenizer
 
-    tokenizer = read(resolved, "its tokenizer", AutoTokenizer)
+    tokenizer = from_pretrained(resolved, "its tokenizer", AutoTokenizer)
     if not tokenizer.is_fast:
         raise ModelError(
             f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
@@ -109,7 +109,7 @@ def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTraine
     import torch
     from transformers import AutoModelForCausalLM
 
-    model, report = read(
+    model, report = from_pretrained(
         resolved,
         "its weights",
         AutoModelForCausalLM,

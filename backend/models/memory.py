@@ -46,7 +46,7 @@ def available_memory(device: str) -> int:
     return max(0, min(int(psutil.virtual_memory().available), _container_limit() - _container_use()))
 
 
-def places_of(device: str) -> dict[str, int]:
+def memory_by_device(device: str) -> dict[str, int]:
     """Bytes that could be taken now in each place for a model held on a device, in the order of their use."""
     places = [] if device in ON_CARDS else [device]
     if device in ON_CARDS:

@@ -14,7 +14,7 @@ from accelerate.utils import align_module_device
 from torch import nn
 from transformers import PreTrainedModel
 
-from backend.models.memory import places_of
+from backend.models.memory import memory_by_device
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -41,7 +41,7 @@ def placed(
     first graphics card, whole layers are spread over several; each place keeps `spare` bytes free to work with.
     Nobody has run that on cards yet.
     """
-    places = places_of(device)
+    places = memory_by_device(device)
     first = next(iter(places))
     if needed <= places[first] or len(places) == 1:
         return {"device_map": {"": first}}

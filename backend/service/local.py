@@ -10,14 +10,14 @@ from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.contract.result import Result
 from backend.models.catalogue import catalogue
+from backend.models.memory_check import memory_need
 from backend.models.resolve import Resolved, resolve, usable_devices
-from backend.models.room import room_for
 from backend.questions import banks, upload_index, uploads
 from backend.questions.upload_index import card_of
 from backend.service.jobs import Jobs
 from backend.service.shapes import Shapes
 
-ROOM_SECONDS = 1.0
+MEMORY_SECONDS = 1.0
 
 
 class LocalClient:
@@ -82,26 +82,26 @@ class LocalClient:
 
     def resolve(self, spec: ModelSpec) -> ResolvedModel:
         resolved, resident = resolve(spec, None), self._jobs.loaded
-        shape, room = self._shapes.of(spec, resolved), self._room(spec, resolved)
+        shape, memory = self._shapes.of(spec, resolved), self._memory(spec, resolved)
         return ResolvedModel(
             dtype=resolved.dtype,
             device=resolved.device,
             reason=resolved.reason,
             shape=None if shape is None else ModelShape(**shape),
-            needed_bytes=room["needed"],
-            free_bytes=room["free"],
-            fits=room["needed"] <= room["free"],
-            others=tuple(room["others"]),
+            needed_bytes=memory["needed"],
+            free_bytes=memory["free"],
+            fits=memory["needed"] <= memory["free"],
+            others=tuple(memory["others"]),
             resident=resident is not None and resident.fingerprint == resolved.fingerprint,
         )
 
-    def _room(self, spec: ModelSpec, resolved: Resolved) -> dict[str, Any]:
-        """What it needs and what is free. Of graphics cards only the host can tell; nothing while it does not."""
+    def _memory(self, spec: ModelSpec, resolved: Resolved) -> dict[str, Any]:
+        """Bytes needed and free. Only the host knows a graphics card's memory: zeros if it does not answer in time."""
         if resolved.device in ("cpu", "mps"):
-            room = room_for(resolved, self._jobs.returned(resolved.device))
-            return {"needed": room.needed, "free": room.free, "others": room.others}
+            need = memory_need(resolved, self._jobs.returned(resolved.device))
+            return {"needed": need.needed, "free": need.free, "others": need.others}
         try:
-            found: dict[str, Any] = self._jobs.ask("room", spec).result(ROOM_SECONDS)
+            found: dict[str, Any] = self._jobs.ask("memory", spec).result(MEMORY_SECONDS)
             return found
         except (TimeoutError, CancelledError):
             return {"needed": 0, "free": 0, "others": ()}

@@ -33,7 +33,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Ask:
-    """A question about a model, answered by Answer with the same number: "shape" or "room"."""
+    """A question about a model, answered by Answer with the same number: "shape" or "memory"."""
 
     number: int
     what: str

@@ -27,7 +27,7 @@ from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.contract.result import Result
 from backend.engine.instrument import Instrument
-from backend.models import prepare, resolve, room_for
+from backend.models import memory_need, prepare, resolve
 from backend.models.memory import is_out_of_memory, return_freed, trim_heap
 from backend.models.shape import known_shape
 from backend.results.store import Store
@@ -221,9 +221,9 @@ class Runner:
 
     def _told(self, question: Ask) -> Any:
         resolved = resolve(ModelSpec.from_json(question.spec), None)
-        if question.what == "room":
-            room = room_for(resolved, self._resident.returned(resolved.device))
-            return {"needed": room.needed, "free": room.free, "others": room.others}
+        if question.what == "memory":
+            need = memory_need(resolved, self._resident.returned(resolved.device))
+            return {"needed": need.needed, "free": need.free, "others": need.others}
         shape = known_shape(resolved)
         return shape and {"layers": shape.layers, "heads": shape.heads, "parallel": shape.parallel}
 

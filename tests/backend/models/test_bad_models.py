@@ -324,7 +324,7 @@ def test_too_little_memory_is_told_and_the_model_before_it_answers(
     client: LocalClient, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(client, good) == ""
-    monkeypatch.setattr("backend.models.room.places_of", lambda device: {device: 10**6})
+    monkeypatch.setattr("backend.models.memory_check.memory_by_device", lambda device: {device: 10**6})
     refused(client, good, good, "needs 0.6 GB of memory, and 0.0 GB are free for it", dtype="bfloat16")
 
 

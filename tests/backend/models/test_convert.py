@@ -14,7 +14,7 @@ from backend.contract.errors import Cancelled, ModelError
 from backend.contract.progress import silent
 from backend.models import convert as module
 from backend.models.convert import convert
-from backend.models.quiet import quiet
+from backend.models.silent_transformers import silent_transformers
 from tests.backend.models.making import TOKENS, write_gguf
 
 TEXT = "In the line: (A) 12 inns <|im_start|>é"
@@ -27,7 +27,7 @@ def test_equals_transformers_tensor_for_tensor(tmp_path: Path, architecture: str
     folder = tmp_path / "folder"
     folder.mkdir()
     convert(gguf, folder, "tiny", silent)
-    with quiet():
+    with silent_transformers():
         theirs = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="tiny.gguf", dtype=torch.float32)
         ours = AutoModelForCausalLM.from_pretrained(folder)
         their_tokenizer = AutoTokenizer.from_pretrained(tmp_path, gguf_file="tiny.gguf")
@@ -77,7 +77,7 @@ def test_shards_are_bounded_and_complete(gguf: Path, tmp_path: Path, monkeypatch
     for shard in shards:
         tensors = load_file(shard)
         assert len(tensors) == 1 or sum(tensor.nbytes for tensor in tensors.values()) <= 70_000
-    with quiet():
+    with silent_transformers():
         whole = AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
         theirs = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     assert all(torch.equal(tensor, whole[name]) for name, tensor in theirs.state_dict().items())

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from backend.contract.errors import Cancelled, ResourceError
-from backend.models.disk import full_disk_told, need_room, read_ahead, sha256_of
+from backend.models.disk import full_disk_reported, need_disk_space, read_ahead, sha256_of
 
 
 def test_need_room_passes_for_little_and_names_the_figures_for_too_much(tmp_path: Path) -> None:
-    need_room(tmp_path / "not" / "there" / "yet", 1, "A model")
+    need_disk_space(tmp_path / "not" / "there" / "yet", 1, "A model")
     with pytest.raises(ResourceError, match=r"A model needs 1000000\.0 GB .* GB are free"):
-        need_room(tmp_path, 10**15, "A model")
+        need_disk_space(tmp_path, 10**15, "A model")
 
 
 def test_full_disk_becomes_a_resource_error_and_other_errors_stay(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="is full"), full_disk_told(tmp_path):
+    with pytest.raises(ResourceError, match="is full"), full_disk_reported(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(PermissionError), full_disk_told(tmp_path):
+    with pytest.raises(PermissionError), full_disk_reported(tmp_path):
         raise PermissionError(errno.EACCES, "no")
 
 
@@ -27,7 +27,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
-    with pytest.raises(ResourceError), full_disk_told(tmp_path), full.open("wb") as file:
+    with pytest.raises(ResourceError), full_disk_reported(tmp_path), full.open("wb") as file:
         file.write(b"x" * 100_000)
 
 

@@ -119,7 +119,7 @@ def test_what_is_prepared_is_loaded_only_if_it_still_fits(
     """Other programs may have taken the memory that was to come free."""
     read = prepare(cpu(converted), returned=10**15)
     assert torch.equal(logits(read()), logits(load(cpu(converted))))
-    monkeypatch.setattr("backend.models.room.places_of", lambda device: {device: 0})
+    monkeypatch.setattr("backend.models.memory_check.memory_by_device", lambda device: {device: 0})
     read = prepare(cpu(converted), returned=10**15)
     with pytest.raises(ResourceError, match=r"0\.0 GB are free for it"):
         read()

@@ -15,7 +15,7 @@ from backend.models.memory import (
     available_memory,
     held_bytes,
     is_out_of_memory,
-    places_of,
+    memory_by_device,
     return_freed,
     total_memory,
 )
@@ -66,9 +66,9 @@ def test_cards_count_together_and_each_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert total_memory("offload") == 1120
     assert total_memory("cpu") == total_memory("mps") == 1000
     assert available_memory("cuda:1") == 25
-    assert places_of("cuda") == {"cuda:0": 35, "cuda:1": 25}
-    assert places_of("offload") == {"cuda:0": 35, "cuda:1": 25, "cpu": 700}
-    assert places_of("mps") == {"mps": 700}
+    assert memory_by_device("cuda") == {"cuda:0": 35, "cuda:1": 25}
+    assert memory_by_device("offload") == {"cuda:0": 35, "cuda:1": 25, "cpu": 700}
+    assert memory_by_device("mps") == {"mps": 700}
 
 
 def test_return_freed_can_be_called_any_time() -> None:

@@ -23,10 +23,10 @@ from backend.engine.paths import through_heads
 from backend.engine.rotation import Rotations
 from backend.engine.sweep import FinalRows, all_cells, components_of
 from backend.engine.writes import head_changes, mlp_writes
-from backend.models import load, placement, room
+from backend.models import load, memory_check, placement
 from backend.models.families import family_of
 from backend.models.placement import device_of, placed
-from backend.models.quiet import quiet
+from backend.models.silent_transformers import silent_transformers
 from tests import hand_wired, tiny
 from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.service.serving import serving
@@ -67,7 +67,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         patch.setitem(tiny.FAMILY_CONFIGS, "smollm3", {"pad_token_id": 0})
         resident = tiny.tiny_model(request.param)
     resident.save_pretrained(folder)
-    with quiet():
+    with silent_transformers():
         offloaded = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, device_map=offloaded_map(resident), offload_folder=folder / "offload"
         )
@@ -151,7 +151,7 @@ def test_layers_are_spread_only_where_they_do_not_fit_on_the_first_card(
 ) -> None:
     weights = sum(parameter.nbytes for parameter in skeleton.parameters())
     free: dict[str, int] = {}
-    monkeypatch.setattr(placement, "places_of", lambda device: free)
+    monkeypatch.setattr(placement, "memory_by_device", lambda device: free)
 
     def put(**settings: bool) -> dict[str, Any] | None:
         return placed(lambda: skeleton, "cuda", weights + 1000, 1000, **settings)
@@ -205,8 +205,10 @@ def test_layers_that_do_not_fit_one_by_one_are_refused(
     converted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolving, "usable_devices", lambda: ("auto", "cpu", "cuda", "offload"))
-    monkeypatch.setattr(room, "places_of", lambda device: {"cuda:0": 10**9, "cuda:1": 2 * 10**9})
+    monkeypatch.setattr(
+        memory_check, "memory_by_device", lambda device: {"cuda:0": 10**9, "cuda:1": 2 * 10**9}
+    )
     monkeypatch.setattr(placement, "placed", lambda *asked: None)
-    told = r"layers of .* as float32 do not fit into what is free: 1\.0 GB on cuda:0, 2\.0 GB on cuda:1\. .* offload"
+    told = r"layers of .* as float32 do not fit into the free memory: 1\.0 GB on cuda:0, 2\.0 GB on cuda:1\. .* offload"
     with pytest.raises(ResourceError, match=told):
         load(ModelSpec(str(converted), "float32", device="cuda"))

@@ -44,7 +44,7 @@ def test_a_frame_brings_back_the_message(message: Message) -> None:
 def test_frames_come_apart_again_in_a_stream_and_its_end_is_noticed() -> None:
     ours, theirs = socket.socketpair()
     large = Partial("1", 0.0, None, {"a": np.arange(10**6, dtype=np.float32)}, {}, {})
-    sent = encode(Ask(1, "shape", {})) + encode(large) + encode(Ask(2, "room", {}))[:-3]
+    sent = encode(Ask(1, "shape", {})) + encode(large) + encode(Ask(2, "memory", {}))[:-3]
 
     def send() -> None:
         with theirs:

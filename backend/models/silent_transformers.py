@@ -1,4 +1,4 @@
-"""Silence transformers' own bars, logs and warnings: progress and errors are ours to tell."""
+"""Silence transformers' progress bars, logs and warnings: this project reports progress and errors itself."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from transformers.utils import logging
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bar, no log below an error, no Python warning inside; restored afterwards."""
+def silent_transformers() -> Iterator[None]:
+    """Inside: no progress bar, no log message below error, no Python warning. The settings are restored afterwards."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

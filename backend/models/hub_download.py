@@ -1,4 +1,4 @@
-"""Run as a process by hub.py: download from the hub what the arguments name."""
+"""Download files from the hub. hub.py runs this module as a subprocess."""
 
 import sys
 
@@ -6,7 +6,7 @@ from huggingface_hub import hf_hub_download, snapshot_download
 
 
 def main(kind: str, repo: str, folder: str, *names: str) -> None:
-    """`snapshot`: files of the main branch into the cache `folder`; `file`: one into `folder` itself."""
+    """`kind` snapshot: download files of the main branch into the cache `folder`; file: one file into `folder`."""
     if kind == "file":
         hf_hub_download(repo, names[0], local_dir=folder)
     else:

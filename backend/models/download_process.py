@@ -1,4 +1,4 @@
-"""A download in a process of its own, so that it can be stopped at any moment."""
+"""A download runs in a subprocess, so that it can be cancelled at any moment."""
 
 import os
 import signal
@@ -15,38 +15,38 @@ TAIL_BYTES = 20_000
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child process ended, and the end of what it wrote."""
+    """A finished subprocess: its exit status, and the last 20 kB of its stdout and stderr."""
 
     status: int
     output: str
     errors: str
 
 
-def run_child(command: Sequence[str], environment: Mapping[str, str], tick: Callable[[], None]) -> Ended:
-    """Run `command` to its end, calling `tick` five times a second. Where `tick` raises, the child is killed.
+def run_download(command: Sequence[str], environment: Mapping[str, str], tick: Callable[[], None]) -> Ended:
+    """Run `command` in a subprocess and wait for its end. `environment` is added to this process' environment.
 
-    `environment` is added to ours.
+    `tick` is called five times a second. If it raises, the subprocess is killed and the exception goes on.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
             env={**os.environ, **environment},
-            start_new_session=True,  # a group of its own: killed with its children, deaf to our Ctrl-C
+            start_new_session=True,  # its own group: killed with its subprocesses, and Ctrl-C does not reach it
         )
         try:
             while True:
                 try:
-                    status = child.wait(POLL_SECONDS)
+                    status = process.wait(POLL_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
                     tick()
         finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         return Ended(status, _tail(output), _tail(errors))
 
 
@@ -57,7 +57,7 @@ def _tail(file: IO[bytes]) -> str:
 
 
 def bytes_under(folder: Path) -> int:
-    """Bytes of all files under a folder that another process may be writing to; 0 where there is none."""
+    """Bytes of all files under a folder, 0 if there is no folder. Another process may be writing to it."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

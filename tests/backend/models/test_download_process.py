@@ -1,4 +1,4 @@
-"""A child process reports, ends, and is killed with its own children."""
+"""A download's subprocess returns its output, and is killed together with its own subprocesses."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from backend.contract.errors import Cancelled
-from backend.models.child import bytes_under, run_child
+from backend.models.download_process import bytes_under, run_download
 
 
 def test_returns_status_output_and_environment() -> None:
     code = "import os, sys; print(os.environ['WORD']); print('bad', file=sys.stderr); sys.exit(3)"
-    ended = run_child([sys.executable, "-c", code], {"WORD": "hello"}, lambda: None)
+    ended = run_download([sys.executable, "-c", code], {"WORD": "hello"}, lambda: None)
     assert (ended.status, ended.output.strip(), ended.errors.strip()) == (3, "hello", "bad")
 
 
@@ -32,7 +32,7 @@ def test_cancel_kills_the_whole_group_within_a_second(tmp_path: Path) -> None:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        run_child([sys.executable, "-c", code], {}, tick)
+        run_download([sys.executable, "-c", code], {}, tick)
     asked = time.monotonic()
     for pid in map(int, note.read_text().split()):
         while _runs(pid):
