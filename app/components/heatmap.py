@@ -101,10 +101,14 @@ def head_grid(
     diverging: bool,
     interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     marked: Sequence[tuple[int, int]] = (),
+    end: float | None = None,
 ) -> Heatmap:
-    """`values[layer, head]` as a heatmap; its colours are centred at zero if `diverging`, else they begin there."""
+    """`values[layer, head]` as a heatmap; its colours are centred at zero if `diverging`, else they begin there.
+
+    `end`: where they are full; at the largest value if it is not given.
+    """
     layers, heads = values.shape
-    largest = float(np.nanmax(np.abs(values))) or 1.0
+    largest = end or float(np.nanmax(np.abs(values))) or 1.0
     low, high = interval or (None, None)
     return Heatmap(
         title=title,

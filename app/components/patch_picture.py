@@ -7,14 +7,14 @@ import numpy as np
 import streamlit as st
 
 from app.components.heatmap import Heatmap, head_grid, show_heatmap
-from app.components.notice import quiet, sentence
+from app.components.notice import quiet
+from app.components.patch_lead import show_lead
 from app.components.tokens import token_name
 from app.figures.patched import Effects, effect_name
 from app.navigation import open_head
 from app.selection import Selection
 from app.state import change, current
 from backend.contract.components import COMPONENTS
-from backend.contract.head import HeadRef
 
 HOW_TO_READ = {
     "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
@@ -40,38 +40,6 @@ def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
     st.caption(HOW_TO_READ[selection.chosen.direction])
 
 
-def _strongest(effects: Effects, unit: str, selection: Selection) -> None:
-    """A sentence that names the head or kv head with the largest effect, and the token."""
-    chosen = selection.chosen
-    layer, head, column = np.unravel_index(int(np.nanargmax(np.abs(effects.exact))), effects.exact.shape)
-    value = float(effects.exact[layer, head, column])
-    is_kv_head = COMPONENTS[chosen.component].heads == "kv_head"
-    name = f"kv head {head} of layer {layer}" if is_kv_head else str(HeadRef(int(layer), int(head)))
-    sentence(
-        "Put in alone, ",
-        name,
-        f" at token {effects.positions[column] + 1}, '{token_name(effects.tokens[column])}', does most: it "
-        + (
-            share_in_words(value, chosen.direction)
-            if chosen.shown == "recovered"
-            else f"changes the metric by {value:+.2g} {unit}."
-        ),
-        key="strongest cell",
-        lead=True,
-    )
-
-
-def share_in_words(share: float, direction: str) -> str:
-    """How a patch changes the difference between both runs, in words.
-
-    >>> share_in_words(0.62, "denoise"), share_in_words(0.3, "noise"), share_in_words(-0.44, "denoise")
-    ('brings back 62% of the difference.', 'takes away 30% of the difference.', 'widens the difference by 44%.')
-    """
-    if share < 0:
-        return f"widens the difference by {-share:.0%}."
-    return f"{'brings back' if direction == 'denoise' else 'takes away'} {share:.0%} of the difference."
-
-
 def chosen_column(effects: Effects) -> int:
     """The index along the last axis of the chosen token; the last one if that token is not among the positions."""
     position = current()[0].place
@@ -94,7 +62,7 @@ def legend(effects: Effects) -> str:
 def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     """Layer x head at one position; with several positions, above it layer x position of the strongest head."""
     if effects.whole:
-        _strongest(effects, unit, selection)
+        show_lead(effects, unit, selection)
     if len(effects.positions) > 1:
         _positions(
             effects.strongest(),
@@ -115,7 +83,7 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     if has_kv_heads:
         grid = replace(grid, heads=False, column_axis="kv head")
     show_heatmap(
-        _filled(grid, here, effects.largest), "patched heads", on_pick=None if has_kv_heads else open_head
+        _filled(grid, here, effects.full), "patched heads", on_pick=None if has_kv_heads else open_head
     )
     hint = (
         "Columns are kv heads, which several heads share."
@@ -150,7 +118,7 @@ def _positions(
         range=(0.0, 1.0),
         diverging=True,
     )
-    show_heatmap(_filled(heatmap, effects, effects.largest), "patched positions", on_pick=on_pick)
+    show_heatmap(_filled(heatmap, effects, effects.full), "patched positions", on_pick=on_pick)
 
 
 def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:

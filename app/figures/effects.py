@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.figures.scale import Scale
 from app.figures.style import COLOURS, OTHER, error_bars, finish, legend_above, plain
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
@@ -60,14 +61,18 @@ def two_digits(value: float) -> str:
     return f"{value:+#.2g}".rstrip(".")
 
 
-def effects_scatter(frame: pd.DataFrame, unit: str, title: str, named: Mapping[str, str]) -> go.Figure:
+def effects_scatter(
+    frame: pd.DataFrame, unit: str, title: str, named: Mapping[str, str], scale: Scale
+) -> go.Figure:
     """A mark for each node of `effects_frame`: direct effect across, total effect up, over the same range.
+
+    The range is at least as wide as where the `scale` paints full colour.
 
     The first trace holds the heads in the frame's order. The `named` nodes carry their names in this corner
     of theirs, and over a bank their 95 % intervals.
     """
     figure = go.Figure()
-    low, high = _range(frame)
+    low, high = _range(frame, scale)
     room = ROOM * (high - low or 1.0)
     is_head = frame.index.str.startswith("L")
     for rows, kind, symbol, colour in (
@@ -124,12 +129,12 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Mapping[str, str])
     )
 
 
-def with_room(frame: pd.DataFrame, names: Collection[str]) -> dict[str, str]:
+def with_room(frame: pd.DataFrame, names: Collection[str], scale: Scale) -> dict[str, str]:
     """In which corner of its mark each name stands, the first first; those without room are left out.
 
     There is room where it is on no name taken before, on no other mark, and inside the picture.
     """
-    low, high = _range(frame)
+    low, high = _range(frame, scale)
     places = (frame[["direct", "total"]] - low) / (high - low or 1.0)
     size = np.array([NAME_WIDTH, NAME_HEIGHT])
     taken: dict[str, str] = {}
@@ -149,7 +154,9 @@ def with_room(frame: pd.DataFrame, names: Collection[str]) -> dict[str, str]:
     return taken
 
 
-def _range(frame: pd.DataFrame) -> tuple[float, float]:
-    """The ends of all that is drawn, intervals too; both axes have the same."""
+def _range(frame: pd.DataFrame, scale: Scale) -> tuple[float, float]:
+    """The ends of all that is drawn, intervals too; both axes have the same. Small effects leave room around them."""
     drawn = frame.filter(regex="^(direct|total)")
-    return float(drawn.min(axis=None)), float(drawn.max(axis=None))
+    low, high = float(drawn.min(axis=None)), float(drawn.max(axis=None))
+    room = max(0.0, scale.end(drawn.to_numpy(np.float32)) - (high - low)) / 2
+    return low - room, high + room

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from app.figures.scale import Scale
 from backend.contract.result import Result
 
 Values = NDArray[np.float32]
@@ -24,6 +25,8 @@ class Effects:
         exact: the swept effects; NaN for a cell that has not been swept, or cannot be patched.
         estimate: first-order estimates from gradients; all NaN if there are none.
         spread: the standard deviation of `exact` over the corrupted prompts; None for one prompt.
+        scale: what they are held against. Its whole has the sign of effects that bring the clean answer back, or take
+            it away.
         positions, tokens, roles: the prompt's tokens along the last axis.
         whole: whether the sweep is finished. Then NaN in `exact` means that the cell cannot be patched.
     """
@@ -31,6 +34,7 @@ class Effects:
     exact: Values
     estimate: Values
     spread: Values | None
+    scale: Scale
     positions: tuple[int, ...]
     tokens: tuple[str, ...]
     roles: tuple[str, ...]
@@ -42,9 +46,9 @@ class Effects:
         return self.exact if self.whole else np.where(np.isnan(self.exact), self.estimate, self.exact)
 
     @property
-    def largest(self) -> float:
-        """The size of the largest known effect, for the colour scale; 1 if all are zero."""
-        return float(np.nan_to_num(np.abs(self.known)).max(initial=0)) or 1.0
+    def full(self) -> float:
+        """Where the colour scale ends."""
+        return self.scale.end(self.known)
 
     def strongest_layer(self, index: int) -> int:
         """The layer with the largest effect at one index of the last axis; for effects without heads."""
@@ -133,6 +137,7 @@ def effects_of(
             exact=np.full_like(guess, np.nan),
             estimate=guess,
             spread=None,
+            scale=scale_of(estimate, view),
             positions=positions,
             tokens=tuple(tokens[position] for position in positions),
             roles=tuple(roles[position] for position in positions),
@@ -148,12 +153,21 @@ def effects_of(
         exact=exact,
         estimate=guess,
         spread=result[spread] if spread in result.arrays else None,
+        scale=scale_of(result, view),
         positions=positions,
         tokens=result.ticks["position"],
         roles=tuple(result.scalars["roles"][position] for position in positions),
         whole=whole,
     )
     return found if estimate is None else found.since(estimate.scalars["first_difference"])
+
+
+def scale_of(result: Result, view: View) -> Scale:
+    """What effects are held against: a patch that does it all."""
+    runs = Scale.of_runs(result)
+    if view.shown == "recovered":
+        return Scale(1.0, runs.noise / abs(runs.whole) if runs.whole else 1.0)
+    return runs if view.direction == "denoise" else replace(runs, whole=-runs.whole)
 
 
 def effect(result: Result, direction: str, shown: str) -> Values:

@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.net import Node
+from app.figures.scale import Scale
 from app.figures.style import COLOURS, OTHER, finish, legend_above
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
@@ -36,10 +37,10 @@ def strongest_paths(frame: pd.DataFrame, count: int) -> list[tuple[Node, str]]:
     return [(Node.named(name, float(paths[name, at])), at) for name, at in order]
 
 
-def path_bars(frame: pd.DataFrame, unit: str, title: str) -> go.Figure:
+def path_bars(frame: pd.DataFrame, unit: str, title: str, scale: Scale) -> go.Figure:
     """The paths of `paths_frame` whose other end is an MLP, or the embedding, drawn as the layer before the first.
 
-    At each layer there is a bar for each input.
+    At each layer there is a bar for each input. The axis shows at least what the scale paints in full colour.
     """
     rows = frame[~frame.index.str.startswith("L")].dropna(axis="columns", how="all")
     layers = [Node.named(name, 0.0).layer for name in rows.index]
@@ -60,6 +61,8 @@ def path_bars(frame: pd.DataFrame, unit: str, title: str) -> go.Figure:
     figure.update_layout(showlegend=len(rows.columns) > 1, bargap=0.15)
     figure.update_xaxes(tickvals=[-1, *ticks], ticktext=["emb.", *map(str, ticks)], tickangle=0)
     figure.update_yaxes(zeroline=True, zerolinecolor=OTHER, exponentformat="power")
+    end = 1.05 * scale.end(rows.to_numpy(np.float32))
+    figure.update_yaxes(range=[-end, end])
     return figure
 
 

@@ -65,7 +65,8 @@ def show_one(result: Result, selection: Selection) -> HeadRef:
 def show_grid(title: str, unit: str, values: Values, selection: Selection) -> HeadRef:
     """Draw all heads with one marked, and return that one: the chosen head, or the one with the most attention."""
     head = existing_head(selection, values.shape) or HeadRef(*strongest_head(values))
-    grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)])
+    end = 1.0 if unit == "share" else None
+    grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)], end=end)
     show_heatmap(grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)))
     st.caption(
         "Each cell is a head. The stronger its colour, the more attention. Click a cell to see that head below."

@@ -1,6 +1,6 @@
 """Which heads and MLPs wrote the letter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
 from app.figures.layers import mlp_bars
 from app.figures.net import Node, net_effect, ranked, strongest_head
+from app.figures.scale import Scale
 from app.letter import Letter
 from app.navigation import open_head
 from app.selection import Selection
@@ -37,6 +38,7 @@ class Shown:
     what: str
     heads: Values
     mlps: Values
+    scale: Scale
     ends: tuple[tuple[str, float], ...] = ()
     experts: Values | None = None
     expert_names: tuple[str, ...] = ()
@@ -60,7 +62,8 @@ def of_question(result: Result, label: str, letter: Letter, selection: Selection
     if experts is not None and "shared_expert" in parts:
         experts = np.concatenate([experts, parts["shared_expert"][:, None]], axis=1)
         names = (*names, "shared")
-    return Shown(target, what, parts["heads"], parts["mlps"], ends, experts, names)
+    scale = scale_of(result, parts["heads"], parts["mlps"], ends)
+    return Shown(target, what, parts["heads"], parts["mlps"], scale, ends, experts, names)
 
 
 def of_bank(result: Result) -> Shown:
@@ -70,9 +73,16 @@ def of_bank(result: Result) -> Shown:
         what=f"Mean net effect on the right letter over {result.scalars['count']} questions",
         heads=result["net"],
         mlps=result["mlp_net"],
+        scale=scale_of(result, result["net"], result["mlp_net"]),
         heads_interval=(result["net_low"], result["net_high"]),
         mlps_interval=(result["mlp_net_low"], result["mlp_net_high"]),
     )
+
+
+def scale_of(result: Result, heads: Values, mlps: Values, ends: Sequence[tuple[str, float]] = ()) -> Scale:
+    """All nodes together, and by how much they fail to sum to the logits."""
+    whole = float(heads.sum() + mlps.sum() + sum(value for _, value in ends))
+    return Scale(whole, result.checks["identity_error"][0])
 
 
 def choose_label(selection: Selection, letter: Letter, row: DeltaGenerator) -> str:
@@ -88,18 +98,19 @@ def choose_label(selection: Selection, letter: Letter, row: DeltaGenerator) -> s
 
 
 def show_strongest(shown: Shown) -> None:
-    """The head that writes most for the letter, and the one that writes most against it."""
-    most, least = strongest_head(shown.heads), strongest_head(-shown.heads)
-    against = float(shown.heads[least])
-    sentence(
-        "Of all heads, ",
-        str(HeadRef(*most)),
-        f" writes most for {shown.target}: {shown.heads[most]:+.2f} logits.{' ' * (against < 0)}",
-        str(HeadRef(*least)) if against < 0 else "",
-        f" writes most against it: {against:+.2f} logits." if against < 0 else "",
-        key="strongest",
-        lead=True,
-    )
+    """The head and the MLP that write most for the letter, and those that write most against it."""
+    heads, mlps = shown.heads, shown.mlps
+    largest = max(float(np.abs(heads).max()), float(np.abs(mlps).max()))
+    parts, text = [], "" if shown.scale.stands_out(largest) else "Nothing stands out. "
+    for sign, begin in ((1, f"Most for {shown.target} is written by "), (-1, "Most against it by ")):
+        head, mlp = strongest_head(sign * heads), int((sign * mlps).argmax())
+        named = {f"head {HeadRef(*head)}": float(heads[head]), f"MLP {mlp}": float(mlps[mlp])}
+        kept = {name: value for name, value in named.items() if sign * value > 0}
+        for name, value in kept.items():
+            parts += [text + begin, name]
+            text, begin = f" ({value:+.2f} logits)", " and by "
+        text += ". " if kept else ""
+    sentence(*parts, text.rstrip(), key="strongest", lead=True)
 
 
 def columns_for(nodes: list[Node], shown: Shown) -> Mapping[str, list[float]]:
@@ -146,6 +157,7 @@ if result:
             diverging=True,
             interval=shown.heads_interval,
             marked=marked,
+            end=shown.scale.end(shown.heads),
         )
         show_heatmap(grid, "attribution heads", on_pick=open_head)
         st.caption("Orange heads write for the letter, blue ones against it. Click a cell to open that head.")

@@ -32,6 +32,7 @@ from app.figures.effects import (
     writer_and_helper,
 )
 from app.figures.net import Node
+from app.figures.scale import Scale
 from app.letter import Letter
 from app.selection import Selection
 from app.state import bound
@@ -66,9 +67,20 @@ def controls(selection: Selection, letter: Letter | None, corruptions: Corruptio
     return ask("effects", **params)
 
 
-def show_strongest(frame: pd.DataFrame, unit: str) -> None:
+def show_strongest(frame: pd.DataFrame, unit: str, scale: Scale) -> None:
     writer, helper = writer_and_helper(frame)
     told = frame.map(two_digits)
+    (node,) = strongest_nodes(frame, 1)
+    if not scale.stands_out(float(frame.loc[node, list(EFFECTS)].abs().max())):
+        sentence(
+            "No node stands out. The one with the largest effects is ",
+            node,
+            f": total {told.loc[node, 'total']}, direct {told.loc[node, 'direct']} of the {scale.whole:+.3g} {unit} "
+            "between both runs.",
+            key="lead",
+            lead=True,
+        )
+        return
     sentence(
         "Of all heads ",
         writer,
@@ -80,16 +92,16 @@ def show_strongest(frame: pd.DataFrame, unit: str) -> None:
     )
 
 
-def show_scatter(frame: pd.DataFrame, unit: str, title: str) -> None:
+def show_scatter(frame: pd.DataFrame, unit: str, title: str, scale: Scale) -> None:
     first = dict.fromkeys([*writer_and_helper(frame), *strongest_nodes(frame, TOP)])
-    named = dict(list(with_room(frame, list(first)).items())[:NAMED])
+    named = dict(list(with_room(frame, list(first), scale).items())[:NAMED])
 
     def picked() -> None:
         for point in st.session_state["effects"]["selection"]["points"]:
             open_node(Node.named(point["text"], point["y"]))
 
     st.plotly_chart(
-        effects_scatter(frame, unit, title, named),
+        effects_scatter(frame, unit, title, named, scale),
         key="effects",
         on_select=picked,
         selection_mode="points",
@@ -124,10 +136,14 @@ def show_table(frame: pd.DataFrame, unit: str) -> None:
 
 def show_effects(result: Result, norm: str, letter: Letter | None) -> None:
     frame, unit = effects_frame(result, norm), result.arrays["heads_total"].unit
-    show_strongest(frame, unit)
+    scale = Scale.of_runs(result)
+    show_strongest(frame, unit, scale)
     show_runs(result, unit)
     show_scatter(
-        frame, unit, f"{metric_title(result.scalars['metric'], letter)}: total and direct effect of each node"
+        frame,
+        unit,
+        f"{metric_title(result.scalars['metric'], letter)}: total and direct effect of each node",
+        scale,
     )
     crosses = "The lines through named nodes are 95 % intervals. " if "total_low" in frame else ""
     st.caption(

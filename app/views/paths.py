@@ -21,6 +21,7 @@ from app.components.two_runs import show_runs, which_side_helps
 from app.corruption import Corruptions
 from app.figures.net import Node
 from app.figures.paths import path_bars, paths_frame, strongest_paths
+from app.figures.scale import Scale
 from app.letter import Letter
 from app.selection import Selection
 from app.state import change
@@ -65,10 +66,22 @@ class Paths:
     sends: bool
     unit: str
     frame: pd.DataFrame
+    scale: Scale
 
 
 def show_strongest(paths: Paths) -> None:
-    """Say which path carries most into each input, the strongest first."""
+    """Say which path carries most into each input, the strongest first; or that none carries much."""
+    (strongest, at), *_ = strongest_paths(paths.frame, 1)
+    if not paths.scale.stands_out(strongest.value):
+        ends = (paths.name, strongest.name) if paths.sends else (strongest.name, paths.name)
+        way = f"from {ends[0]} into {ends[1]}" + ("" if at == "mlp" else f"'s {at}")
+        between = f"{paths.scale.whole:+.3g} {paths.unit} between both runs"
+        sentence(
+            f"No path stands out. The largest, {way}, carries {strongest.value:+.2g} of the {between}.",
+            key="strongest path",
+            lead=True,
+        )
+        return
     ways = LEADS["sender" if paths.sends else "receiver"]
     sizes = paths.frame.dropna(axis="columns", how="all").abs()
     parts, text = [], f"{paths.name} {ways['']}"
@@ -93,7 +106,7 @@ def show_heads(result: Result, paths: Paths) -> None:
     own = [] if node.layer is None or node.head is None else [(node.layer, node.head)]
     layers = [*possible, *(layer for layer, _ in own)]
     first, last = int(min(layers)), int(max(layers))
-    largest = float(np.nanmax(np.abs(result["heads"]))) or 1.0
+    largest = paths.scale.end(result["heads"])
     inputs = result.ticks["input"]
     for place, column in enumerate(st.columns(len(inputs), gap="medium")):
         at, values = inputs[place], result["heads"][place, first : last + 1]
@@ -123,7 +136,9 @@ def show_heads(result: Result, paths: Paths) -> None:
 
 def show_others(paths: Paths) -> None:
     title = f"{paths.name} into MLPs" if paths.sends else f"MLPs and the embedding into {paths.name}"
-    st.plotly_chart(path_bars(paths.frame, paths.unit, title), key="path bars", alt=f"Bars: {title}")
+    st.plotly_chart(
+        path_bars(paths.frame, paths.unit, title, paths.scale), key="path bars", alt=f"Bars: {title}"
+    )
     if not paths.sends and "query" in paths.frame:
         st.caption("At each layer from left to right: query, key, value.")
 
@@ -148,6 +163,7 @@ def show_paths(result: Result) -> None:
         sends=result.scalars["mode"] == "sender",
         unit=result.arrays["heads"].unit,
         frame=paths_frame(result),
+        scale=Scale.of_runs(result),
     )
     if paths.frame.isna().all(axis=None):
         quiet(f"Only the output itself reads what {paths.name} writes.", "nothing")

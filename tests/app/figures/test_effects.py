@@ -10,10 +10,14 @@ from app.figures.effects import (
     with_room,
     writer_and_helper,
 )
+from app.figures.scale import Scale
 from backend.contract.result import Array, Result
 
 HEADS = {"total": [[0.1, 2.0]], "direct": [[0.0, 0.5]], "indirect": [[0.1, 1.4]], "interaction": [[0.0, 0.1]]}
 MLPS = {"total": [-1.0], "direct": [-3.0], "indirect": [2.0], "interaction": [0.0]}
+
+
+BARE = Scale(0.0, 0.0)
 
 
 def result(*, bank: bool = False) -> Result:
@@ -54,7 +58,9 @@ def test_who_writes_and_who_acts_through_others() -> None:
 
 
 def test_direct_across_and_total_up_over_the_whole_width() -> None:
-    figure = effects_scatter(effects_frame(result(), "recomputed"), "nats", "<b>", {"MLP 0": "top left"})
+    figure = effects_scatter(
+        effects_frame(result(), "recomputed"), "nats", "<b>", {"MLP 0": "top left"}, BARE
+    )
     heads, mlps, names = figure.data
     assert (heads.name, mlps.name) == ("head", "MLP")
     assert heads.marker.symbol != mlps.marker.symbol
@@ -74,14 +80,14 @@ def test_direct_across_and_total_up_over_the_whole_width() -> None:
 
 
 def test_the_line_has_total_equal_to_direct() -> None:
-    (line,) = effects_scatter(effects_frame(result(), "recomputed"), "logits", "", {}).layout.shapes
+    (line,) = effects_scatter(effects_frame(result(), "recomputed"), "logits", "", {}, BARE).layout.shapes
     assert (line.x0, line.x1) == (line.y0, line.y1)
     assert line.x0 < -3 < 2 < line.x1
 
 
 def test_named_nodes_carry_their_intervals() -> None:
     figure = effects_scatter(
-        effects_frame(result(bank=True), "recomputed"), "logits", "", {"L0H1": "top left"}
+        effects_frame(result(bank=True), "recomputed"), "logits", "", {"L0H1": "top left"}, BARE
     )
     names = figure.data[2]
     low, high = figure.layout.xaxis.range
@@ -99,24 +105,34 @@ def nodes(**places: tuple[float, float]) -> pd.DataFrame:
 
 
 def test_a_name_stands_in_the_first_corner_that_is_free() -> None:
-    assert with_room(nodes(a=(0.5, 0.5)), ["a"]) == {"a": "top left"}
-    assert with_room(nodes(a=(0.5, 0.5), other=(0.45, 0.53)), ["a"]) == {"a": "top right"}
+    assert with_room(nodes(a=(0.5, 0.5)), ["a"], BARE) == {"a": "top left"}
+    assert with_room(nodes(a=(0.5, 0.5), other=(0.45, 0.53)), ["a"], BARE) == {"a": "top right"}
     # The left edge is too near for either corner on the left.
-    assert with_room(nodes(a=(0.05, 0.5), other=(0.1, 0.53)), ["a"]) == {"a": "bottom right"}
+    assert with_room(nodes(a=(0.05, 0.5), other=(0.1, 0.53)), ["a"], BARE) == {"a": "bottom right"}
 
 
 def test_names_that_would_overlap_give_way_to_the_first() -> None:
     frame = nodes(a=(0.5, 0.5), b=(0.505, 0.505), c=(0.5, 0.8))
-    assert with_room(frame, ["a", "b", "c"]) == {"a": "top left", "b": "top right", "c": "top left"}
-    assert with_room(frame, ["b", "a", "c"])["b"] == "top left"
+    assert with_room(frame, ["a", "b", "c"], BARE) == {"a": "top left", "b": "top right", "c": "top left"}
+    assert with_room(frame, ["b", "a", "c"], BARE)["b"] == "top left"
 
 
 def test_without_a_free_corner_there_is_no_name() -> None:
     around = {f"{x}{y}": (0.5 + x, 0.5 + y) for x in (-0.05, 0.05) for y in (-0.02, 0.02)}
-    assert "a" not in with_room(nodes(a=(0.5, 0.5), **around), ["a"])
+    assert "a" not in with_room(nodes(a=(0.5, 0.5), **around), ["a"], BARE)
 
 
 def test_nodes_without_any_effect_are_drawn() -> None:
     frame = 0 * effects_frame(result(), "recomputed")
-    figure = effects_scatter(frame, "logits", "", with_room(frame, list(frame.index)))
+    figure = effects_scatter(frame, "logits", "", with_room(frame, list(frame.index), BARE), BARE)
     assert figure.layout.xaxis.range[0] < 0 < figure.layout.xaxis.range[1]
+
+
+def test_small_effects_leave_room_around_them() -> None:
+    """Of a whole of 40 an effect of 2 is not drawn at the edge."""
+    frame = effects_frame(result(), "recomputed")
+    figure = effects_scatter(frame, "logits", "", {}, Scale(40.0, 0.0))
+    low, high = figure.layout.xaxis.range
+    assert high - low > 10
+    assert low < -5
+    assert high > 4

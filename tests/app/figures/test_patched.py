@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from app.figures.patched import Effects, View, effect, effect_name, effects_of, estimated
+from app.figures.scale import Scale
 from backend.contract.result import Array, Result
 
 AXES = ("layer", "position")
+RUNS = {"metric": "net_logit", "clean": 0.8, "corrupted": 0.0}
 
 
 NAN = float("nan")
@@ -14,7 +16,13 @@ NAN = float("nan")
 
 def rough(first: int = 0) -> Result:
     change = np.array([[[0, 0.6, -0.3]]], np.float32)
-    scalars = {"clean": 0.8, "corrupted": -0.4, "tokens": ["a", "b", "c"], "roles": ["stem", "stem", "final"]}
+    scalars = {
+        "metric": "net_logit",
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "tokens": ["a", "b", "c"],
+        "roles": ["stem", "stem", "final"],
+    }
     scalars["first_difference"] = first
     return Result({}, {"z": Array(change, ("layer", "head", "position"), "logits")}, {}, scalars)
 
@@ -94,13 +102,14 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
         {},
         {"values": values, "values_spread": values},
         {"position": ("c", "a")},
-        {"positions": [2, 0], "corrupted": 0.0, "roles": ["stem", "stem", "final"]},
+        {"positions": [2, 0], **RUNS, "roles": ["stem", "stem", "final"]},
     )
     effects = effects_of(exact, rough(), View("z", "denoise", "all", "values"), whole=False)
     assert effects is not None
     assert effects.estimate[0, 0] == pytest.approx([-0.3, 0])
     assert effects.known[0, 0] == pytest.approx([-0.3, 0.1])
-    assert effects.largest == pytest.approx(0.3)
+    assert effects.full == pytest.approx(0.3)
+    assert effects.scale == Scale(0.8, 0.05)
     assert effects.spread is not None
     assert effects.at(1).tokens == ("a",)
     assert effects.at(1).exact.tolist() == [[np.float32(0.1)]]
@@ -112,7 +121,7 @@ def test_tokens_that_both_prompts_begin_with_are_left_out_where_they_stand_for_t
         {},
         {"values": values, "values_spread": values},
         {"position": ("a", "b", "c")},
-        {"positions": [0, 1, 2], "corrupted": 0.0, "roles": ["stem", "option", "final"]},
+        {"positions": [0, 1, 2], **RUNS, "roles": ["stem", "option", "final"]},
     )
     shown = effects_of(exact, rough(first=1), View("z", "denoise", "all", "values"), whole=True)
     assert shown is not None
@@ -135,7 +144,7 @@ def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effect
         np.array([[[value] for value in exact]], np.float32),
         np.array([[[value] for value in estimate]], np.float32),
     )
-    return Effects(*of, None, (0,), ("a",), ("stem",), whole=whole)
+    return Effects(*of, None, Scale(1.0, 0.0), (0,), ("a",), ("stem",), whole=whole)
 
 
 @pytest.mark.parametrize(
@@ -155,3 +164,19 @@ def test_the_strongest_head_is_exact_only_when_all_are(
     found = effects(exact, estimate, whole=whole).strongest()
     assert found.exact.item() == pytest.approx(strongest, nan_ok=True)
     assert found.known.item() == pytest.approx(known, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("direction", "shown", "whole"),
+    [
+        ("denoise", "values", 1.2),
+        ("noise", "values", -1.2),
+        ("denoise", "recovered", 1.0),
+        ("noise", "recovered", 1.0),
+    ],
+)
+def test_effects_are_held_against_a_patch_that_does_it_all(direction: str, shown: str, whole: float) -> None:
+    found = effects_of(None, rough(), View("z", direction, "all", shown), whole=False)
+    assert found is not None
+    assert found.scale.whole == pytest.approx(whole)
+    assert found.scale.noise == pytest.approx(0.05 if shown == "values" else 0.05 / 1.2)

@@ -3,6 +3,7 @@ import pytest
 
 from app.figures.net import Node
 from app.figures.paths import path_bars, paths_frame, strongest_paths
+from app.figures.scale import Scale
 from backend.contract.result import Array, Result
 
 NAN = float("nan")
@@ -72,17 +73,19 @@ def test_no_more_paths_than_there_are() -> None:
 
 
 def test_bars_for_what_is_no_head() -> None:
-    figure = path_bars(paths_frame(into_a_head()), "nats", "<b>")
+    figure = path_bars(paths_frame(into_a_head()), "nats", "<b>", Scale(20.0, 0.0))
     assert [bar.name for bar in figure.data] == list(INPUTS)
     assert list(figure.data[2].x) == [0, 1, -1]
     assert figure.data[2].y[2] == -3
     assert list(figure.data[2].customdata) == ["MLP 0", "MLP 1", "embedding"]
     assert "emb." in figure.layout.xaxis.ticktext
     assert figure.layout.yaxis.title.text == "nats"
+    # A quarter of the whole effect is more than any of them.
+    assert figure.layout.yaxis.range == (-5.25, 5.25)
     assert figure.layout.title.text == "&lt;b&gt;"
 
 
 def test_one_input_needs_no_legend() -> None:
-    figure = path_bars(paths_frame(from_a_node()), "logits", "")
+    figure = path_bars(paths_frame(from_a_node()), "logits", "", Scale(0.0, 0.0))
     assert [bar.name for bar in figure.data] == ["mlp"]
     assert not figure.layout.showlegend

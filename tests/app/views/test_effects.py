@@ -6,6 +6,7 @@ from app.figures.effects import EFFECTS
 from backend.analyses.circuit.schema import KINDS
 from backend.contract.metrics import METRICS
 from tests.app.fake_client import FakeClient
+from tests.app.made_up.parts import RUNS
 from tests.app.opened import notices, opened, titles
 
 
@@ -21,6 +22,15 @@ def test_the_lead_names_the_writer_and_the_helper() -> None:
     )
     assert "(total +3.0)" in lead
     assert titles(at) == ["Net logit of the right letter: total and direct effect of each node"]
+
+
+def test_where_no_node_stands_out_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.app.made_up.nodes.RUNS", RUNS | {"clean": 100.0})
+    (lead,) = notices(opened("effects"), "lead")
+    assert lead.startswith(
+        "No node stands out. The one with the largest effects is L1H3: total +3.0, direct "
+    )
+    assert lead.endswith(" of the +100 logits between both runs.")
 
 
 def test_the_table_holds_the_four_effects() -> None:

@@ -124,6 +124,18 @@ def test_the_verdict_names_letter_option_and_whether_it_is_right() -> None:
     assert verdict == "The model says A, red, and that is right."
 
 
+def test_the_headline_names_heads_and_mlps_for_and_against() -> None:
+    (lead,) = notices(opened("attribution"), "lead")
+    number = r"\([+]\d\.\d\d logits\)"
+    assert re.fullmatch(
+        rf"Most for A is written by head L3H2 {number} and by MLP \d {number}\. "
+        rf"Most against it by head L\dH\d {number.replace('[+]', '-')} and by MLP \d {number.replace('[+]', '-')}\.",
+        lead,
+    ), lead
+    (lead,) = notices(opened("attribution", scope="bank"), "lead")
+    assert lead.startswith("Most for the right letter is written by head L3H2 (+4.00 logits) and by MLP ")
+
+
 def test_letters_are_offered_one_by_one() -> None:
     at = opened("attribution", letter="B")
     assert titles(at)[:2] == ["Written for B: MLPs", "Written for B: heads"]
@@ -273,15 +285,15 @@ def test_a_model_that_cannot_be_loaded_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({}, r"Of all heads, L3H2 writes most for A"),
-        ({"letter": "C"}, r"Of all heads, L\d+H\d+ writes most for C"),
-        ({"scope": "bank"}, r"Of all heads, L3H2 writes most for the right letter"),
+        ({}, r"Most for A is written by head L3H2"),
+        ({"letter": "C"}, r"Most for C is written by head L\d+H\d+"),
+        ({"scope": "bank"}, r"Most for the right letter is written by head L3H2"),
     ],
 )
 def test_the_attribution_page_names_its_strongest_heads(params: dict[str, str], said: str) -> None:
     (lead,) = notices(opened("attribution", **params), "lead")
     assert re.match(said, lead)
-    assert "writes most against it: -" in lead
+    assert ". Most against it by head " in lead
 
 
 def test_the_default_model_is_the_one_the_app_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,13 +135,21 @@ def test_exact_cells_take_the_place_of_estimates() -> None:
     [
         (
             {},
-            r"Put in alone, L\dH\d at token 27, .*, does most: it "
-            r"(brings back \d+% of the difference|widens the difference by \d+%)\.",
+            r"Put in alone, L\dH\d helps most: it brings back \d+% of the difference\. "
+            r"L\dH\d works most against it: it widens the difference by \d+%\.$",
         ),
-        ({"direction": "noise"}, r"it (takes away \d+% of the difference|widens the difference by \d+%)\."),
+        (
+            {"direction": "noise", "where": "all"},
+            r"L\dH\d at token \d+, '.*', matters most: it takes away \d+% of the difference\. L\dH\d at token \d+, ",
+        ),
         (
             {"shown": "values", "component": "k"},
-            r"kv head \d of layer \d .* changes the metric by [+-][\d.]+ logits\.",
+            r"kv head \d of layer \d helps most: it changes the metric by [+][\d.]+ logits\. "
+            r"kv head \d of layer \d works most against it: it changes the metric by -[\d.]+ logits\.",
+        ),
+        (
+            {"shown": "values", "direction": "noise"},
+            r"matters most: it changes the metric by -[\d.]+ logits\. .* against it: it changes the metric by [+]",
         ),
     ],
 )
@@ -149,6 +157,22 @@ def test_the_strongest_is_named_once_all_is_exact(params: dict[str, str], said: 
     (lead,) = notices(opened("patching", **params), "lead")
     assert re.search(said, lead), lead
     assert not notices(opened("patching", FakeClient(slow=("patching",)), **params), "lead")
+
+
+def test_what_is_small_is_not_told_as_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {"clean": 300.0, "draws": [{"note": "", "corrupted": -0.4}]}
+    monkeypatch.setattr("tests.app.made_up.nodes.RUNS", RUNS | runs)
+    at = opened("patching", shown="values")
+    (lead,) = notices(at, "lead")
+    assert lead.startswith("Nothing stands out. Put in alone, even L")
+    assert heatmaps(at)[0]["range"] == pytest.approx([-300.4 / 4, 300.4 / 4])
+
+
+def test_the_head_that_one_came_from_has_its_place_told() -> None:
+    quiet = notices(opened("patching", head="L1H1"), "quiet")
+    (told,) = [text for text in quiet if text.startswith("L1H1, the head in the address, ")]
+    assert re.search(rf"difference.*: number \d+ of {LAYERS * HEADS} by size\.$", told), told
+    assert not any("in the address" in text for text in notices(opened("patching"), "quiet"))
 
 
 def test_a_stopped_sweep_goes_on() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import HEADS, LAYERS
+from tests.app.made_up.parts import RUNS
 from tests.app.opened import drawn, notices, opened, titles
 
 
@@ -76,6 +77,18 @@ def test_the_lead_names_whom_it_feeds_most_first() -> None:
         "embedding matters most to the query of L0H1 (+1 logits), to MLP 1 (-0.5 logits), to the "
     )
     assert ", to the value of " in lead
+
+
+def test_where_no_path_stands_out_it_says_so_and_paints_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.app.made_up.nodes.RUNS", RUNS | {"clean": 100.0})
+    at = opened("paths")
+    (lead,) = notices(at, "lead")
+    assert lead == (
+        "No path stands out. The largest, from L0H1 into L3H2's query, carries +1 of the +100 logits between both runs."
+    )
+    for data in drawn(at, "heatmap"):
+        (length,) = struct.unpack_from("<I", data)
+        assert json.loads(data[4 : 4 + length])["range"] == pytest.approx([-100.4 / 4, 100.4 / 4])
 
 
 def test_an_mlp_has_one_input() -> None:
