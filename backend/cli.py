@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
+    """Exit status 1 where the result failed its check."""
     request = Request.from_json(_read(options.request))
     _check_out(options.out)
     client = connect()
@@ -89,11 +90,17 @@ def _run(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         client.cancel(job)
         raise
+    result = client.result(job)
     try:
-        write(client.result(job), options.out)
+        write(result, options.out)
     except OSError as error:
         raise RequestError(f"The result cannot be written to {options.out}: {error.strerror}.") from error
     print(options.out / "result.json")
+    if failed := result.failed():
+        print(
+            f"letterheads: The result failed its check and is not to be trusted: {failed}.", file=sys.stderr
+        )
+    return int(bool(failed))
 
 
 def _check_out(folder: Path) -> None:

@@ -1,117 +1,129 @@
 """Every architecture of transformers that builds small, as a user would bring it: as a folder.
 
-    scripts/bench families [TYPE ...]
+    scripts/bench families [--write | TYPE ...]
 
-Each type runs in a process of its own: a tiny random model is saved, loaded and checked. It prints `accepted` with the
+For each type a tiny random model is saved, loaded and checked as a job would load it. It prints `accepted` with the
 largest error against the model's own hidden states and attentions (a share of the largest value), `refused` with the
 sentence that a user sees, `not built` where transformers makes no small model, or `crashed`. Exit status 1 where one
-crashed or was accepted and is wrong.
+crashed or was accepted and is wrong; one that is accepted in 4 bits alone is wrong too. `--write` puts the table into
+docs/models.md.
 """
 
 import json
-import subprocess
+import multiprocessing
 import sys
 import tempfile
+from collections import Counter
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.families_table import Tried, write_table
+
 WRONG = 1e-4
-SECONDS = 300
-SIZES = {
-    "vocab_size": 320,
-    "hidden_size": 48,
-    "intermediate_size": 64,
-    "moe_intermediate_size": 32,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "num_experts": 4,
-    "num_local_experts": 4,
-    "n_routed_experts": 4,
-    "num_experts_per_tok": 2,
-    "ffn_dim": 64,
-    "rotary_dim": 8,
-    "n_group": 1,
-    "topk_group": 1,
-}
+SECONDS = 60
 
 
-def main(names: list[str]) -> int:
-    """Run the given types, or all; print a line each and the counts."""
+def main(arguments: list[str]) -> int:
+    """Try the given types, or all; print a line each and the counts."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    counts: dict[str, int] = {}
-    wrong = 0
-    for name in names or sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
-        outcome, detail = _in_a_process(name)
-        counts[outcome] = counts.get(outcome, 0) + 1
-        wrong += outcome == "accepted" and not float(detail) <= WRONG
-        print(f"{name}\t{outcome}\t{detail}", flush=True)
-    print(
-        ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())),
-        f"{wrong} wrong",
-        sep=", ",
-    )
-    return int(bool(wrong or counts.get("crashed")))
+    write = "--write" in arguments
+    names = [name for name in arguments if name != "--write"] or sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    worker, found = Worker(), []
+    for name in names:
+        tried = worker.tried(name)
+        found.append(tried)
+        print(*tried, sep="\t", flush=True)
+    worker.end()
+    counts = Counter(tried.outcome for tried in found)
+    wrong = sum(tried.outcome == "accepted" and not float(tried.detail) <= WRONG for tried in found)
+    print(*(f"{count} {outcome}" for outcome, count in sorted(counts.items())), f"{wrong} wrong", sep=", ")
+    if write:
+        write_table(found)
+    return int(bool(wrong or counts["crashed"]))
 
 
-def _in_a_process(name: str) -> tuple[str, str]:
-    """How one type ended: the outcome, and the error or the sentence."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.families", "--one", name]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return "crashed", f"it ran for more than {SECONDS} s"
-    lines = ended.stdout.splitlines()
-    if ended.returncode or not lines:
-        return "crashed", (ended.stderr.splitlines() or [f"status {ended.returncode}"])[-1][:300]
-    outcome, detail = json.loads(lines[-1])
-    return outcome, detail
+class Worker:
+    """A process that tries one type after another; another one goes on where it dies or takes too long."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def tried(self, name: str) -> Tried:
+        """How one type ended."""
+        self._connection.send_bytes(name.encode())
+        if self._connection.poll(SECONDS):
+            try:
+                return Tried(name, *json.loads(self._connection.recv_bytes()))
+            except EOFError:
+                self.end()
+                detail = f"its process ended with status {self._process.exitcode}"
+        else:
+            self.end()
+            detail = f"it ran for more than {SECONDS} s"
+        self._start()
+        return Tried(name, "crashed", detail)
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
 
 
-def one(name: str) -> tuple[str, str]:
-    """Build, save and load one type, and hold what is recorded against the model's own."""
-    from backend.analyses.checks.self_check import refuse_failed, self_check
-    from backend.contract.errors import LetterheadsError
-    from backend.contract.model import ModelSpec
-    from backend.engine.instrument import Instrument
-    from backend.models import load
+def _serve(connection: Connection) -> None:
+    import warnings
+
+    import torch
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    while True:
+        name = connection.recv_bytes().decode()
+        ended: tuple[str, ...]
+        try:
+            ended = one(name)
+        except Exception as error:
+            ended = "crashed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        connection.send_bytes(json.dumps(ended).encode())
+
+
+def one(name: str) -> tuple[str, ...]:
+    """Build, save and load one type, and hold what is recorded against the model's own (see `Tried`)."""
+    from benchmarks.small_models import save_small_model
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            saved(name, Path(folder))
+            save_small_model(name, Path(folder))
         except Exception as error:
             return "not built", f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        try:
-            instrument = Instrument(load(ModelSpec(folder, dtype="float32", device="cpu")))
-            refuse_failed(name, self_check(instrument))
-            return "accepted", f"{independent_error(instrument):.1e}"
-        except LetterheadsError as error:
-            return "refused", str(error).replace(folder, "FOLDER")
+        instrument, refusal = _taken(folder)
+        quantized, refusal_of_quantized = _taken(folder, quantization="4bit")
+        if instrument is None:
+            return ("refused", refusal) if quantized is None else ("accepted", "inf", "only in 4 bits")
+        how = "adapter" if instrument.family.listed else "structure"
+        return "accepted", f"{independent_error(instrument):.1e}", how, refusal_of_quantized or "accepted"
 
 
-def saved(name: str, folder: Path) -> None:
-    """A random model of this type with a tokenizer, in a folder. Norms and biases are random too."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def _taken(folder: str, **held: str) -> tuple[Any, str]:
+    """The instrument of a folder as a job has it, or None and the sentence that refuses it."""
+    from backend.contract.errors import LetterheadsError
+    from backend.contract.model import ModelSpec
+    from backend.contract.progress import silent
+    from backend.service.resident import Resident
 
-    from tests import tiny
-
-    torch.manual_seed(0)
-    usual = AutoConfig.for_model(name)
-    known = {*usual.to_dict(), *usual.attribute_map}
-    config = AutoConfig.for_model(name, **{key: value for key, value in SIZES.items() if key in known})
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    if sum(parameter.numel() for parameter in model.parameters()) > 300e6:
-        raise ValueError("more than 300 million weights although made small")
-    for key, parameter in model.named_parameters():
-        torch.nn.init.normal_(parameter, mean=float("norm" in key), std=0.3 if parameter.ndim == 1 else 0.2)
-    model.save_pretrained(folder)
-    tiny.tokenizer().save_pretrained(folder)
+    try:
+        return Resident().ready(ModelSpec(folder, dtype="float32", device="cpu", **held), silent), ""
+    except LetterheadsError as error:
+        return None, str(error).replace(folder, "FOLDER")
 
 
 def independent_error(instrument: Any) -> float:
@@ -146,7 +158,4 @@ def _share(ours: Any, own: Any) -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(one(sys.argv[2])))
-    else:
-        sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from app.backend_client import caller
 from app.components.notice import error_box, quiet
 from backend.contract.cards import JobStatus
 from backend.contract.client import Client
-from backend.contract.errors import Cancelled, LetterheadsError
+from backend.contract.errors import Cancelled, LetterheadsError, ModelError
 from backend.contract.request import Request
 from backend.contract.result import Result
 
@@ -68,12 +68,15 @@ def result_of(
 def answer_of(
     client: Client, request: Request, place: str, draw: Draw | None = None
 ) -> Result | LetterheadsError | None:
-    """As `result_of`, for what a page can do without: an error is returned and not shown."""
+    """As `result_of`, for what a page can do without: an error is returned and not shown.
+
+    A result that failed its check is an error too.
+    """
     try:
         started = _under_way(client, request, place)
         saved = client.find(request)
         if saved is not None:
-            return saved
+            return _checked(saved)
         if started is None:
             _begin(client, request, place)
         _, job = st.session_state["jobs"][place]
@@ -81,12 +84,22 @@ def answer_of(
         if status.finished:
             if status.note:
                 quiet(status.note, f"note {place}")
-            return client.result(job)
+            return _checked(client.result(job))
     except LetterheadsError as error:
         return error
     _follow(client, job, place, draw, dict(st.query_params))
     time.sleep(SEND)
     return None
+
+
+def _checked(result: Result) -> Result | LetterheadsError:
+    failed = result.failed()
+    if not failed:
+        return result
+    return ModelError(
+        f"The numbers of {result.request['analysis']} failed their check, so they are not drawn: {failed}. Try dtype "
+        "float32 without quantization, or another model."
+    )
 
 
 def _under_way(client: Client, request: Request, place: str) -> str | None:

@@ -101,7 +101,7 @@ def show_self_check(result: Result) -> None:
     rows = [
         {
             "": mark(value, limit).replace(" ", "\u00a0"),
-            "figure": FIGURES.get(name, name.replace("_", " ")),
+            "figure": figure_text(name),
             "value": f"{value:.2g}".replace("-", "\u2212"),
             "limit": f"{limit:g}",
         }
@@ -117,6 +117,13 @@ def show_self_check(result: Result) -> None:
         f"vocabulary {sizes['vocabulary']:,}",
         "sizes",
     )
+
+
+def figure_text(name: str) -> str:
+    """What a figure of the self-check says."""
+    plain = name.removeprefix("float32_")
+    text = FIGURES.get(plain, plain.replace("_", " "))
+    return text if plain == name else f"Some layers in float32: {text[0].lower()}{text[1:]}"
 
 
 def show_answers(result: Result) -> None:

@@ -46,6 +46,14 @@ class Result:
     versions: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def failed(self) -> str:
+        """The check figures over their limits, in words (NaN is over); empty if there is none."""
+        return ", ".join(
+            f"{name.replace('_', ' ')} {value:.2g} (limit {limit:g})"
+            for name, (value, limit) in self.checks.items()
+            if not value <= limit
+        )
+
     def __getitem__(self, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The values of one array."""
         return self.arrays[name].values

@@ -135,9 +135,13 @@ def refuse_unread(module: nn.Module, settings: Mapping[str, Any]) -> None:
     )
     if unread:
         raise ModelError(
-            f"The attention of {type(module).__name__} also uses {', '.join(unread)}, which is not served here. "
-            "Choose another model."
+            f"The attention of {type(module).__name__} also uses {', '.join(map(_in_words, unread))}, which is not "
+            "served here. Choose another model."
         )
+
+
+def _in_words(setting: str) -> str:
+    return {"s_aux": "learned sinks (s_aux)"}.get(setting, setting)
 
 
 def _attention(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,17 @@ def test_out_leaves_what_was_there_when_the_disk_is_full(
     assert capsys.readouterr().err.endswith(f"cannot be written to {out}: No space left on device.\n")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert main(["verify", str(out)]) == 0
+
+
+def test_a_result_that_failed_its_check_is_written_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = replace(result(1.0), checks={"identity_error": (0.5, 0.25), "pattern_error": (0.0, 1e-4)})
+    monkeypatch.setattr("backend.cli.connect", lambda: OneResult(failed))
+    assert main(["run", request_file(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    told = "The result failed its check and is not to be trusted: identity error 0.5 (limit 0.25)."
+    assert capsys.readouterr().err == f"letterheads: {told}\n"
+    assert (tmp_path / "out" / "result.json").exists()
 
 
 def test_out_in_a_folder_that_cannot_be_written_is_refused_before_the_job(

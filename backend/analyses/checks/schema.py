@@ -78,7 +78,7 @@ READINGS = Analysis(
 
 SELF_CHECK = Analysis(
     name="self-check",
-    version=2,
+    version=3,
     summary="whether recorded logits, attributions and patterns equal the model's own",
     takes=("nothing",),
     run=Lazy("backend.analyses.checks.self_check", "run"),

@@ -10,10 +10,11 @@ from torch.nn.functional import normalize
 from backend.analyses.attention.attention import all_final_rows, pattern_error
 from backend.analyses.attribution.attribution import attribute
 from backend.analyses.task import Findings, Task
-from backend.analyses.tolerance import tolerance
+from backend.analyses.tolerance import FLOAT32, tolerance, worst
 from backend.contract.errors import LetterheadsError, ModelError, shown
 from backend.contract.progress import Progress, silent
 from backend.engine.finite import not_finite
+from backend.engine.float32_layers import float32_layers, groups_that_fit, telling_layers
 from backend.engine.instrument import Instrument
 from backend.engine.recording import trace
 from backend.engine.trace import Trace
@@ -21,6 +22,9 @@ from backend.models.memory import is_out_of_memory
 from backend.models.placement import device_of
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
+
+FLOAT32_PREFIX = "float32_"
+"""Begins the names of the figures of some layers in float32."""
 
 Checks = dict[str, tuple[float, float]]
 
@@ -37,14 +41,19 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     - `rotary_error`: at the first position, where nothing is turned, the directions of queries and keys as recorded
       against those that attention used.
 
-    The last four are a share of the largest value.
+    The last four are a share of the largest value. In another dtype than float32, or quantized, these are figures of
+    rounding and have wide limits. The same figures of some layers in float32 then follow, named `float32_...`, with
+    float32's limits: a part that is not what it was taken for does not pass as rounding.
 
-    Raises ModelError where a weight is no number, or where a model that is tried by structure cannot be recorded.
+    Raises ModelError where a weight is no number, where the model does not run, or where one that is tried by structure
+    cannot be recorded; ResourceError where there is no memory for a layer in float32.
     """
     _refuse_not_finite(instrument, unread_only=True)
     token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
     try:
         checks = _checks(instrument, token_ids, progress)
+        if tolerance(instrument) != FLOAT32:
+            checks |= _structure(instrument, token_ids, progress)
     except LetterheadsError:
         raise
     except Exception as error:
@@ -68,13 +77,40 @@ def _refuse_not_finite(instrument: Instrument, *, unread_only: bool) -> None:
         )
 
 
-def _checks(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
-    recorded = trace(instrument.model, instrument.family, token_ids, progress)
+def _structure(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
+    """The largest of each figure over a few layers in float32 (see `backend/engine/float32_layers.py`)."""
+    model, family = instrument.model, instrument.family
+    found: list[Checks] = []
+    for layers in groups_that_fit(model, family, telling_layers(model, family)):
+        copied, own_ids = float32_layers(instrument.loaded, family, layers, token_ids)
+        found.append(_checks(Instrument(copied), own_ids, progress))
+    return {
+        FLOAT32_PREFIX + name: (worst(checks[name][0] for checks in found), limit)
+        for name, (_, limit) in found[0].items()
+    }
+
+
+def _plain(instrument: Instrument, token_ids: tuple[int, ...]) -> Float[Tensor, " vocabulary"]:
+    """The model's own logits at the last position, without our hooks. Raises ModelError where it does not run."""
     device = device_of(instrument.model.get_input_embeddings())
-    with torch.no_grad():
-        plain = (
-            instrument.model(input_ids=torch.tensor([token_ids], device=device)).logits[0, -1].float().cpu()
-        )
+    try:
+        with torch.no_grad():
+            output = instrument.model(input_ids=torch.tensor([token_ids], device=device), use_cache=False)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(
+            f"{instrument.resolved.name} does not run: its own code in transformers ends with {shown(reason, 200)}. "
+            "Fetch the model again, or choose another."
+        ) from error
+    logits: Tensor = output.logits[0, -1].float().cpu()
+    return logits
+
+
+def _checks(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
+    plain = _plain(instrument, token_ids)
+    recorded = trace(instrument.model, instrument.family, token_ids, progress)
     likeliest = tuple(plain.topk(4).indices.tolist())
     limits = tolerance(instrument)
     return {
@@ -96,9 +132,11 @@ def refuse_failed(name: str, checks: Checks) -> None:
         if not value <= limit
     ]
     if failed:
+        rounded = any(check.startswith(FLOAT32_PREFIX) for check in checks)
+        only_rounding = rounded and not any(figure.startswith(FLOAT32_PREFIX) for figure in failed)
         raise ModelError(
             f"{name} failed its self-check: {', '.join(failed)}. Its numbers could not be trusted, so it is not "
-            "used. Try dtype float32 without quantization."
+            f"used. {'Try dtype float32 without quantization.' if only_rounding else 'Choose another model.'}"
         )
 
 

@@ -6,9 +6,12 @@ from transformers import PreTrainedModel
 
 from backend.contract.errors import ModelError, shown
 from backend.models.families.by_structure import ByStructure
+from backend.models.families.cohere import Cohere
+from backend.models.families.exaone import Exaone4
 from backend.models.families.falcon import Falcon
 from backend.models.families.family import Family, Shape
 from backend.models.families.gemma import Gemma2, Gemma3
+from backend.models.families.glm import Glm4
 from backend.models.families.gpt2 import GPT2
 from backend.models.families.gpt_neox import GPTNeoX
 from backend.models.families.granite import Granite
@@ -30,6 +33,9 @@ FAMILIES: tuple[Family, ...] = (
     Phi3(),
     Olmo(),
     Olmo2(),
+    Exaone4(),
+    Glm4(),
+    Cohere(),
     StableLM(),
     GPT2(),
     GPTNeoX(),

@@ -30,6 +30,8 @@ PARTS_OF_ATTENTION = {
     "output_at": ("o_proj", "out_proj", "dense"),
 }
 FINAL_NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f")
+# The kinds of layers, in transformers' words, that attend by queries and keys to every key that their mask shows.
+ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
 QUERY_AND_KEY_NORMS = (("q_norm", "k_norm"), ("q_layernorm", "k_layernorm"))
 
 
@@ -43,7 +45,8 @@ class ByStructure(Family):
     layer_by_layer = False
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """Raises ModelError where a part has none of the usual names."""
+        """Raises ModelError where a part has none of the usual names, or where layers are of a kind without heads."""
+        _refuse_other_kinds(model)
         for size in SIZES:
             if not hasattr(model.config, size):
                 raise _not_found(model, f"{size} in its config")
@@ -57,16 +60,20 @@ class ByStructure(Family):
             setattr(self, part, _found(model, layer, names))
         for part, names in PARTS_OF_ATTENTION.items():
             setattr(self, part, _found(model, self.attention(layer), names))
-        self._parallel = not _has(layer, "post_attention_layernorm")
-        if _has(layer, "pre_feedforward_layernorm"):
+        after, before_mlp = (
+            _has(layer, f"{part}_layernorm") for part in ("post_attention", "pre_feedforward")
+        )
+        self._parallel = not (after or before_mlp)
+        if before_mlp:
             self.mid_at = "pre_feedforward_layernorm"
-            self.attention_norm_at = "post_attention_layernorm"
+            self.attention_norm_at = "post_attention_layernorm" if after else None
         elif not self._parallel and not _has(layer, "input_layernorm"):
             self.mid_at = self.mlp_at
             self.attention_norm_at = "post_attention_layernorm"
         if _has(layer, "post_feedforward_layernorm"):
             self.mlp_norm_at = "post_feedforward_layernorm"
         self._heads_first = self._take_query_norms(model, self.attention(layer))
+        self.shape(model)  # a config may have no answer, as where heads are of several widths
 
     def _take_query_norms(self, model: PreTrainedModel, attention: nn.Module) -> bool:
         """Let queries and keys be what their norms give, if there are any; whether those give heads first."""
@@ -111,6 +118,16 @@ class ByStructure(Family):
         weight = (of_signs - bias) * signs * (1 + epsilon) ** 0.5
         centred = bool((of_ones - bias).abs().max() < weight.abs().max() / 2)
         return Norm(epsilon, weight, bias, centred)
+
+
+def _refuse_other_kinds(model: PreTrainedModel) -> None:
+    """Hybrids, whose layers have a state or choose their keys: no pattern of heads says what such a layer reads."""
+    kinds = sorted({*(getattr(model.config, "layer_types", None) or ())})
+    if not ATTENDING.issuperset(kinds):
+        raise ModelError(
+            f"Models of type {shown(model.config.model_type)} are not served: their layers are of the kinds "
+            f"{', '.join(kinds)}, and only plain attention has heads and patterns to show."
+        )
 
 
 def _layers_name(model: PreTrainedModel) -> str:

@@ -1,4 +1,4 @@
-"""OLMo 1 and 2."""
+"""OLMo 1 to 3."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ def _clamped(attention: nn.Module, plain: Slot) -> Slot:
 class Olmo2(Family):
     """RMSNorm after each sublayer and none before; one norm for the queries of all heads together, one for the keys."""
 
-    model_types = ("olmo2",)
+    model_types = ("olmo2", "olmo3")
     mid_at = "mlp"
     attention_norm_at = "post_attention_layernorm"
     mlp_norm_at = "post_feedforward_layernorm"

@@ -10,7 +10,9 @@ from streamlit.testing.v1 import AppTest
 from backend.contract.cards import JobStatus
 from backend.contract.errors import ModelError, RequestError
 from backend.contract.request import Request
+from backend.contract.result import Result
 from tests.app.fake_client import FakeClient
+from tests.app.made_up import made_up
 from tests.app.opened import notices
 
 
@@ -125,6 +127,37 @@ def test_another_request_in_the_same_place_leaves_the_one_before() -> None:
     assert client.callers[0]
     opened(client)
     assert len({*client.callers}) == 2
+
+
+class Failing(FakeClient):
+    """Its results are over the limit of their check, or hold no number."""
+
+    def __init__(self, value: float, saved: bool) -> None:
+        super().__init__()
+        self.value, self.saved = value, saved
+
+    def find(self, request: Request) -> Result | None:
+        return self.result_of(request) if self.saved else None
+
+    def status(self, job: str) -> JobStatus:
+        return replace(super().status(job), state="done")
+
+    def result(self, job: str) -> Result:
+        return self.result_of(self.submitted[-1])
+
+    def result_of(self, request: Request) -> Result:
+        return replace(
+            made_up(request), checks={"identity_error": (self.value, 1e-3), "oracle_error": (0.0, 1e-4)}
+        )
+
+
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize(("value", "told"), [(0.5, "0.5"), (float("nan"), "nan")])
+def test_a_result_that_failed_its_check_is_told_and_not_given(value: float, told: str, saved: bool) -> None:
+    at = opened(Failing(value, saved))
+    assert [text.value for text in at.text] == ["not yet"]
+    (error,) = notices(at, "error")
+    assert f"failed their check, so they are not drawn: identity error {told} (limit 0.001)." in error
 
 
 @pytest.mark.parametrize("start", ["", "Run it"])

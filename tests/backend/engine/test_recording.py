@@ -90,24 +90,31 @@ def test_patterns_are_those_of_eager_attention(family_instrument: Instrument) ->
 
 
 def rotated(instrument: Instrument, layer: int, value: torch.Tensor) -> torch.Tensor:
-    """Rotary embedding (Su et al. 2021, eq. 34, in two halves) of `[position, head, d_head]`, from the config alone."""
+    """Rotary embedding (Su et al. 2021, eq. 34) of `[position, head, d_head]`, from the config alone.
+
+    The pairs that are turned are neighbours in some families, and in most the same places in two halves.
+    """
     config = instrument.model.config
     rope = getattr(config, "rope_parameters", None)
-    if rope is None:
+    if rope is None or not turns(config, layer):
         return value
     rope = rope if "rope_theta" in rope else rope[config.layer_types[layer]]
     turning = int(value.shape[-1] * rope.get("partial_rotary_factor", 1))
     speeds = rope["rope_theta"] ** -(torch.arange(0, turning, 2) / turning)
     angles = torch.outer(torch.arange(len(value)), speeds)[:, None]
-    first, second, still = torch.split(value, [turning // 2, turning // 2, value.shape[-1] - turning], dim=-1)
-    return torch.cat(
-        [
-            first * angles.cos() - second * angles.sin(),
-            second * angles.cos() + first * angles.sin(),
-            still,
-        ],
-        dim=-1,
-    )
+    moving, still = value[..., :turning], value[..., turning:]
+    neighbours = config.model_type in ("cohere", "cohere2", "glm4")
+    first, second = (moving[..., ::2], moving[..., 1::2]) if neighbours else moving.chunk(2, dim=-1)
+    pairs = (first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin())
+    turned = torch.stack(pairs, dim=-1).flatten(-2) if neighbours else torch.cat(pairs, dim=-1)
+    return torch.cat([turned, still], dim=-1)
+
+
+def turns(config: Any, layer: int) -> bool:
+    """Whether a layer turns its queries and keys: some families leave out those without a sliding window."""
+    if config.model_type in ("cohere2", "exaone4"):
+        return bool(config.layer_types[layer] == "sliding_attention")
+    return bool(getattr(config, "no_rope_layers", [1] * config.num_hidden_layers)[layer])
 
 
 def test_queries_and_keys_are_recorded_before_the_rotary_embedding(family_instrument: Instrument) -> None:

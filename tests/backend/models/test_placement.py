@@ -17,6 +17,7 @@ from backend.analyses.prediction.prediction import logit_lens
 from backend.contract.errors import ResourceError
 from backend.contract.model import ModelSpec
 from backend.contract.request import Request
+from backend.engine.float32_layers import float32_layers
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
 from backend.engine.paths import through_heads
@@ -33,7 +34,7 @@ from tests.backend.service.serving import serving
 
 IDS, OTHER, TOKENS = (1, 2, 3, 4, 5, 6), (1, 2, 9, 4, 5, 6), (5, 6, 7)
 # Norms after the sublayers, fused and transposed projections, experts, side by side; one tried by structure.
-FAMILIES = ("llama", "gpt2", "gemma2", "qwen2_moe", "falcon new", "phi", "olmo2", "smollm3")
+FAMILIES = ("llama", "gpt2", "gemma2", "qwen2_moe", "falcon new", "phi", "olmo2", "arcee")
 
 # The package exports the function of the same name.
 resolving = importlib.import_module("backend.models.resolve")
@@ -64,7 +65,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """The same model held in memory, and offloaded."""
     folder = tmp_path_factory.mktemp("offloaded")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tiny.FAMILY_CONFIGS, "smollm3", {"pad_token_id": 0})
+        patch.setitem(tiny.FAMILY_CONFIGS, "arcee", {"pad_token_id": 0})
         resident = tiny.tiny_model(request.param)
     resident.save_pretrained(folder)
     with silent_transformers():
@@ -83,6 +84,17 @@ def test_it_passes_the_self_check(both: Both) -> None:
     checks = self_check(both[1])
     refuse_failed("offloaded", checks)
     assert all(value < 2e-5 for value, _ in checks.values())
+
+
+def test_layers_that_are_offloaded_are_copied_as_those_in_memory(both: Both) -> None:
+    logits = []
+    for instrument in both:
+        small, ids = float32_layers(instrument.loaded, instrument.family, [0, 2], IDS)
+        assert not any(parameter.is_meta for parameter in small.model.parameters())
+        with torch.no_grad():
+            logits.append(small.model(input_ids=torch.tensor([ids]), use_cache=False).logits)
+    assert torch.equal(*logits)
+    assert any(parameter.is_meta for parameter in both[1].model.parameters())
 
 
 def test_every_reading_equals_that_of_the_model_in_memory(both: Both) -> None:

@@ -26,8 +26,8 @@ def test_every_family_is_known_by_its_config(name: str, tmp_path: Path) -> None:
 
 def test_what_is_not_here_or_not_listed_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert known_shape(resolve(ModelSpec("qwen2.5-coder-0.5b", "float32", device="cpu"))) is None
-    monkeypatch.setitem(tiny.FAMILY_CONFIGS, "smollm3", {"pad_token_id": 0})
-    assert known_shape(saved("smollm3", tmp_path)) is None
+    monkeypatch.setitem(tiny.FAMILY_CONFIGS, "arcee", {"pad_token_id": 0})
+    assert known_shape(saved("arcee", tmp_path)) is None
 
 
 def test_what_a_family_does_not_serve_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Architectures without an adapter, as a user brings them: a folder is loaded and checked, or refused in a sentence."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from backend.engine.instrument import Instrument
 from backend.models import load
 from backend.models.families import family_of
 from backend.models.families.by_structure import ByStructure
-from benchmarks.families import independent_error, saved
+from benchmarks.families import independent_error
+from benchmarks.small_models import save_small_model
 
 
 def checked(folder: Path, **how: str) -> Instrument:
@@ -28,9 +30,9 @@ def checked(folder: Path, **how: str) -> Instrument:
     return instrument
 
 
-@pytest.mark.parametrize("name", ["exaone4", "olmo3", "smollm3", "cohere"])
+@pytest.mark.parametrize("name", ["apertus", "flex_olmo", "arcee", "cohere2_moe"])
 def test_queries_and_keys_with_norms_are_found_in_a_folder(name: str, tmp_path: Path) -> None:
-    saved(name, tmp_path)
+    save_small_model(name, tmp_path)
     instrument = checked(tmp_path)
     assert not instrument.family.listed
     assert independent_error(instrument) < 1e-5
@@ -43,15 +45,89 @@ def test_queries_and_keys_with_norms_are_found_in_a_folder(name: str, tmp_path: 
 def test_learned_sinks_are_refused_however_the_model_is_held(
     name: str, how: dict[str, str], tmp_path: Path
 ) -> None:
-    saved(name, tmp_path)
-    with pytest.raises(ModelError, match="s_aux, which is not served"):
+    save_small_model(name, tmp_path)
+    with pytest.raises(ModelError, match=r"learned sinks \(s_aux\), which is not served"):
         checked(tmp_path, **how)
+
+
+HELD = [
+    {},
+    {"dtype": "bfloat16"},
+    {"quantization": "8bit"},
+    {"quantization": "4bit"},
+    {"quantization": "fp4"},
+]
+
+
+def save_scaled(folder: Path) -> None:
+    """A model whose logits are multiplied with 1.005 where, by structure, they are divided by it: as little as what
+    4 bits round."""
+    changes = {"use_post_norm": False, "logits_scaling": 1.005}
+    save_small_model("hyperclovax", folder, changes)
+
+
+@pytest.mark.parametrize("how", HELD)
+def test_a_small_misfit_does_not_pass_as_rounding(how: dict[str, str], tmp_path: Path) -> None:
+    save_scaled(tmp_path)
+    name = "float32_readout_error" if how else "readout_error"
+    with pytest.raises(
+        ModelError, match=rf"self-check: {name} 0\.\d+ \(limit 0.0001\)\..* Choose another model"
+    ):
+        checked(tmp_path, **how)
+
+
+@pytest.mark.parametrize("how", HELD)
+def test_what_fits_is_accepted_however_it_is_held(how: dict[str, str], tmp_path: Path) -> None:
+    save_small_model("vaultgemma", tmp_path)
+    assert not checked(tmp_path, **how).family.listed
+
+
+def test_the_command_line_refuses_a_small_misfit_in_4_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_scaled(tmp_path / "model")
+    request = tmp_path / "request.json"
+    model = {"name": str(tmp_path / "model"), "quantization": "4bit"}
+    request.write_text(json.dumps({"analysis": "self-check", "model": model}), encoding="utf-8")
+    assert main(["run", str(request), "--out", str(tmp_path / "out")]) == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("letterheads:"))
+    assert "float32_readout_error" in line
+    assert line.endswith("Choose another model.")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "qwen3_next",
+            "'qwen3_next' are not served: their layers are of the kinds full_attention, linear_attention",
+        ),
+        ("zamba2", "their layers are of the kinds hybrid, linear_attention"),
+        ("gemma4_unified_text", "'head_dim' is a per-layer attribute"),
+        ("blt", "there is no num_hidden_layers in its config"),
+    ],
+)
+def test_models_of_other_layers_are_refused_in_a_sentence(name: str, message: str, tmp_path: Path) -> None:
+    save_small_model(name, tmp_path)
+    with pytest.raises(ModelError, match=message):
+        checked(tmp_path)
+
+
+def test_a_model_that_does_not_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    save_small_model("stablelm", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["rope_parameters"]["partial_rotary_factor"] = 0.25  # of 12 numbers 3, and a rotation takes pairs
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ModelError, match=r"does not run: its own code in transformers ends with 'RuntimeError"
+    ):
+        checked(tmp_path)
 
 
 def test_a_setting_of_attention_that_nobody_reads_is_refused() -> None:
     module = nn.Identity()
     refuse_unread(module, {"scaling": 0.5, "softcap": None, "dropout": 0.0, "output_router_logits": False})
-    for name in ("s_aux", "position_bias", "made_up"):
+    for name in ("s_auxiliary", "position_bias", "made_up"):
         with pytest.raises(ModelError, match=f"Identity also uses {name}"):
             refuse_unread(module, {"scaling": 0.5, name: 1.0})
 
@@ -62,16 +138,16 @@ def test_whatever_a_trial_raises_is_a_refusal_with_its_reason(
     def broken(self: ByStructure, model: Any) -> None:
         raise ZeroDivisionError("something in\nthere")
 
-    saved("exaone4", tmp_path)
+    save_small_model("apertus", tmp_path)
     monkeypatch.setattr(ByStructure, "__init__", broken)
-    with pytest.raises(ModelError, match=r"'exaone4' are not known.*ZeroDivisionError: something in there"):
+    with pytest.raises(ModelError, match=r"'apertus' are not known.*ZeroDivisionError: something in there"):
         load(ModelSpec(str(tmp_path), device="cpu"))
     with pytest.raises(ModelError):
         family_of(AutoModelForCausalLM.from_pretrained(tmp_path))
 
 
 def test_the_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved("granite_swa", tmp_path / "model")
+    save_small_model("granite_swa", tmp_path / "model")
     request = tmp_path / "request.json"
     request.write_text(
         f'{{"analysis": "self-check", "model": {{"name": "{tmp_path / "model"}"}}}}', encoding="utf-8"
@@ -88,7 +164,7 @@ def test_ten_refusals_in_a_row_are_ten_times_one_line(kind: str, tmp_path: Path)
     """Five of each kind, each a process of its own, as a person types it."""
     name = tmp_path / "missing"
     if kind == "by the host":
-        saved("granite_swa", name)
+        save_small_model("granite_swa", name)
     request = tmp_path / "request.json"
     request.write_text(f'{{"analysis": "self-check", "model": {{"name": "{name}"}}}}', encoding="utf-8")
     command = [sys.executable, "-m", "backend", "run", str(request), "--out", str(tmp_path / "out")]

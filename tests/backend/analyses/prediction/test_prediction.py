@@ -54,7 +54,7 @@ def test_the_lens_ends_at_the_models_own_logits(family_instrument: Instrument) -
     config = family_instrument.model.config
     if cap := getattr(config, "final_logit_softcapping", None):
         early = torch.tanh(early / cap) * cap
-    early = early / getattr(config, "logits_scaling", 1)
+    early = early / getattr(config, "logits_scaling", 1) * getattr(config, "logit_scale", 1)
     assert lens[0] == pytest.approx(early.numpy(), abs=1e-5)
 
 
