@@ -1,13 +1,11 @@
 """A model in memory: the Hugging Face model as published, its tokenizer, and how it is held."""
 
-import gc
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backend.contract.errors import ModelError, shown
 from backend.contract.model import ModelSpec
 from backend.contract.progress import Progress, silent
 from backend.models.disk import read_ahead
@@ -17,6 +15,7 @@ from backend.models.memory_check import WORKING_BYTES, check_memory, unevenly_fr
 from backend.models.pretrained import from_pretrained, unusable
 from backend.models.quantization import bitsandbytes_config
 from backend.models.resolve import Resolved, resolve
+from backend.models.tokenizer import read_tokenizer
 from backend.models.weights import weight_files
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> 
     from backend.models.shape import known_shape
 
     known_shape(resolved)  # first, so that nothing else is blamed for what is wrong with the config
-    tokenizer = _read_tokenizer(resolved)
+    tokenizer = read_tokenizer(resolved)
     family_of(_skeleton(resolved))
     return partial(_load, resolved, tokenizer, quantized)
 
@@ -85,24 +84,6 @@ def _load(
             module.support_avx512bf16_for_cpu = False
     return_freed(resolved.device)
     return RunnableModel(model, tokenizer, resolved)
-
-
-@lru_cache(maxsize=4)
-def _read_tokenizer(resolved: Resolved) -> "transformers.PreTrainedTokenizerFast":
-    """Kept for the last few models, some 30 MB each, so that going back and forth between two takes no more memory:
-    it is built from up to a million Python objects, in whose places objects that outlive a model would come to lie,
-    and each keep a megabyte from being given back."""
-    from transformers import AutoTokenizer
-
-    tokenizer = from_pretrained(resolved, "its tokenizer", AutoTokenizer)
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"{shown(resolved.name)} has no tokenizer.json, which is needed to place tokens in the text."
-        )
-    for parts in ("_vocab", "_merges"):  # what it was built from and does not look at again
-        vars(tokenizer).pop(parts, None)
-    gc.collect()
-    return tokenizer
 
 
 def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTrainedModel":

@@ -23,6 +23,8 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII
 GIGABYTE = 1e9
 OFFERED = "LETTERHEADS_MODELS"
 """Names with commas between, beside the catalogue: all that may be asked for. Unset: any hub id, folder or file."""
+CUT_BY = "tokenizer.json"
+"""What cuts a text of a hub's or a folder's model. Results of when a class of transformers did are not used."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,9 @@ def _identity(name: str, kind: Kind, folder: Path | None, progress: Progress | N
     if folder is None:
         return ""
     if kind == "hub":  # a snapshot's folder is named by its commit
-        return f"hub {name} {folder.name}"
+        return f"hub {name} {folder.name} {CUT_BY}"
     digest = folder_identity(folder, progress)
-    return digest and f"folder {digest}"
+    return digest and f"folder {digest} {CUT_BY}"
 
 
 def usable_devices() -> tuple[str, ...]:
