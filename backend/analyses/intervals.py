@@ -41,6 +41,7 @@ def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
 
 def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
     """Means over the first axis with a normal interval: (mean, low, high). One sample has no interval: NaN."""
+    samples = samples.astype(np.float64)
     mean = np.asarray(samples.mean(axis=0))
     if len(samples) < 2:
         nothing = np.full_like(mean, np.nan)

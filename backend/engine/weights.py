@@ -69,7 +69,10 @@ class Weights:
     def unembedding_bias(self, token_ids: tuple[int, ...]) -> Float[Tensor, " label"] | None:
         """The unembedding's bias of some tokens minus its mean over the vocabulary; None if it has none."""
         with self._unembedding() as (_, offset):
-            return None if offset is None else offset[list(token_ids)].float() - offset.float().mean()
+            if offset is None:
+                return None
+            exact = offset.detach().cpu().double()  # on the processor: not every accelerator has float64
+        return (exact[list(token_ids)] - exact.mean()).float()
 
     def unembedding_mean(self) -> Float[Tensor, " d_model"]:
         """The mean of W_U over the vocabulary, computed once (one row)."""

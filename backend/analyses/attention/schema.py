@@ -8,7 +8,7 @@ from backend.contract.spec import ONE, SEVERAL, WITH_HEAD, ArraySpec, ScalarSpec
 
 ATTENTION = Analysis(
     name="attention",
-    version=1,
+    version=2,
     summary="where the final token of each head looks, plain and value-weighted, by token and by role",
     takes=("question", "questions"),
     run=Lazy("backend.analyses.attention.attention", "run"),

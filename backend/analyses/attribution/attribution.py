@@ -74,7 +74,7 @@ def attribute(instrument: Instrument, trace: Trace, answer_ids: tuple[int, ...])
     mlps = trace.mlp_out[:, -1] @ directions.T
     embedding = directions @ trace.resid_pre[0, -1]
     total = heads.sum((0, 1)) + mlps.sum(0) + embedding + bias
-    logits = trace.unembedded[list(answer_ids)] - trace.unembedded.mean()
+    logits = trace.unembedded[list(answer_ids)] - trace.unembedded.mean(dtype=torch.float64)
     error = float((total - logits).abs().max())
     return Attribution(heads, mlps, embedding, bias, readout, directions, error)
 

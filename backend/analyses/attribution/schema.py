@@ -12,7 +12,7 @@ MIXTURE = When(
 
 ATTRIBUTION = Analysis(
     name="attribution",
-    version=3,
+    version=4,
     summary="what each head, MLP (and expert) and the embedding wrote for each label; over several questions, the mean",
     takes=("question", "questions"),
     run=Lazy("backend.analyses.attribution.attribution", "run"),

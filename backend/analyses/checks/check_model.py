@@ -24,6 +24,7 @@ from backend.contract.errors import QuestionError
 from backend.contract.progress import Progress
 from backend.contract.question import Question
 from backend.engine.instrument import Instrument
+from backend.engine.log_probability import log_probabilities
 from backend.engine.model_pass import between_layers, some_unembedded
 from backend.models.placement import device_of
 from backend.questions.prompt import Prompt
@@ -125,7 +126,7 @@ def _continue(
     with torch.no_grad(), some_unembedded(instrument.model, instrument.family):
         ids = torch.tensor([token_ids], device=device)
         logits = instrument.model(ids, past_key_values=cache, use_cache=True, logits_to_keep=keep).logits[0]
-    return torch.log_softmax(logits.float().cpu(), dim=-1)
+    return log_probabilities(logits.float().cpu())
 
 
 def _encode(instrument: Instrument, text: str, *, special: bool) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ ACCURACY = "with its 95 % interval: `value`, `low`, `high`"
 
 CHECK_MODEL = Analysis(
     name="check-model",
-    version=2,
+    version=3,
     summary="whether the model answers by letter and by content: accuracies, loss, letters predicted, intervals",
     takes=("questions",),
     run=Lazy("backend.analyses.checks.check_model", "run"),
@@ -41,7 +41,7 @@ CHECK_MODEL = Analysis(
 
 READINGS = Analysis(
     name="readings",
-    version=1,
+    version=2,
     summary="what two models are compared by: label logits, net attribution of heads, some exact patching",
     takes=("questions",),
     run=Lazy("backend.analyses.checks.readings", "run"),

@@ -24,6 +24,7 @@ from backend.contract.progress import Progress, give_way
 from backend.engine.first_order import changes
 from backend.engine.gradients import forward
 from backend.engine.instrument import Instrument
+from backend.engine.log_probability import log_normalizer
 from backend.engine.pattern import patterns, values_for_heads
 from backend.engine.sweep import Pairing
 from backend.engine.sweep.source import Ids
@@ -167,7 +168,7 @@ def _from_base(
     # The metric may read it, and here it can be cancelled.
     instrument.trace(pair.clean.prompt.token_ids, progress)
     base, labels = graph.trace, graph.logits[list(pair.token_ids)]
-    value = pair.values(instrument, labels[None], graph.logits.logsumexp(-1)[None])[0]
+    value = pair.values(instrument, labels[None], log_normalizer(graph.logits)[None])[0]
     for dropped in (None, *range(layers)) if chosen.grad_drop else (None,):
         give_way()
         gradients = graph.gradients(value, progress, dropped)

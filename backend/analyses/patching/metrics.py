@@ -62,8 +62,8 @@ def _log_probability(runs: LabelLogits, labels: Mapping[str, int]) -> Values:
 
 
 def _divergence(runs: LabelLogits, labels: Mapping[str, int]) -> Values:
-    clean = torch.log_softmax(runs.reference, dim=-1)
-    patched = torch.log_softmax(runs.logits, dim=-1)
+    clean = torch.log_softmax(runs.reference.double(), dim=-1)
+    patched = torch.log_softmax(runs.logits.double(), dim=-1)
     return (clean.exp() * (clean - patched)).sum(-1)
 
 

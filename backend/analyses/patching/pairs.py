@@ -14,6 +14,7 @@ from backend.analyses.task import Task
 from backend.contract.metrics import METRICS
 from backend.contract.progress import Progress, silent
 from backend.engine.instrument import Instrument
+from backend.engine.log_probability import log_normalizer
 from backend.engine.sweep import Pairing, RunSource, run_source
 from backend.questions.prompt import Prompt
 
@@ -92,7 +93,7 @@ class Pair:
         runs = (self.clean.prompt.token_ids, self.other.token_ids)
         both = torch.stack([instrument.trace(ids, progress).logits for ids in runs])
         labels = both[:, list(self.token_ids)]
-        clean, corrupted = self.values(instrument, labels, both.logsumexp(-1) if self.vocabulary else None)
+        clean, corrupted = self.values(instrument, labels, log_normalizer(both) if self.vocabulary else None)
         return float(clean), float(corrupted)
 
 

@@ -40,7 +40,7 @@ class SweepResults:
         `changed` is called when there are new results, at most every SHOW_SECONDS.
         """
         self.logits = torch.full(sizes, float("nan"))
-        self.logsumexp = torch.full(sizes[:2], float("nan"))
+        self.logsumexp = torch.full(sizes[:2], float("nan"), dtype=torch.float64)
         self._checkpoint = checkpoint
         self._changed = changed
         self._saved_at = self._shown_at = time.monotonic()

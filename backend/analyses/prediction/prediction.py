@@ -11,6 +11,7 @@ from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
+from backend.engine.log_probability import log_probabilities
 from backend.engine.trace import Trace
 from backend.questions.prompt import Prompt
 
@@ -27,7 +28,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     (prompt,) = task.prompts(instrument)
     trace = instrument.trace(prompt.token_ids, progress)
     ids = list(prompt.answer_ids)
-    logprobs = torch.log_softmax(trace.logits, dim=-1)
+    logprobs = log_probabilities(trace.logits)
     label_logits = trace.logits[ids]
     lens = logit_lens(instrument, trace, prompt)
     return Findings(
@@ -66,7 +67,7 @@ def loss(trace: Trace, prompt: Prompt) -> float | None:
     """Cross-entropy of the right label's token over the whole vocabulary, in nats; None where none is right."""
     if prompt.answer is None:
         return None
-    return -float(torch.log_softmax(trace.logits, dim=-1)[prompt.answer_ids[prompt.answer]])
+    return -float(log_probabilities(trace.logits)[prompt.answer_ids[prompt.answer]])
 
 
 def logit_lens(instrument: Instrument, trace: Trace, prompt: Prompt) -> Float[Tensor, "layer label"]:

@@ -6,7 +6,7 @@ from backend.contract.spec import ArraySpec, ScalarSpec
 
 PREDICTION = Analysis(
     name="prediction",
-    version=1,
+    version=2,
     summary="what the model says: label logits and probabilities, loss, top tokens, logit lens",
     takes=("question",),
     run=Lazy("backend.analyses.prediction.prediction", "run"),

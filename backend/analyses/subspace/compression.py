@@ -156,7 +156,7 @@ class _Runner:
             for number, baseline in enumerate(BASELINES)
         }
         return row | {
-            "loss_model": torch.tensor(own.loss),
+            "loss_model": torch.tensor(own.loss, dtype=torch.float64),
             "label_logits_model": outcome.logits[0],
             "label_logits": outcome.logits[first : first + len(self.ranks)],
             "right": torch.tensor(own.right),
@@ -195,6 +195,7 @@ def _figures(outcome: Outcome, right: int) -> dict[str, Float[Tensor, " case"]]:
 def _kl(clean: Float[Tensor, "#case key"], other: Float[Tensor, "case key"]) -> Float[Tensor, " case"]:
     """A key without attention adds nothing."""
     least = torch.finfo(clean.dtype).tiny
+    clean, other = clean.double(), other.double()
     return (clean * (clean.clamp_min(least).log() - other.clamp_min(least).log())).sum(-1)
 
 

@@ -62,7 +62,7 @@ def kept_shares(table: Table, ranks: tuple[int, ...], rank: int) -> dict[str, fl
     """
     if rank not in ranks:
         return {}
-    mean = {name: values.float().mean(0) for name, values in table.items()}
+    mean = {name: values.double().mean(0) for name, values in table.items()}
     at = ranks.index(rank)
     random_loss = torch.stack([mean[f"loss_random{draw}"][at] for draw in range(DRAWS)]).mean()
 

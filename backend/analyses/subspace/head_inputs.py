@@ -22,6 +22,7 @@ from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
+from backend.engine.log_probability import log_probabilities
 from backend.engine.pattern import final_attention, kv_head_of
 from backend.engine.rotation import Rotations
 from backend.engine.trace import Trace
@@ -172,7 +173,7 @@ def _inputs(
     predicted, right = int(trace.logits[list(prompt.answer_ids)].argmax()), answered(prompt)
     if options.keep == "right" and predicted != right:
         return f"the model answers {prompt.labels[predicted]}, not {prompt.labels[right]}"
-    loss = float(-torch.log_softmax(trace.logits, dim=-1)[prompt.answer_ids[right]])
+    loss = -float(log_probabilities(trace.logits)[prompt.answer_ids[right]])
     positions = tuple(tokens[-1] for tokens in of_labels)
     found = {}
     for head in options.heads:

@@ -69,7 +69,7 @@ KL = ("kl", "nats", "divergence of the head's row of attention from its own, mea
 
 COMPRESSION = Analysis(
     name="compression",
-    version=2,
+    version=3,
     summary="loss and accuracy with heads' queries and keys projected onto few dimensions, tested by running it",
     takes=("questions",),
     run=Lazy("backend.analyses.subspace.compression", "run"),

@@ -16,7 +16,7 @@ logsumexp `[experiment]`."""
 
 @dataclass(frozen=True)
 class Swept:
-    """The base run's final position after each experiment; float32 on the CPU.
+    """The base run's final position after each experiment; float32 on the CPU, `logsumexp` float64.
 
     Attributes:
         logits: of the tokens asked for, for each experiment in the order given.

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.engine.instrument import Instrument
+from backend.engine.log_probability import log_normalizer
 
 VOCABULARY_CHUNK = 16384
 
@@ -28,7 +29,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Readout:
-    """What `Wanted` asks for, of some experiments; float32 on the CPU. None for what it does not ask for."""
+    """What `Wanted` asks for, of some experiments; float32 on the CPU, `logsumexp` float64. None for what it does not
+    ask for."""
 
     logits: Float[Tensor, "experiment token"]
     logsumexp: Float[Tensor, " experiment"] | None
@@ -50,7 +52,7 @@ def readout_of_run(
     """The readout from one run: its logits over the whole vocabulary and its final residual stream."""
     return Readout(
         logits[list(wanted.token_ids)][None],
-        logits.logsumexp(-1)[None] if wanted.vocabulary else None,
+        log_normalizer(logits)[None] if wanted.vocabulary else None,
         final[None] if wanted.final else None,
     )
 
@@ -61,7 +63,7 @@ def unembedded(
     token_ids: tuple[int, ...],
     vocabulary: bool,
 ) -> tuple[Float[Tensor, "experiment token"], Float[Tensor, " experiment"] | None]:
-    """Logits of some tokens and, with `vocabulary`, the log-sum-exp over all; float32 on the CPU.
+    """Logits of some tokens and, with `vocabulary`, the log-sum-exp over all in float64; on the CPU.
 
     Args:
         normed: the output of the final norm.
@@ -73,7 +75,7 @@ def unembedded(
     logits = of(torch.tensor(token_ids))
     if not vocabulary:
         return logits, None
-    total = torch.full((len(normed),), float("-inf"))
+    total = torch.full((len(normed),), float("-inf"), dtype=torch.float64)
     for ids in torch.split(torch.arange(instrument.shape.vocabulary), VOCABULARY_CHUNK):
-        total = torch.logaddexp(total, of(ids).logsumexp(-1))
+        total = torch.logaddexp(total, log_normalizer(of(ids)))
     return logits, total

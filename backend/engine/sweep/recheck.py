@@ -23,9 +23,9 @@ def recheck(
     sweep or of these passes is NaN. Raises Cancelled between two layers when `progress` does.
     """
     run = sweep.experiments(instrument)
-    errors = [torch.zeros(())]
+    errors = [0.0]
     if swept.logits[[experiment.number for experiment in run]].isnan().any():
-        errors.append(torch.tensor(float("nan")))
+        errors.append(float("nan"))
     drawn = random.Random(0).sample(run, min(count, len(run)))
     for done, experiment in enumerate(drawn):
         give_way()
@@ -34,5 +34,5 @@ def recheck(
         own = readout_of_run(*patched, sweep.wanted)
         for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
             if mine is not None and theirs is not None:
-                errors.append((mine[0] - theirs[experiment.number]).abs().max())
-    return float(torch.stack(errors).max())
+                errors.append(float((mine[0] - theirs[experiment.number]).abs().max()))
+    return float(torch.tensor(errors).max())
