@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
+from app.components.job import begin_run, leave_the_rest
 from app.components.notice import error_box
 from app.navigation import GUIDE, PAGES, show_links
 from backend.contract.errors import LetterheadsError
@@ -13,7 +15,12 @@ st.html(Path(__file__).parent / "app" / "page.css")
 st.logo("static/logo.svg", size="large")
 page = st.navigation([st.Page(**fields) for fields in (*PAGES, GUIDE)], position="hidden")
 show_links()
+begin_run()
 try:
     page.run()
 except LetterheadsError as error:
     error_box(error)
+except StopException:
+    # The page ends early. A click in the middle of it is another exception: the next run draws the page again.
+    pass
+leave_the_rest()

@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.backend_client import caller
+from app.backend_client import backend, caller
 from app.components.notice import error_box, quiet
 from backend.contract.cards import JobStatus
 from backend.contract.client import Client
@@ -72,6 +72,7 @@ def answer_of(
 
     A result that failed its check is an error too.
     """
+    st.session_state.setdefault("looked at", set()).add(place)
     try:
         started = _under_way(client, request, place)
         saved = client.find(request)
@@ -100,6 +101,19 @@ def _checked(result: Result) -> Result | LetterheadsError:
         f"The numbers of {result.request['analysis']} failed their check, so they are not drawn: {failed}. Try dtype "
         "float32 without quantization, or another model."
     )
+
+
+def begin_run() -> None:
+    """To be called before a page is drawn: nothing has been looked at yet."""
+    st.session_state["looked at"] = set()
+
+
+def leave_the_rest() -> None:
+    """To be called once a page is drawn as far as it goes: leave all jobs that it did not look at."""
+    jobs: dict[str, tuple[str, str]] = st.session_state.get("jobs", {})
+    for place in jobs.keys() - st.session_state["looked at"]:
+        backend().cancel(jobs[place][1])
+        _forget(place)
 
 
 def _under_way(client: Client, request: Request, place: str) -> str | None:

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
 from app.components.head_choice import choose_reading, existing_head, head_link
 from app.components.heatmap import head_grid, show_heatmap
@@ -109,7 +110,9 @@ if selection.chosen.scope == "question":
 row = st.container(horizontal=True, vertical_alignment="bottom")
 over_bank = choose_scope(client, selection, row)
 request = selection.ask_bank("attention") if over_bank else selection.ask("attention")
-result = result_of(client, request, "attention")
+result = result_at_price(
+    client, request, "attention", "Run the questions" if over_bank else "Run the question"
+)
 if result:
     head = (show_bank if over_bank else show_one)(result, selection)
     show_provenance(result)

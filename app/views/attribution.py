@@ -8,9 +8,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
+from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
 from app.components.heatmap import expert_grid, head_grid, show_heatmap
-from app.components.job import result_of
 from app.components.letter_choice import choose_letter
 from app.components.node_table import node_table
 from app.components.notice import sentence
@@ -142,7 +142,9 @@ if letter is None and not over_bank:
     st.stop()
 label = "" if letter is None else choose_label(selection, letter, row)
 request = selection.ask_bank("attribution") if over_bank else selection.ask("attribution")
-result = result_of(client, request, "attribution")
+result = result_at_price(
+    client, request, "attribution", "Run the questions" if over_bank else "Run the question"
+)
 if result:
     shown = of_bank(result) if letter is None else of_question(result, label, letter, selection)
     head = selection.chosen.head

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
-from app.components.job import result_of
 from app.components.letter_choice import choose_letter
 from app.components.node_table import node_table, open_node
 from app.components.notice import quiet, sentence
@@ -175,7 +175,7 @@ request = controls(selection, letter, corruptions)
 if request is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     st.stop()
-result = result_of(client, request, "effects")
+result = result_at_price(client, request, "effects", "Compute the effects")
 if result:
     show_effects(result, selection.chosen.norm, letter)
     show_provenance(result)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.components.bank_choice import choose_questions
+from app.components.cost import result_at_price
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
@@ -151,7 +152,7 @@ def ask_by_letter(client: Client, selection: Selection) -> None:
     """Draw the check over a bank."""
     st.subheader("Does it answer by letter?")
     choose_questions(client, selection, st.container(horizontal=True, vertical_alignment="bottom"), width=320)
-    answers = result_of(client, selection.ask_bank("check-model"), "check-model")
+    answers = result_at_price(client, selection.ask_bank("check-model"), "check-model", "Ask the questions")
     if answers:
         show_answers(answers)
         show_provenance(answers)

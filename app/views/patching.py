@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.cost import with_duration
+from app.components.cost import start_button
 from app.components.frame import open_page, show_question
 from app.components.job import Draw, answer_of, result_of
 from app.components.letter_choice import choose_letter
@@ -28,6 +28,8 @@ from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, DRAWS
 from backend.contract.errors import LetterheadsError
 from backend.contract.result import Result
+
+START = "Run the exact sweep"
 
 
 def offered_components(client: Client, selection: Selection) -> list[str]:
@@ -149,14 +151,6 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
     return draw
 
 
-def start_button(client: Client, selection: Selection, params: dict[str, Any]) -> str:
-    """The text of the start button of a long sweep; empty for a short one, which starts by itself."""
-    chosen = selection.chosen
-    if chosen.where == "final" or COMPONENTS[chosen.component].heads is None:
-        return ""
-    return with_duration(client, selection.ask("patching", **params), "Run the exact sweep")
-
-
 def show_agreement(result: Result, estimate: Result, selection: Selection) -> None:
     """Draw the estimates of the shown cells against their exact values."""
     selection = with_shares_that_hold(result, selection)
@@ -204,14 +198,15 @@ if isinstance(estimate, LetterheadsError):
     estimate = None
 # The progress of the time estimate is drawn below the picture, so that the picture does not move when it ends.
 place = st.container()
-start = start_button(client, selection, params)
+request = selection.ask("patching", **params)
+start = start_button(client, request, START)
 with place:
     result = result_of(
         client,
-        selection.ask("patching", **params),
+        request,
         "patching",
         draw=picture(estimate, selection),
-        start=start,
+        start=START if start is None else start,
     )
 if result:
     if estimate:

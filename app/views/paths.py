@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.heatmap import head_grid, show_heatmap
@@ -201,7 +202,8 @@ if params is None:
 attribution = result_of(client, selection.ask("attribution"), "attribution")
 if attribution:
     node = choose_node(attribution, selection)
-    result = result_of(client, selection.ask("paths", **params, **{selection.chosen.mode: node}), "paths")
+    request = selection.ask("paths", **params, **{selection.chosen.mode: node})
+    result = result_at_price(client, request, "paths", "Follow the paths")
     if result:
         st.header(result.scalars["node"])
         if "head" in node:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.cost import with_duration
+from app.components.cost import result_at_price, with_duration
 from app.components.frame import open_page, show_question
 from app.components.head_choice import head_link
 from app.components.head_over_bank import head_over_bank
@@ -119,9 +119,8 @@ if head is not None:
     with st.container(horizontal=True, vertical_alignment="center"):
         vectors = choose_vectors(selection)
         head_link(head)
-    result = result_of(
-        client, selection.ask_bank("subspace", head=[head.layer, head.head], **vectors), "subspace"
-    )
+    request = selection.ask_bank("subspace", head=[head.layer, head.head], **vectors)
+    result = result_at_price(client, request, "subspace", "Collect queries and keys")
     if result:
         show_separation(result, head)
         choose_also(selection)

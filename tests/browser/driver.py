@@ -1,6 +1,7 @@
 """The real app in a real Chromium: starting both, and waiting until a page has settled."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -30,6 +31,9 @@ SETTLED = """() => {
     return app?.dataset.testScriptState === "notRunning" && !waiting && !bare;
 }"""
 
+PRICED = re.compile(
+    "^(Compute the effects|Follow the paths|Collect queries|Ask the questions|Run the question)"
+)
 
 # The first question waits for the model to load.
 expect.set_options(timeout=90_000)
@@ -79,10 +83,14 @@ def chromium() -> Iterator[Browser]:
 
 
 def visit(context: BrowserContext, address: str, seconds: float = 180) -> Page:
-    """A new page at this address, settled."""
+    """A new page at this address, settled. What waits for a click because it takes long here is asked for."""
     page = context.new_page()
     page.goto(address)
     settle(page, seconds)
+    waiting = page.get_by_role("button", name=PRICED)
+    if waiting.count():
+        waiting.first.click()
+        settle(page, seconds)
     return page
 
 

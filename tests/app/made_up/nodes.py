@@ -163,8 +163,16 @@ def _possible_corruptions(request: Request, generator: np.random.Generator) -> M
     return {}, {}, {**told, "corruptions": tried}
 
 
+SECONDS = 2.0
+LONG = ("compression", "mutations", "swap-test", "key-steering", "readings")
+
+
 def _cost(request: Request, generator: np.random.Generator) -> Made:
-    return {}, {}, {"expected_seconds": 130.0, "expected_bytes": 2e8}
+    """A short time, except for what takes minutes on any machine."""
+    params = request.params.get("params", {})
+    heads = COMPONENTS[params.get("component", "z")].heads is not None
+    long = request.params["analysis"] in LONG or (params.get("positions") == "all" and heads)
+    return {}, {}, {"expected_seconds": 130.0 if long else SECONDS, "expected_bytes": 2e8}
 
 
 def _effects(request: Request, generator: np.random.Generator) -> Made:

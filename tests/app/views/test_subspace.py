@@ -91,7 +91,9 @@ def test_a_mutation_is_one_more_request() -> None:
     client.asked.clear()
     at.multiselect(key="also").select("shuffled").run()
     assert at.query_params["also"] == "numbers,shuffled"
-    _, numbers, shuffled = (request for request in client.asked if request.analysis == "subspace")
+    _, numbers, shuffled = dict.fromkeys(
+        request for request in client.asked if request.analysis == "subspace"
+    )
     assert numbers.prompt.labels == ("1", "2", "3", "4")
     assert set(shuffled.prompt.labels) == set("ABCD")
     assert all(label != usual for label, usual in zip(shuffled.prompt.labels, "ABCD", strict=True))
@@ -104,7 +106,7 @@ def test_a_mutation_is_drawn_for_the_questions_that_are_used() -> None:
     client = Asked()
     client.banked["copy-colors"] = (Question("Which is last?", tuple("uvwxy"), 4), *BANK)
     opened("subspace", client, also="shuffled")
-    _, shuffled = (request for request in client.asked if request.analysis == "subspace")
+    _, shuffled = dict.fromkeys(request for request in client.asked if request.analysis == "subspace")
     labels = shuffled.prompt.labels
     assert set(labels[:4]) == set("ABCD")
     assert labels[4:] == ("E",)
