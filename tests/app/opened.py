@@ -28,7 +28,7 @@ PAGES = (
 
 def opened(page: str, client: Client | None = None, /, **params: str) -> AppTest:
     """The page as it is after its first run at this address."""
-    at = AppTest.from_file(str(ENTRY), default_timeout=20)
+    at = AppTest.from_file(str(ENTRY), default_timeout=120)
     at.session_state["client"] = client or FakeClient()
     at.query_params = dict(params)
     return at.run() if page == "story" else at.switch_page(f"app/views/{page}.py").run()

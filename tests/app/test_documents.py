@@ -10,7 +10,7 @@ from tests.app.opened import ENTRY, PAGES, notices, opened
 
 
 def guide(**params: str) -> AppTest:
-    at = AppTest.from_file(str(ENTRY), default_timeout=20)
+    at = AppTest.from_file(str(ENTRY), default_timeout=120)
     at.session_state["client"] = FakeClient()
     at.query_params = params
     return at.switch_page("app/views/guide.py").run()

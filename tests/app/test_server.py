@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from app import server
 from backend.contract.errors import ModelError, RequestError
@@ -36,7 +37,7 @@ def port() -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(300):
+        for _ in range(600):
             try:
                 if asked(free, "localhost", "/_stcore/health").status == 200:
                     break
@@ -49,7 +50,7 @@ def port() -> Iterator[int]:
 
 
 def asked(port: int, host: str, path: str = "/") -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("localhost", port, timeout=10)
+    connection = http.client.HTTPConnection("localhost", port, timeout=60)
     connection.putrequest("GET", path, skip_host=True)
     connection.putheader("Host", host)
     connection.endheaders()
@@ -91,7 +92,7 @@ def test_another_sites_name_opens_no_connection_to_a_page(port: int) -> None:
     ):
         with (
             pytest.raises(InvalidStatus),
-            connect(path, additional_headers={"Host": host}, origin=origin),  # type: ignore[arg-type]
+            connect(path, additional_headers={"Host": host}, origin=Origin(origin)),
         ):
             pass
 
@@ -112,7 +113,7 @@ def test_an_open_address_is_refused_in_one_line(environment: dict[str, str], mes
         | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1

@@ -26,7 +26,7 @@ def test_the_slider_tells_another_strength_at_once(app: str, context: BrowserCon
     assert page.evaluate(STEERED) == 1
     page.get_by_role("slider", name="Strength").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("At strength 2, steered at an option")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("At strength 2, steered at an option")).to_be_visible()
     settle(page)
     assert params(page)["strength"] == "2.0"
     assert page.evaluate(STEERED) == 2

@@ -32,7 +32,7 @@ def a_page() -> None:
 
 
 def opened(client: FakeClient, **state: Any) -> AppTest:
-    at = AppTest.from_function(a_page, default_timeout=20)
+    at = AppTest.from_function(a_page, default_timeout=120)
     at.session_state["client"] = client
     for name, value in state.items():
         at.session_state[name] = value

@@ -11,7 +11,7 @@ from backend.contract.metrics import METRICS
 from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
-from backend.contract.spec import By
+from backend.contract.spec import ArraySpec, By, ScalarSpec
 from backend.engine.instrument import Instrument
 from tests import hand_wired, tiny
 from tests.backend.analyses.subspace.test_subspace import questions
@@ -109,7 +109,7 @@ def test_of_a_model_alone(instrument: Instrument) -> None:
 @pytest.mark.parametrize("family", ["mixtral", "qwen2_moe", "stablelm parallel"])
 def test_of_models_with_experts_or_without_a_middle(family: str) -> None:
     other = Instrument(tiny.loaded(tiny.tiny_model(family), tiny.tokenizer(), family))
-    asked = {"question": hand_wired.question(1), "prompt": PromptSpec(template="plain")}
+    asked: dict[str, Any] = {"question": hand_wired.question(1), "prompt": PromptSpec(template="plain")}
     assert unmet(other, Request.build("attribution", **asked)) == []
     estimated = {"corruption": {"kind": "shuffle_labels"}, "grad_drop": True}
     assert unmet(other, Request.build("attribution_patching", **asked, params=estimated)) == []
@@ -126,7 +126,8 @@ def test_declarations_say_something(name: str) -> None:
     for param in analysis.params:
         assert param.help
         assert param.kind.says
-    for spec in (*analysis.arrays, *analysis.scalars):
+    specs: list[ArraySpec | ScalarSpec] = [*analysis.arrays, *analysis.scalars]
+    for spec in specs:
         assert spec.meaning
         assert spec.names
     for array in analysis.arrays:

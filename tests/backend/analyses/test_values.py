@@ -124,8 +124,8 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
 
 
 def test_too_few_labels_are_seen_in_whatever_names_the_questions() -> None:
-    few = {"prompt": {"labels": ["A", "B"]}}
-    bank = {"question": None, "questions": {"bank": "knowledge", "limit": 3}}
+    few: dict[str, Any] = {"prompt": {"labels": ["A", "B"]}}
+    bank: dict[str, Any] = {"question": None, "questions": {"bank": "knowledge", "limit": 3}}
     given = {"corruption": {"kind": "question", "question": {**QUESTION, "options": ["1", "2", "3", "4"]}}}
     for request in (
         asked("prediction", {}, **few),

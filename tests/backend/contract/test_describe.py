@@ -8,7 +8,9 @@ from backend.analyses import ANALYSES
 from backend.analyses.fetch import fetch
 from backend.cli import main
 from backend.contract.describe import described, example, reference
+from backend.contract.param import Param
 from backend.contract.request import Request
+from backend.contract.spec import ScalarSpec
 
 PAGE = Path(__file__).parents[3] / "docs" / "requests.md"
 
@@ -25,7 +27,8 @@ def test_one_analysis(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["describe", name]) == 0
     said = capsys.readouterr().out
     assert said == described([ANALYSES[name]])
-    for spec in (*ANALYSES[name].params, *ANALYSES[name].scalars):
+    specs: list[Param | ScalarSpec] = [*ANALYSES[name].params, *ANALYSES[name].scalars]
+    for spec in specs:
         assert f"`{spec.name}" in said
     for array in ANALYSES[name].arrays:
         assert all(f"`{array.name}{variant}`" in said for variant in array.variants)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, ModelError, ResourceError
@@ -37,7 +38,7 @@ def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Ite
     module = family.layers(instrument.model)[layer]
     attention = family.attention(module)
 
-    def before(where: nn.Module) -> Any:
+    def before(where: nn.Module) -> RemovableHandle:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             hidden = args[0] if args else kwargs.pop("hidden_states")
             return (hidden + by.reshape(hidden.shape).to(hidden), *args[1:]), kwargs
@@ -45,7 +46,7 @@ def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Ite
         return where.register_forward_pre_hook(hook, with_kwargs=True)
 
     shape = instrument.shape
-    places: dict[str, Callable[[], object]] = {
+    places: dict[str, Callable[[], RemovableHandle]] = {
         "resid_pre": lambda: before(module),
         "resid_mid": lambda: moved_by(family.attn_out(module, shape), by),
         "attn_out": lambda: moved_by(family.attn_out(module, shape), by),
@@ -63,7 +64,7 @@ def moved(instrument: Instrument, component: str, layer: int, by: Tensor) -> Ite
         yield
 
 
-def attending(instrument: Instrument, patched: nn.Module, by: Tensor):
+def attending(instrument: Instrument, patched: nn.Module, by: Tensor) -> Callable[[AttentionCall], Tensor]:
     recorded = instrument.trace(IDS)
     modules = [instrument.family.attention(layer) for layer in instrument.family.layers(instrument.model)]
 
@@ -314,15 +315,15 @@ def test_a_failing_backward_pass_is_a_model_error() -> None:
 
     class OneWay(torch.autograd.Function):
         @staticmethod
-        def forward(context, value):
+        def forward(context: object, value: Tensor) -> Tensor:
             return value.clone()
 
         @staticmethod
-        def backward(context, gradient):
+        def backward(context: object, gradient: Tensor) -> Tensor:
             raise RuntimeError("no way back")
 
     mlp = instrument.family.mlp(instrument.family.layers(instrument.model)[1])
-    mlp.register_forward_hook(lambda _, args, output: OneWay.apply(output))
+    mlp.register_forward_hook(lambda _, args, output: OneWay.apply(output))  # type: ignore[no-untyped-call]
     graph = forward(instrument, IDS)
     with pytest.raises(ModelError, match="one way could not be taken: no way back"):
         graph.gradients(loss(graph.logits))

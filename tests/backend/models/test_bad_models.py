@@ -7,7 +7,9 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -197,9 +199,9 @@ def client(tmp_path: Path) -> LocalClient:
     return serving(tmp_path / "store")
 
 
-def asked(client: LocalClient, name: Path | str, right: int = 0, **held: str) -> str:
+def asked(client: LocalClient, name: Path | str, right: int = 0, **held: Any) -> str:
     """What comes of a request: an error's text, or nothing."""
-    model = ModelSpec(str(name), **{"dtype": "float32", "device": "cpu", **held})
+    model = replace(ModelSpec(str(name), dtype="float32", device="cpu"), **held)
     request = Request.build(
         "attribution", model=model, question=hand_wired.question(right), prompt=hand_wired.SPEC
     )
@@ -212,7 +214,7 @@ def asked(client: LocalClient, name: Path | str, right: int = 0, **held: str) ->
 
 
 def refused(
-    client: LocalClient, good: Path, bad: Path | str, message: str, *, resident: bool = True, **held: str
+    client: LocalClient, good: Path, bad: Path | str, message: str, *, resident: bool = True, **held: Any
 ) -> None:
     """`resident`: the model before it was never let go."""
     assert asked(client, good) == ""

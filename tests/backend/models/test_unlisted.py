@@ -169,6 +169,6 @@ def test_ten_refusals_in_a_row_are_ten_times_one_line(kind: str, tmp_path: Path)
     request.write_text(f'{{"analysis": "self-check", "model": {{"name": "{name}"}}}}', encoding="utf-8")
     command = [sys.executable, "-m", "backend", "run", str(request), "--out", str(tmp_path / "out")]
     for _ in range(5):
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert [line[:13] for line in ended.stderr.splitlines()] == ["letterheads: "], ended.stderr

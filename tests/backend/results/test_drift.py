@@ -1,6 +1,8 @@
 """A model does not drift from itself, a little from its bfloat16 copy, and far from another; figures by hand."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,11 +130,17 @@ def test_the_command_line_compares_two_folders(
     assert main(["drift", str(tmp_path), str(tmp_path / "none")]) == 2
 
 
+def patched(values: np.ndarray[Any, np.dtype[np.float32]]) -> Array:
+    return Array(values, ("patched", "layer", "head"), "logits")
+
+
 def test_a_questions_own_level_does_not_count_in_patching() -> None:
     one, other = made(TWELVE), made(TWELVE)
     values = np.array([[TWELVE[0]], [[np.nan] * 12]], np.float32)
-    for result, level in ((one, 0), (other, 5)):
-        result.arrays["patched"] = Array(values + np.float32(level), ("patched", "layer", "head"), "logits")
+    one, other = (
+        replace(result, arrays={**result.arrays, "patched": patched(values + level)})
+        for result, level in ((one, np.float32(0)), (other, np.float32(5)))
+    )
     found = drift(one, other)
     assert found.patched_largest == 0
     assert found.patched_correlation == pytest.approx(1)

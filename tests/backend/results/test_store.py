@@ -142,6 +142,7 @@ while True:
 
 def test_killed_while_writing_leaves_a_whole_entry(tmp_path: Path) -> None:
     told: list[str] = []
+    whole = 0
     Store(tmp_path).put("ab1", result(size=20000))
     for wait in (0.05, 0.11, 0.17):
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
@@ -153,7 +154,10 @@ def test_killed_while_writing_leaves_a_whole_entry(tmp_path: Path) -> None:
         process.stdout.close()
         found = Store(tmp_path, report=told.append).find("ab1")
         # Between the two renames of a replacement there is no entry, but never half of one.
-        assert found is None or found["heads"].shape == (20000, 2)
+        if found is not None:
+            assert found["heads"].shape == (20000, 2)
+            whole += 1
+    assert whole
     assert told == []
 
 

@@ -39,7 +39,15 @@ def serving(results: Path, prepare: Prepare = prepare) -> LocalClient:
     return LocalClient(Jobs(store, ThreadHost(store, prepare)))
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def begun(client: LocalClient, request: Request, steps: int) -> str:
+    """Its job, some questions under way."""
+    job = client.submit(request)
+    wait_until(lambda: client.status(job).message == "Going through the questions")
+    wait_until(lambda: client.status(job).done >= steps)
+    return job
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end

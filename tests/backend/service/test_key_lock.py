@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from backend.contract.errors import Cancelled
+from backend.contract.request import Request
 from backend.home import home
 from backend.service import key_lock as module
 from backend.service.key_lock import drop_leftovers, key_lock
-from tests.backend.service.serving import Loader, serving, wait_until
-from tests.backend.service.test_jobs import begun
+from tests.backend.service.serving import Loader, begun, serving, wait_until
 
 ROOT = Path(__file__).parents[3]
 HOLDING = """
@@ -73,13 +73,15 @@ def test_a_home_that_cannot_be_written_is_no_reason_not_to_compute(monkeypatch: 
         assert not waited
 
 
-def test_of_two_hosts_with_one_home_one_computes_and_the_other_waits(tmp_path: Path) -> None:
+def test_of_two_hosts_with_one_home_one_computes_and_the_other_waits(
+    tmp_path: Path, endless: Request
+) -> None:
     one, other = (serving(tmp_path / "results", Loader()) for _ in range(2))
-    first = begun(one, 1)
-    request = one._jobs.waiter(first).job.ticket.task.request
-    second = other.submit(request)
+    first = begun(one, endless, 1)
+    second = other.submit(endless)
     wait_until(lambda: "another process" in other.status(second).message)
     one.cancel(first)
+    assert one.wait(first, 120).finished
     wait_until(lambda: other.status(second).message == "Going through the questions")
     other.cancel(second)
-    assert other.wait(second, 10).finished
+    assert other.wait(second, 120).finished

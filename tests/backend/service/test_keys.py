@@ -25,7 +25,7 @@ from backend.service.keys import job_key, store_key
 from tests import hand_wired
 from tests.backend.analyses.test_values import QUESTION, asked
 
-BANK = {"question": None, "questions": {"bank": "copy-colors", "limit": 4}}
+BANK: dict[str, Any] = {"question": None, "questions": {"bank": "copy-colors", "limit": 4}}
 
 
 def key(name: str, params: dict[str, Any], **fields: Any) -> str:
@@ -198,14 +198,18 @@ def values_of(kind: Kind) -> some.SearchStrategy[Any]:
         case kinds.Numbers(_, each, most):
             return some.lists(values_of(each), min_size=1, max_size=min(most or 4, 4))
         case kinds.Positions(listed):
-            words = some.sampled_from(["all", "final"])
-            return words | some.lists(some.integers(0, 5), min_size=1, max_size=3) if listed else words
+            named: some.SearchStrategy[Any] = some.sampled_from(["all", "final"])
+            return named | some.lists(some.integers(0, 5), min_size=1, max_size=3) if listed else named
         case Fields(fields):
             return some_of(fields)
         case Variants(_, variants):
             return some.one_of(
-                some_of(variant.fields).map(lambda given, name=variant.name: {"kind": name, **given})
-                for variant in variants.values()
+                [
+                    some.tuples(some.just({"kind": variant.name}), some_of(variant.fields)).map(
+                        lambda both: {**both[0], **both[1]}
+                    )
+                    for variant in variants.values()
+                ]
             )
         case Node():
             return some.sampled_from([{"head": [1, 2]}, {"head": "L1H2"}, {"mlp": 1}, {"embedding": True}])

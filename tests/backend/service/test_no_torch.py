@@ -37,7 +37,7 @@ VIEWING = """
 import sys
 from streamlit.testing.v1 import AppTest
 
-at = AppTest.from_file("streamlit_app.py", default_timeout=60).run()
+at = AppTest.from_file("streamlit_app.py", default_timeout=120).run()
 assert not at.exception
 assert at.get("plotly_chart"), "the saved result is not drawn"
 """

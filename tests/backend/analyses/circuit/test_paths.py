@@ -53,8 +53,8 @@ def test_whom_the_gatherer_feeds(hand_wired_instrument: Instrument) -> None:
     into = found(hand_wired_instrument, receiver={"head": LETTER})
     out_of = found(hand_wired_instrument, sender={"head": GATHERER})
     heads = out_of.arrays["heads"].values
-    expected = into.arrays["heads"].values[(slice(None), *GATHERER)]
-    assert heads[(slice(None), *LETTER)] == pytest.approx(expected, abs=1e-5)
+    expected = into.arrays["heads"].values[:, GATHERER[0], GATHERER[1]]
+    assert heads[:, LETTER[0], LETTER[1]] == pytest.approx(expected, abs=1e-5)
     assert np.nanargmax(heads) == np.ravel_multi_index((0, *LETTER), heads.shape)
     assert np.isnan(heads[:, : GATHERER[0] + 1]).all()
     assert not np.isnan(out_of.arrays["receiver_mlps"].values[GATHERER[0] :]).any()

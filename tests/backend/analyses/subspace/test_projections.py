@@ -12,7 +12,7 @@ from torch import Tensor
 from backend.analyses import Task
 from backend.analyses.mutations.schema import MUTATIONS_ANALYSIS
 from backend.analyses.subspace.fitting import Fit, question_of
-from backend.analyses.subspace.head_inputs import ByHead, HeadRow, Options, collect_heads, kv_head_of
+from backend.analyses.subspace.head_inputs import ByHead, HeadRow, Options, collect_heads
 from backend.analyses.subspace.projections import PARTS, Projection, projected, rotations_of
 from backend.analyses.subspace.replaced_outputs import run_replaced
 from backend.analyses.subspace.schema import COMPRESSION
@@ -23,6 +23,7 @@ from backend.contract.progress import silent
 from backend.contract.prompt import PromptSpec
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
+from backend.engine.pattern import kv_head_of
 from backend.engine.recording import trace
 from backend.engine.sweep import FinalRows
 from backend.engine.trace import Trace
