@@ -44,12 +44,11 @@ from backend.engine.sweep import (
 from backend.models import fetch, load
 from backend.models.catalogue import SMALL_MODEL
 from backend.models.memory import trim_heap
+from benchmarks.bench_venv import ROOT, THEIRS, make_bench_venv
 from benchmarks.matrix_speed import matrix_speed, timed_product
 
-ROOT = Path(__file__).parents[1]
 MKL_SETTING = "MKL_CBWR"
 """Ours, for faster products; TransformerLens leaves it to who starts it, and is timed without."""
-THEIRS = ROOT / ".venv-bench"
 BUDGET = 512 * 2**20
 TEXT = (
     "A highly knowledgeable and intelligent artificial intelligence model answers multiple-choice questions about "
@@ -304,17 +303,6 @@ def transformer_lens(
         raise SystemExit(f"TransformerLens failed:\n{done.stderr[-2000:]}")
     found = json.loads(done.stdout)
     return sum(found["seconds"][1:]) / len(cells), torch.tensor(found["logits"][1:])
-
-
-def make_bench_venv() -> None:
-    """Install TransformerLens apart from our own packages, once."""
-    ready = THEIRS / "ready"
-    wanted = (ROOT / "requirements-bench.txt").read_text()
-    if ready.exists() and ready.read_text() == wanted:
-        return
-    subprocess.run([ROOT / ".venv/bin/python", "-m", "venv", THEIRS], check=True)
-    subprocess.run([THEIRS / "bin/pip", "install", "-q", "-r", ROOT / "requirements-bench.txt"], check=True)
-    ready.write_text(wanted)
 
 
 class SpeedMeter:
