@@ -106,6 +106,7 @@ FAMILY_CONFIGS: dict[str, dict[str, object]] = {
     "gpt2": {"scale_attn_by_inverse_layer_idx": True, "n_inner": 64},
     "gpt_neox": {"rotary_pct": 0.5},
     "gpt_neox sequential": {"rotary_pct": 0.5, "use_parallel_residual": False},
+    "gptj": {"rotary_dim": 8, "n_inner": 64, "bos_token_id": 1, "eos_token_id": 2},
     "falcon": {"alibi": False, "bias": True},
     "falcon sequential": {"alibi": False, "multi_query": False, "parallel_attn": False},
     "falcon new": {"alibi": False, "new_decoder_architecture": True, "num_kv_heads": 2},

@@ -13,54 +13,25 @@ last bit. A *replacement* returns `z` itself. For example, no head attends to an
     with replacing(model, family, lambda call: call.zeros()):
         model(ids)
 
-There are two ways in. Most modules look up their attention function by the name in the model's config. While a listener
-or replacement is set, that name is "letterheads_sdpa" in place of "sdpa": a function registered here. The others (such
-as falcon's) call torch's kernel directly; a TorchFunctionMode catches that call.
+There are three ways in. Most modules look up their attention function by the name in the model's config. While a
+listener or replacement is set, that name is "letterheads_sdpa" in place of "sdpa": a function registered here. Some
+(such as falcon's) call torch's kernel directly; a TorchFunctionMode catches that call. GPT-J's call a method of their
+own, which is covered by one of the instance.
 """
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from backend.contract.errors import ModelError
+from backend.engine.attention_call import PREFIX, AttentionCall, refuse_unread, usual_function
 from backend.models.families import Family
-
-
-@dataclass(frozen=True)
-class AttentionCall:
-    """The arguments of one call of an attention function, on the model's device and in its dtype.
-
-    Attributes:
-        module: the attention module that makes the call.
-        query, key: after the rotary embedding, if the model has one.
-        mask: is added to the scores, or says with booleans which to keep; None for plain causal attention.
-        scaling: what the scores are multiplied with.
-        softcap: soft cap of the scores, applied before the mask; None if there is none.
-    """
-
-    module: nn.Module
-    query: Float[Tensor, "batch head position d_head"]
-    key: Float[Tensor, "batch kv_head position d_head"]
-    value: Float[Tensor, "batch kv_head position d_head"]
-    mask: Tensor | None
-    scaling: float
-    softcap: float | None
-
-    def zeros(self) -> Float[Tensor, "batch position head d_head"]:
-        """Zeros of the output's shape."""
-        batch, heads, positions, _ = self.query.shape
-        return self.query.new_zeros(batch, positions, heads, self.value.shape[-1])
-
 
 Listener = Callable[[AttentionCall], None]
 Replacement = Callable[[AttentionCall], Tensor]
@@ -68,17 +39,6 @@ Replacement = Callable[[AttentionCall], Tensor]
 
 Function = TypeVar("Function")
 
-READ = frozenset(
-    (
-        # Used here, or already in the mask.
-        *("scaling", "softcap", "is_causal", "sliding_window", "position_ids", "cache_position"),
-        # Without effect: models are in eval mode, and run without a cache.
-        *("dropout", "use_cache", "past_key_values"),
-    )
-)
-"""The settings of an attention call that are read here, or that change nothing."""
-
-PREFIX = "letterheads_"
 USUAL = ("sdpa", "eager")
 _listener: ContextVar[Listener | None] = ContextVar("letterheads_attention_listener", default=None)
 _replacement: ContextVar[Replacement | None] = ContextVar("letterheads_attention_replacement", default=None)
@@ -98,23 +58,6 @@ def replacing(model: PreTrainedModel, family: Family, replacement: Replacement) 
         yield
 
 
-def usual_function(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """The function that an attention module calls without our hook.
-
-    It takes (module, query, key, value, mask, **settings) and returns the output `[batch, position, head, d_head]`
-    and the attention weights, or None for them.
-    """
-    config: Any = module.config
-    name = config._attn_implementation.removeprefix(PREFIX)
-    # The eager function is not in transformers' table: each model's file has its own.
-    function: Callable[..., tuple[Tensor, Tensor | None]] = (
-        sys.modules[type(module).__module__].eager_attention_forward
-        if name == "eager"
-        else ALL_ATTENTION_FUNCTIONS[name]
-    )
-    return function
-
-
 def _answer(call: AttentionCall) -> Tensor | None:
     """The replacement's answer. If there is no replacement, show the call to the listener and return None."""
     replacement, listener = _replacement.get(), _listener.get()
@@ -123,25 +66,6 @@ def _answer(call: AttentionCall) -> Tensor | None:
     if listener is not None:
         listener(call)
     return None
-
-
-def refuse_unread(module: nn.Module, settings: Mapping[str, Any]) -> None:
-    """Raise ModelError for a setting of the call that changes its numbers and that `AttentionCall` does not have.
-
-    Learned sinks (`s_aux`) are an example: each row of attention then sums to less than 1.
-    """
-    unread = sorted(
-        name for name, value in settings.items() if not (value is None or value is False) and name not in READ
-    )
-    if unread:
-        raise ModelError(
-            f"The attention of {type(module).__name__} also uses {', '.join(map(_in_words, unread))}, which is not "
-            "served here. Choose another model."
-        )
-
-
-def _in_words(setting: str) -> str:
-    return {"s_aux": "learned sinks (s_aux)"}.get(setting, setting)
 
 
 def _attention(
@@ -199,10 +123,43 @@ def _hooked(
 ) -> Iterator[None]:
     token = variable.set(function)
     try:
-        with _renamed(model) if family.attention_interface else _caught(model, family):
+        with _way_in(model, family):
             yield
     finally:
         variable.reset(token)
+
+
+def _way_in(model: PreTrainedModel, family: Family) -> AbstractContextManager[None]:
+    if family.attention_interface:
+        return _renamed(model)
+    return _caught(model, family) if family.attention_method is None else _covered(model, family)
+
+
+@contextmanager
+def _covered(model: PreTrainedModel, family: Family) -> Iterator[None]:
+    name = str(family.attention_method)
+    modules = [family.attention(layer) for layer in family.layers(model)]
+    for module in modules:
+        setattr(module, name, partial(_method, module, getattr(module, name)))
+    try:
+        yield
+    finally:
+        for module in modules:
+            delattr(module, name)
+
+
+def _method(
+    module: nn.Module,
+    own: Callable[..., tuple[Tensor, Tensor]],
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """In place of an attention module's own method."""
+    call = AttentionCall(module, query, key, value, mask, query.shape[-1] ** -0.5, None)
+    answer = _answer(call)
+    return own(query, key, value, mask) if answer is None else (answer.transpose(1, 2), None)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.engine.attention_hook import AttentionCall, replacing
+from backend.engine.attention_call import AttentionCall
+from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_attention
 from backend.engine.sweep import Pairing

@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 
 from backend.contract.errors import ModelError
 from backend.contract.progress import Progress, silent
-from backend.engine.attention_hook import AttentionCall, listening
+from backend.engine.attention_call import AttentionCall
+from backend.engine.attention_hook import listening
 from backend.engine.components import at_components, before_module
 from backend.engine.model_pass import between_layers, final_logits, on_cpu
 from backend.engine.trace import Routed, Trace

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import AttentionCall, replacing
+from backend.engine.attention_call import AttentionCall
+from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
 from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import AttentionCall, Replacement, usual_function
+from backend.engine.attention_call import AttentionCall, usual_function
+from backend.engine.attention_hook import Replacement
 from backend.engine.sweep.patches import Patch
 from backend.engine.sweep.rows import Block
 from backend.engine.trace import Trace

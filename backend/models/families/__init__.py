@@ -14,6 +14,7 @@ from backend.models.families.gemma import Gemma2, Gemma3
 from backend.models.families.glm import Glm4
 from backend.models.families.gpt2 import GPT2
 from backend.models.families.gpt_neox import GPTNeoX
+from backend.models.families.gptj import GPTJ
 from backend.models.families.granite import Granite
 from backend.models.families.llama import LlamaLike, Qwen3
 from backend.models.families.norm import FrozenNorm, Norm
@@ -39,6 +40,7 @@ FAMILIES: tuple[Family, ...] = (
     StableLM(),
     GPT2(),
     GPTNeoX(),
+    GPTJ(),
     Falcon(),
     OPT(),
 )

@@ -54,7 +54,9 @@ class Family:
         experts_at, shared_expert_at: where in an MLP that is a mixture are its routed experts, one module called with
             (rows, the experts chosen for each, their weights), and an expert that every row goes through.
         attention_interface: whether attention calls the function that transformers looks up by name; otherwise it
-            calls torch's `scaled_dot_product_attention`.
+            calls torch's `scaled_dot_product_attention`, or a method of its own:
+        attention_method: that method's name. It takes (query, key, value, mask) and returns `[batch, head, position,
+            d_head]` and the pattern.
         layer_by_layer: whether a layer can be called alone, on rows of many runs at once.
         listed: whether it is known here; otherwise it was found by structure.
     """
@@ -76,6 +78,7 @@ class Family:
     experts_at: str | None = None
     shared_expert_at: str | None = None
     attention_interface: bool = True
+    attention_method: str | None = None
     layer_by_layer: bool = True
     listed: bool = True
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backend.engine.attention_hook import AttentionCall, listening, replacing, usual_function
+from backend.engine.attention_call import AttentionCall, usual_function
+from backend.engine.attention_hook import listening, replacing
 from backend.engine.instrument import Instrument
 
 

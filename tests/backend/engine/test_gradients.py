@@ -12,7 +12,8 @@ from torch.utils.hooks import RemovableHandle
 
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, ModelError, ResourceError
-from backend.engine.attention_hook import AttentionCall, replacing
+from backend.engine.attention_call import AttentionCall
+from backend.engine.attention_hook import replacing
 from backend.engine.first_order import by_pattern
 from backend.engine.gradients import WRITES, Gradients, forward
 from backend.engine.instrument import Instrument

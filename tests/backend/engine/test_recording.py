@@ -96,6 +96,8 @@ def rotated(instrument: Instrument, layer: int, value: torch.Tensor) -> torch.Te
     """
     config = instrument.model.config
     rope = getattr(config, "rope_parameters", None)
+    if config.model_type == "gptj":
+        rope = {"rope_theta": 1e4, "partial_rotary_factor": config.rotary_dim / value.shape[-1]}
     if rope is None or not turns(config, layer):
         return value
     rope = rope if "rope_theta" in rope else rope[config.layer_types[layer]]
@@ -103,7 +105,7 @@ def rotated(instrument: Instrument, layer: int, value: torch.Tensor) -> torch.Te
     speeds = rope["rope_theta"] ** -(torch.arange(0, turning, 2) / turning)
     angles = torch.outer(torch.arange(len(value)), speeds)[:, None]
     moving, still = value[..., :turning], value[..., turning:]
-    neighbours = config.model_type in ("cohere", "cohere2", "glm4")
+    neighbours = config.model_type in ("cohere", "cohere2", "glm4", "gptj")
     first, second = (moving[..., ::2], moving[..., 1::2]) if neighbours else moving.chunk(2, dim=-1)
     pairs = (first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin())
     turned = torch.stack(pairs, dim=-1).flatten(-2) if neighbours else torch.cat(pairs, dim=-1)

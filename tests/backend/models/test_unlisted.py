@@ -14,7 +14,7 @@ from backend.analyses.checks.self_check import refuse_failed, self_check
 from backend.cli import main
 from backend.contract.errors import ModelError
 from backend.contract.model import ModelSpec
-from backend.engine.attention_hook import refuse_unread
+from backend.engine.attention_call import refuse_unread
 from backend.engine.instrument import Instrument
 from backend.models import load
 from backend.models.families import family_of

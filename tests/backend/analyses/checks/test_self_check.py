@@ -114,10 +114,6 @@ def test_a_family_that_is_not_listed_is_found_by_structure(
     [
         ("hyperclovax", "residual_error"),  # further norms after the sublayers, of other names
         ("bitnet", "pattern_error"),  # a norm before the output projection
-        (
-            "gptj",
-            "gptj does not run: its own code in transformers ends with 'RuntimeError: The size of tensor",
-        ),
         ("bloom", "'bloom' are not known, .* there is no q_proj. Supported: llama, mistral"),
         (
             "mamba",
