@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
 from app.components.job import begin_run, leave_the_rest
+from app.components.next_page import next_link
 from app.components.notice import error_box
 from app.navigation import GUIDE, PAGES, show_links
 from backend.contract.errors import LetterheadsError
@@ -23,4 +24,5 @@ except LetterheadsError as error:
 except StopException:
     # The page ends early. A click in the middle of it is another exception: the next run draws the page again.
     pass
+next_link(page.title)
 leave_the_rest()

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from app import navigation
+from app.components.next_page import NEXT
 from backend.contract.cards import ResolvedModel
 from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import ModelError
@@ -381,3 +383,21 @@ def test_what_the_next_page_looks_at_too_goes_on() -> None:
     at.switch_page("app/views/paths.py").run()
     assert client.cancelled == []
     assert [request.analysis for request in client.submitted] == ["attribution"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_ends_with_the_next(page: str) -> None:
+    at = opened(page, item="2")
+    last = at.main.get("page_link")[-1].proto
+    then, question = NEXT[page.title()]
+    assert last.label == f"Next, {then}: {question}"
+    assert "item=2" in last.query_string
+
+
+def test_the_next_pages_lead_through_all() -> None:
+    seen, title = [], "Story"
+    while title not in seen:
+        seen.append(title)
+        title, _ = NEXT[title]
+    assert {*seen, *NEXT} == {*NEXT} == {page["title"] for page in navigation.PAGES}
+    assert {*seen} == {*NEXT}

@@ -1,0 +1,37 @@
+"""What to look at next, at the end of each page."""
+
+import streamlit as st
+
+from app.navigation import PAGES
+from app.state import current, write
+
+NEXT = {
+    "Story": ("Patching", "Does it hold? Put activations of one run into another"),
+    "Question": ("Attribution", "Which heads and MLPs wrote the letter?"),
+    "Attribution": ("Attention", "Where do these heads look?"),
+    "Attention": ("Patching", "Which of them change the answer?"),
+    "Patching": ("Effects", "Do they act by what they write, or through others?"),
+    "Effects": ("Paths", "Who feeds a head, and whom does it feed?"),
+    "Paths": ("Head", "What does one head write and read, token by token?"),
+    "Head": ("Subspace", "What does this head compare?"),
+    "Subspace": ("Mutations", "Does the head look for a place in the list, or for a letter?"),
+    "Mutations": ("Model", "Does the model answer by letter at all?"),
+    "Model": ("Drift", "Do findings survive quantization?"),
+    "Drift": ("Question", "What does the model do with another question?"),
+}
+"""For each page by its title the next one, and what it answers."""
+
+
+def next_link(title: str) -> None:
+    """A link to the page after the one of this title, with the same choices; nothing after a page without one."""
+    if title not in NEXT:
+        return
+    then, question = NEXT[title]
+    page = next(page for page in PAGES if page["title"] == then)
+    st.divider()
+    st.page_link(
+        page["page"],
+        label=f"Next, {then}: {question}",
+        icon=":material/arrow_forward:",
+        query_params=write(current()[0]),
+    )
