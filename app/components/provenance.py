@@ -1,12 +1,15 @@
-"""The line under a result: the figures of its checks, and its model."""
+"""The lines under a result: the figures of its checks, its right letters, and its model."""
 
-from app.components.notice import quiet
+from collections.abc import Mapping
+
+from app.components.notice import quiet, warning_box
 from backend.contract.result import Result
 
 
 def show_provenance(result: Result, *, checks: bool = True) -> None:
     """Draw the line under a result. `checks=False` leaves out checks that the page already shows."""
     quiet(provenance_text(result, checks=checks), f"provenance {result.request['analysis']}")
+    warning_box(unbalanced(result), f"letters {result.request['analysis']}")
 
 
 def provenance_text(result: Result, *, checks: bool = True) -> str:
@@ -21,7 +24,27 @@ def provenance_text(result: Result, *, checks: bool = True) -> str:
         f"fingerprint {str(model.get('fingerprint', ''))[:12]}",
         f"computed in {result.seconds:.{1 if result.seconds < 10 else 0}f} s",
     ]
-    return " · ".join([*(figures if checks else []), *source])
+    counts = result.scalars.get("right_letters", {})
+    letters = [f"right letters {_counted(counts)}"] if counts else []
+    return " · ".join([*(figures if checks else []), *letters, *source])
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """`A 8, B 8, C 8, D 8`."""
+    return ", ".join(f"{letter} {count}" for letter, count in counts.items())
+
+
+def unbalanced(result: Result) -> list[str]:
+    """A sentence where one letter is right more often than another by more than one question; else none."""
+    counts = result.scalars.get("right_letters", {})
+    if not counts or max(counts.values()) - min(counts.values()) <= 1:
+        return []
+    weights = (
+        "The means weigh each letter that is right the same."
+        if result.scalars["letters_weigh_alike"]
+        else "The means favour the letter that is right most often."
+    )
+    return [f"The questions are not balanced: right is {_counted(counts)}. {weights}"]
 
 
 def check_text(name: str, value: float, limit: float) -> str:

@@ -1,6 +1,7 @@
 """95 % intervals: Wilson's for a share, the normal one for a mean."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Any, SupportsFloat
 
@@ -39,14 +40,30 @@ def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
     return share.reshape(shape), low.reshape(shape), high.reshape(shape)
 
 
-def mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
-    """Means over the first axis with a normal interval: (mean, low, high). One sample has no interval: NaN."""
+def letters_alike(rights: Sequence[int]) -> Floats:
+    """Weights of questions by their right labels, `[question]`, so that each label that is right weighs the same.
+
+    >>> letters_alike([0, 0, 0, 1]).round(3).tolist()
+    [0.167, 0.167, 0.167, 0.5]
+    """
+    counts = Counter(rights)
+    return np.array([1 / (len(counts) * counts[right]) for right in rights])
+
+
+def mean_interval(samples: Floats, weights: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    """Means over the first axis with a normal interval: (mean, low, high). One sample has no interval: NaN.
+
+    `weights` of the samples sum to 1; the variance is that of a weighted mean (Cochran 1977, section 6.3), and without
+    weights the sample variance over n.
+    """
+    count = len(samples)
+    weights = np.full(count, 1 / count) if weights is None else weights
     samples = samples.astype(np.float64)
-    mean = np.asarray(samples.mean(axis=0))
-    if len(samples) < 2:
+    mean = np.tensordot(weights, samples, axes=1)
+    if count < 2:
         nothing = np.full_like(mean, np.nan)
         return mean, nothing, nothing
-    half = Z95 * samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
+    half = Z95 * np.sqrt(np.tensordot(weights**2, (samples - mean) ** 2, axes=1) * count / (count - 1))
     return mean, np.asarray(mean - half), np.asarray(mean + half)
 
 

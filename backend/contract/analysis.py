@@ -57,6 +57,7 @@ class Analysis:
         cost: its `CostModel`, see backend/analyses/cost; None where the cost cannot be asked for.
         overhead: measured seconds as a multiple of the cost model's (`scripts/bench scale`).
         stored: whether its result is saved. An estimate is of this machine, now, and is not.
+        letters_alike: whether its means over questions weigh each right letter alike, however often it is right.
         interactive: whether it is answered in about a forward pass, and so goes before longer jobs that wait.
     """
 
@@ -73,6 +74,7 @@ class Analysis:
     cost: Lazy | None = None
     overhead: float = 1.0
     stored: bool = True
+    letters_alike: bool = False
     interactive: bool = False
 
     def check(self, request: Request, questions: Sequence[Question] = ()) -> None:
@@ -114,7 +116,7 @@ class Analysis:
         values = self.values(request, questions)
         about = request.questions
         if isinstance(about, QuestionSet) and about.limit is None:
-            about = replace(about, seed=0)
+            about = QuestionSet(about.bank)
         return replace(
             request,
             questions=about,

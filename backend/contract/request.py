@@ -11,33 +11,46 @@ from backend.contract.model import ModelSpec
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 
+DRAWS = (1, 2)
+"""Versions of the drawing of questions. The last one balances the right letters. What was drawn with the first before
+that can be asked for again."""
+
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """Some questions of a bank: `limit` of them, in an order drawn with `seed` (all, in order, when None)."""
+    """Some questions of a bank: `limit` of them, in an order drawn with `seed` (all, in order, when None).
+
+    `draw` is one of DRAWS. A result whose request does not name it was drawn with the first.
+    """
 
     bank: str
     limit: int | None = None
     seed: int = 0
+    draw: int = DRAWS[-1]
 
     def __post_init__(self) -> None:
+        if self.draw not in DRAWS:
+            raise RequestError(
+                f"questions.draw must be {' or '.join(map(str, DRAWS))}, not {shown(self.draw)}. "
+                f"{DRAWS[-1]} balances the right letters; {DRAWS[0]} is how questions were drawn before."
+            )
         if self.limit is not None and self.limit < 1:
             raise RequestError(f"questions.limit must be at least 1, not {self.limit}.")
 
     @classmethod
     def from_json(cls, data: object) -> "QuestionSet":
-        """Build from `{"bank", "limit"?, "seed"?}`. Raises RequestError naming the field."""
+        """Build from `{"bank", "limit"?, "seed"?, "draw"?}`. Raises RequestError naming the field."""
         fields = fields_of("questions", data, tuple(cls.__dataclass_fields__))
         if not isinstance(fields.get("bank"), str):
             raise RequestError(f"questions.bank must be a bank's name, not {shown(fields.get('bank'))}.")
-        for name in ("limit", "seed"):
-            if fields.get(name) is not None and type(fields[name]) is not int:
+        for name in ("limit", "seed", "draw"):
+            if type(fields.get(name, 0)) is not int and (name, fields[name]) != ("limit", None):
                 raise RequestError(f"questions.{name} must be a whole number, not {shown(fields[name])}.")
         return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
         """The same, as JSON-ready values."""
-        return {"bank": self.bank, "limit": self.limit, "seed": self.seed}
+        return {"bank": self.bank, "limit": self.limit, "seed": self.seed, "draw": self.draw}
 
 
 @dataclass(frozen=True)

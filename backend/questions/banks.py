@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import cache, lru_cache
 from itertools import islice
@@ -67,12 +68,28 @@ def _ours(name: str) -> Bank:
 def draw(questions: QuestionSet) -> Questions:
     """The bank's questions in an order that `seed` alone decides, the first `limit` of them; all in their own
     order where `limit` is None. The same on every machine. Raises QuestionError for an unknown bank.
+
+    Right letters are as equal as the bank allows, unless the request asks for the first version of the drawing.
     """
     everything = load_bank(questions.bank).questions
     if questions.limit is None:
         return everything
     order = sorted(range(len(everything)), key=lambda index: _digest(f"{questions.seed}:{index}"))
-    return tuple(everything[index] for index in order[: questions.limit])
+    drawn = [everything[index] for index in order]
+    return tuple((drawn if questions.draw == 1 else _letters_in_turn(drawn))[: questions.limit])
+
+
+def _letters_in_turn(drawn: list[Question]) -> list[Question]:
+    """The first question of each right letter, then the second of each, and so on; else in the order drawn.
+
+    Without a right answer a question is of no use here, and comes last.
+    """
+    seen: Counter[int | None] = Counter()
+    rounds = []
+    for question in drawn:
+        rounds.append((question.answer is None, seen[question.answer]))
+        seen[question.answer] += 1
+    return [drawn[place] for place in sorted(range(len(drawn)), key=rounds.__getitem__)]
 
 
 def draw_shots(question: Question, spec: PromptSpec, bank: str = "") -> Questions:

@@ -13,6 +13,7 @@ import transformers
 
 from backend import __version__
 from backend.analyses import Findings, Task, analysis_named
+from backend.analyses.right_letters import right_letters
 from backend.contract.errors import (
     Cancelled,
     LetterheadsError,
@@ -184,7 +185,7 @@ class Runner:
                 request=task.request.to_json(),
                 arrays=found.arrays,
                 ticks=found.ticks,
-                scalars=found.scalars,
+                scalars={**found.scalars, **right_letters(task)},
                 checks=found.checks,
                 model=described(instrument),
                 versions={

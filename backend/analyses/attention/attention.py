@@ -9,6 +9,7 @@ from torch import Tensor
 from backend.analyses.attention.schema import ATTENTION
 from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.heads import chosen_head
+from backend.analyses.intervals import letters_alike
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction.prediction import answer_scalars
 from backend.analyses.task import Findings, Task
@@ -89,9 +90,10 @@ def pattern_error(trace: Trace, final: Float[Tensor, "layer head position"]) -> 
 
 
 def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    masses, shares, tops, tops_among_labels = [], [], [], []
+    rights, masses, shares, tops, tops_among_labels = [], [], [], [], []
     for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
+        rights.append(right)
         final = all_final_rows(instrument.trace(prompt.token_ids, within))
         by_label = mass_on(final, prompt.roles, [f"label {place}" for place in range(len(prompt.labels))])
         masses.append(mass_on(final, [_kind(role, right) for role in prompt.roles], KINDS))
@@ -99,13 +101,18 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
         label_positions = torch.tensor(prompt.positions(f"label {right}"))
         tops.append(torch.isin(final.argmax(-1), label_positions).float())
         tops_among_labels.append((by_label.argmax(-1) == right).float())
-    layer_head = ("layer", "head")
+    layer_head, weights = ("layer", "head"), torch.from_numpy(letters_alike(rights)).float()
+
+    def mean(samples: list[Tensor]) -> Tensor:
+        stacked = torch.stack(samples)
+        return (weights.view(-1, *[1] * (stacked.ndim - 1)) * stacked).sum(0)
+
     return Findings(
         arrays={
-            "roles": array(torch.stack(masses).mean(0), (*layer_head, "role"), "probability"),
-            "right_share": array(torch.stack(shares).mean(0), layer_head, "share"),
-            "right_top": array(torch.stack(tops).mean(0), layer_head, "share"),
-            "right_top_among_labels": array(torch.stack(tops_among_labels).mean(0), layer_head, "share"),
+            "roles": array(mean(masses), (*layer_head, "role"), "probability"),
+            "right_share": array(mean(shares), layer_head, "share"),
+            "right_top": array(mean(tops), layer_head, "share"),
+            "right_top_among_labels": array(mean(tops_among_labels), layer_head, "share"),
         },
         ticks={**layer_head_ticks(instrument), "role": KINDS},
         scalars={"count": len(masses)},

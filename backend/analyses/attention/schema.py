@@ -11,6 +11,7 @@ ATTENTION = Analysis(
     version=2,
     summary="where the final token of each head looks, plain and value-weighted, by token and by role",
     takes=("question", "questions"),
+    letters_alike=True,
     run=Lazy("backend.analyses.attention.attention", "run"),
     cost=Lazy("backend.analyses.attention.cost", "attention"),
     overhead=1.1,

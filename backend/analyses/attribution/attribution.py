@@ -16,7 +16,7 @@ from backend.analyses.attribution.by_expert import by_expert
 from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.heads import chosen_head
-from backend.analyses.intervals import mean_interval, with_ends
+from backend.analyses.intervals import letters_alike, mean_interval, with_ends
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction.prediction import answer_scalars
 from backend.analyses.task import Findings, Task
@@ -138,15 +138,17 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 
 def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    nets, mlp_nets, errors = [], [], []
+    rights, nets, mlp_nets, errors = [], [], [], []
     for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
+        rights.append(right)
         trace = instrument.trace(prompt.token_ids, within)
         found = attribute(instrument, trace, prompt.answer_ids)
         nets.append(net_effect(found.heads, right))
         mlp_nets.append(net_effect(found.mlps, right))
         errors.append(found.identity_error)
-    net, mlp_net = (mean_interval(torch.stack(samples).numpy()) for samples in (nets, mlp_nets))
+    weights = letters_alike(rights)
+    net, mlp_net = (mean_interval(torch.stack(samples).numpy(), weights) for samples in (nets, mlp_nets))
     return Findings(
         arrays={
             **with_ends("net", net, ("layer", "head"), "logits"),

@@ -15,6 +15,7 @@ ATTRIBUTION = Analysis(
     version=4,
     summary="what each head, MLP (and expert) and the embedding wrote for each label; over several questions, the mean",
     takes=("question", "questions"),
+    letters_alike=True,
     run=Lazy("backend.analyses.attribution.attribution", "run"),
     cost=Lazy("backend.analyses.attribution.cost", "attribution"),
     overhead=1.05,

@@ -8,13 +8,14 @@ indirect. Each effect is computed twice: with the final norm recomputed, and wit
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.circuit.schema import EFFECTS, KINDS
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
-from backend.analyses.intervals import ENDS, mean_interval
+from backend.analyses.intervals import ENDS, letters_alike, mean_interval
 from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.patching.pairs import Pair, pair_scalars, pairs_of
 from backend.analyses.task import Findings, Task
@@ -137,30 +138,36 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
 
 def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> Findings:
-    """Each question counts once, as the mean over its corrupted prompts; one that cannot be corrupted is left out."""
+    """Means in which each right letter weighs the same; one question counts as the mean over its corrupted prompts.
+
+    Questions that cannot be corrupted are left out.
+    """
     samples: list[Effects] = []
-    ends: list[tuple[float, float]] = []
+    ends: list[np.ndarray] = []
+    rights: list[int] = []
     left_out: list[str] = []
     metric, values = None, EFFECTS.values(task.request)
     for number, (prompt, within) in enumerate(each_prompt(instrument, task, progress)):
-        answered(prompt)
+        right = answered(prompt)
         try:
             pairs = pairs_of(instrument, task, number, prompt, values, within)
         except RequestError as error:
             left_out.append(str(error))
             continue
         metric = pairs[0].metric.metric
+        rights.append(right)
         samples.append(_mean([effects_of(instrument, pair, within) for pair in pairs]))
-        ends.extend(pair.unpatched(instrument, within) for pair in pairs)
+        ends.append(np.mean([pair.unpatched(instrument, within) for pair in pairs], axis=0))
     if metric is None:
         raise RequestError(f"None of the questions can be used. The first: {left_out[0]}")
+    weights = letters_alike(rights)
     arrays = {}
     for name, axes in (("heads", ("norm", "layer", "head")), ("mlps", ("norm", "layer"))):
-        parts = mean_interval(torch.stack([getattr(each, name) for each in samples]).numpy())
+        parts = mean_interval(torch.stack([getattr(each, name) for each in samples]).numpy(), weights)
         for end, part in zip(ENDS, parts, strict=True):
             for number, kind in enumerate(KINDS):
                 arrays[f"{name}_{kind}{end}"] = array(part[number], axes, metric.unit)
-    clean, corrupted = torch.tensor(ends).mean(0).tolist()
+    clean, corrupted = (weights @ np.stack(ends)).tolist()
     return Findings(
         arrays=arrays,
         ticks={**layer_head_ticks(instrument), "norm": tuple(NORMS)},

@@ -45,9 +45,10 @@ def _one_end(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
 
 EFFECTS = Analysis(
     name="effects",
-    version=2,
+    version=3,
     summary="total, direct and indirect effect of every head and MLP at the final position, and their interaction",
     takes=("question", "questions"),
+    letters_alike=True,
     run=Lazy("backend.analyses.circuit.effects", "run"),
     cost=Lazy("backend.analyses.circuit.cost", "effects"),
     overhead=1.1,

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from app.components.provenance import check_text, mark, provenance_text
+from app.components.provenance import check_text, mark, provenance_text, unbalanced
 from backend.contract.result import Result
 
 
@@ -19,3 +19,17 @@ def test_how_the_model_is_held_is_told() -> None:
         "oracle error 0, limit 1 ✓ passed · m · float32 · quantized fp4 · "
     )
     assert "oracle" not in provenance_text(held, checks=False)
+
+
+def test_right_letters_are_counted_and_told_where_they_are_not_balanced() -> None:
+    def of(counts: dict[str, int], alike: bool = True) -> Result:
+        return Result({}, {}, {}, {"right_letters": counts, "letters_weigh_alike": alike})
+
+    balanced, uneven = {"A": 8, "B": 7, "C": 8}, {"A": 14, "B": 6, "C": 6}
+    assert provenance_text(of(balanced)).startswith("right letters A 8, B 7, C 8 · ")
+    assert unbalanced(of(balanced)) == unbalanced(Result({}, {}, {}, {})) == []
+    assert unbalanced(of(uneven)) == [
+        "The questions are not balanced: right is A 14, B 6, C 6. "
+        "The means weigh each letter that is right the same."
+    ]
+    assert unbalanced(of(uneven, alike=False))[0].endswith("favour the letter that is right most often.")

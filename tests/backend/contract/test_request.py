@@ -129,4 +129,4 @@ def test_what_is_no_pair_is_refused(data: object) -> None:
 
 def test_sets_of_questions() -> None:
     request = Request.from_json({"analysis": "attention", "questions": {"bank": "copy-colors", "limit": 60}})
-    assert request.questions == QuestionSet("copy-colors", 60, 0)
+    assert request.questions == QuestionSet("copy-colors", 60, 0, 2)

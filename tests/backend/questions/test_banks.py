@@ -1,8 +1,10 @@
+import hashlib
 import json
+from collections import Counter
 
 import pytest
 
-from backend.contract.errors import QuestionError
+from backend.contract.errors import QuestionError, RequestError
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.contract.request import QuestionSet
@@ -60,12 +62,43 @@ def test_a_draw_depends_on_the_seed_alone() -> None:
     assert drawn != draw(QuestionSet("knowledge", 60, 1))
 
 
-def test_a_draw_is_the_same_on_every_machine() -> None:
-    stems = [question.stem for question in draw(QuestionSet("copy-colors", 2, 0))]
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_draw_is_the_same_on_every_machine(version: int) -> None:
+    stems = [question.stem for question in draw(QuestionSet("copy-colors", 2, 0, version))]
     assert stems == [
         "Bubble gum is pink. What color is bubble gum?",
         "A rhinoceros is gray. What color is a rhinoceros?",
     ]
+
+
+@pytest.mark.parametrize("bank", tuple(banks.REGISTRY))
+@pytest.mark.parametrize("limit", [1, 7, 20, 32, 60, 200])
+def test_right_letters_are_as_equal_as_possible(bank: str, limit: int) -> None:
+    for seed in range(5):
+        drawn = draw(QuestionSet(bank, limit, seed))
+        counts = Counter(question.answer for question in drawn)
+        assert len(set(drawn)) == limit
+        assert max(counts.values()) - min(counts[place] for place in range(4)) <= 1
+
+
+def test_an_old_draw_can_be_asked_for_again() -> None:
+    """Its questions as they were before draws were balanced: 14 with A, 6 of each other letter."""
+    old = draw(QuestionSet("copy-colors", 32, 0, draw=1))
+    assert Counter(question.answer for question in old) == {0: 14, 1: 6, 2: 6, 3: 6}
+    digest = hashlib.sha256("".join(f"{one.stem}{one.answer}" for one in old).encode()).hexdigest()
+    assert digest[:16] == "2961ceab8f7042f5"
+    for version in ("2", 3, 0, True, None):
+        with pytest.raises(RequestError, match=r"questions\.draw must be"):
+            QuestionSet.from_json({"bank": "copy-colors", "limit": 32, "draw": version})
+
+
+def test_a_bank_that_cannot_be_balanced_gives_what_it_has() -> None:
+    """Two questions with B: they come in the first two rounds. One that nobody answered comes last."""
+    answers = [None, *[0] * 6, 1, 1]
+    name = uploaded(*(Question(f"Number {n}?", ("a", "b"), right) for n, right in enumerate(answers)))
+    drawn = [question.answer for question in draw(QuestionSet(name, 9, 3))]
+    assert {*drawn[:2]} == {*drawn[2:4]} == {0, 1}
+    assert drawn[4:] == [0, 0, 0, 0, None]
 
 
 def test_a_limit_beyond_the_bank_draws_all_of_it() -> None:

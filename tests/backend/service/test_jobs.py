@@ -57,6 +57,15 @@ def showing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return numbers
 
 
+def test_a_result_over_questions_says_how_often_each_letter_is_right(client: LocalClient) -> None:
+    asked = tuple(hand_wired.question(right) for right in (0, 0, 3))
+    request = Request.build("attention", model=MODEL, questions=asked, prompt=hand_wired.SPEC)
+    scalars = client.result(client.wait(client.submit(request), 30).id).scalars
+    assert scalars["right_letters"] == {"A": 2, "B": 0, "C": 0, "D": 1}
+    assert scalars["letters_weigh_alike"] is True
+    assert "right_letters" not in client.result(client.wait(client.submit(REQUEST), 30).id).scalars
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_a_result_that_cannot_be_saved_is_still_given(
     client: LocalClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
