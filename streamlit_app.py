@@ -19,10 +19,10 @@ show_links()
 begin_run()
 try:
     page.run()
+    next_link(page.title)
 except LetterheadsError as error:
     error_box(error)
 except StopException:
-    # The page ends early. A click in the middle of it is another exception: the next run draws the page again.
+    # The page ends early, and nothing more can be drawn. A click in the middle of it is another exception.
     pass
-next_link(page.title)
 leave_the_rest()

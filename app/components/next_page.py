@@ -1,5 +1,7 @@
 """What to look at next, at the end of each page."""
 
+from typing import NoReturn
+
 import streamlit as st
 
 from app.navigation import PAGES
@@ -35,3 +37,9 @@ def next_link(title: str) -> None:
         icon=":material/arrow_forward:",
         query_params=write(current()[0]),
     )
+
+
+def end_page(title: str) -> NoReturn:
+    """End the page of this title here, because it waits for a choice."""
+    next_link(title)
+    st.stop()

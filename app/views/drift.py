@@ -11,6 +11,7 @@ import streamlit as st
 from app.components.bank_choice import choose_questions
 from app.components.frame import open_page
 from app.components.job import result_of
+from app.components.next_page import end_page
 from app.components.node_table import node_table, open_node
 from app.components.notice import quiet, sentence
 from app.components.provenance import provenance_text
@@ -199,7 +200,7 @@ client, selection = open_page(
 reference = choose_other(client, selection)
 if stored_the_same(client, reference, selection.model):
     say_same(selection)
-    st.stop()
+    end_page("Drift")
 second = readings_of(client, selection, selection.model, "drift second")
 first = readings_of(client, selection, reference, "drift first") if second else None
 if first and second:

@@ -10,6 +10,7 @@ import streamlit as st
 from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
 from app.components.letter_choice import choose_letter
+from app.components.next_page import end_page
 from app.components.node_table import node_table, open_node
 from app.components.notice import quiet, sentence
 from app.components.patch_choice import (
@@ -174,7 +175,7 @@ if corruptions is None:
 request = controls(selection, letter, corruptions)
 if request is None:
     quiet("Write the corrupted prompt to begin.", "empty")
-    st.stop()
+    end_page("Effects")
 result = result_at_price(client, request, "effects", "Compute the effects")
 if result:
     show_effects(result, selection.chosen.norm, letter)

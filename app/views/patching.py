@@ -9,6 +9,7 @@ from app.components.cost import start_button
 from app.components.frame import open_page, show_question
 from app.components.job import Draw, answer_of, result_of
 from app.components.letter_choice import choose_letter
+from app.components.next_page import end_page
 from app.components.notice import quiet
 from app.components.patch_choice import choose_corruption, choose_metric, possible_corruptions
 from app.components.patch_picture import chosen_column, show_effects
@@ -188,7 +189,7 @@ if letter is None or corruptions is None:
 params = controls(client, selection, letter, corruptions)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
-    st.stop()
+    end_page("Patching")
 pair = {name: params[name] for name in ("corruption", "metric", "direction")}
 estimate = answer_of(client, selection.ask("attribution_patching", **pair), "estimate")
 if estimate is None:

@@ -13,6 +13,7 @@ from app.components.head_choice import head_link
 from app.components.heatmap import head_grid, show_heatmap
 from app.components.job import result_of
 from app.components.letter_choice import choose_letter
+from app.components.next_page import end_page
 from app.components.node_choice import choose_node, choose_way, walk
 from app.components.node_table import node_table
 from app.components.notice import quiet, sentence
@@ -198,7 +199,7 @@ if letter is None or corruptions is None:
 params = controls(selection, letter, corruptions)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
-    st.stop()
+    end_page("Paths")
 attribution = result_of(client, selection.ask("attribution"), "attribution")
 if attribution:
     node = choose_node(attribution, selection)

@@ -394,6 +394,12 @@ def test_each_page_ends_with_the_next(page: str) -> None:
     assert "item=2" in last.query_string
 
 
+@pytest.mark.parametrize("page", ["patching", "effects", "paths"])
+def test_a_page_that_waits_for_a_choice_leads_on_too(page: str) -> None:
+    at = opened(page, corruption="text")
+    assert at.main.get("page_link")[-1].proto.label.startswith("Next, ")
+
+
 def test_the_next_pages_lead_through_all() -> None:
     seen, title = [], "Story"
     while title not in seen:
