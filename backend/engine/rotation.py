@@ -38,8 +38,8 @@ class Rotations:
         """Raises RequestError for a model of unknown architecture, whose layers cannot be called alone."""
         if not instrument.family.layer_by_layer:
             raise RequestError(
-                f"The architecture {shown(instrument.shape.model_type)} is not one of those known here, so its "
-                "layers cannot be called alone to rotate queries and keys. Choose a model of a known architecture."
+                f"The architecture {shown(instrument.shape.model_type)} is not one of those known here, and its layers "
+                "cannot be called alone to rotate queries and keys. Choose a model of a known architecture."
             )
         self._instrument, self._layer = instrument, layer
         self._queries: dict[int, Matrix] = {}

@@ -87,6 +87,9 @@ SELF_CHECK = Analysis(
     scalars=(
         ScalarSpec("family", "the model's type"),
         ScalarSpec("by_structure", "whether its type is not known and it is read by its structure"),
+        ScalarSpec(
+            "layer_by_layer", "whether its layers can be called alone, which fast patching and paths need"
+        ),
         ScalarSpec("layers", "how many layers"),
         ScalarSpec("heads", "how many heads a layer has"),
         ScalarSpec("kv_heads", "how many heads of keys and values a layer has"),

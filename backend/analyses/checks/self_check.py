@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from backend.analyses.attention.attention import all_final_rows, pattern_error
 from backend.analyses.attribution.attribution import attribute
+from backend.analyses.checks.layers_alone import layers_run_alone
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import FLOAT32, tolerance, worst
 from backend.contract.errors import LetterheadsError, ModelError, shown
@@ -52,8 +53,7 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
     try:
         checks = _checks(instrument, token_ids, progress)
-        if tolerance(instrument) != FLOAT32:
-            checks |= _structure(instrument, token_ids, progress)
+        checks |= _structure(instrument, token_ids, progress)
     except LetterheadsError:
         raise
     except Exception as error:
@@ -78,12 +78,25 @@ def _refuse_not_finite(instrument: Instrument, *, unread_only: bool) -> None:
 
 
 def _structure(instrument: Instrument, token_ids: tuple[int, ...], progress: Progress) -> Checks:
-    """The largest of each figure over a few layers in float32 (see `backend/engine/float32_layers.py`)."""
+    """The largest of each figure over a few layers in float32 (see `backend/engine/float32_layers.py`).
+
+    None for a model that is in float32 itself. Of one that is known by structure only, the family is told whether its
+    layers can be called alone.
+    """
     model, family = instrument.model, instrument.family
-    found: list[Checks] = []
+    rounded = tolerance(instrument) != FLOAT32
+    if family.listed and not rounded:
+        return {}
+    found, alone = [], True
     for layers in groups_that_fit(model, family, telling_layers(model, family)):
         copied, own_ids = float32_layers(instrument.loaded, family, layers, token_ids)
-        found.append(_checks(Instrument(copied), own_ids, progress))
+        small = Instrument(copied)
+        found.append(_checks(small, own_ids, progress))
+        alone = alone and (family.listed or layers_run_alone(small, own_ids))
+    if not family.listed:
+        family.layer_by_layer = alone
+    if not rounded:
+        return {}
     return {
         FLOAT32_PREFIX + name: (worst(checks[name][0] for checks in found), limit)
         for name, (_, limit) in found[0].items()
@@ -180,10 +193,12 @@ def _largest_share(ours: Float[Tensor, "layer size"], own: Float[Tensor, "layer 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """The figures, beside the model's sizes."""
     shape = instrument.shape
+    checks = self_check(instrument, progress)
     return Findings(
         scalars={
             "family": shape.model_type,
             "by_structure": not instrument.family.listed,
+            "layer_by_layer": instrument.family.layer_by_layer,
             "layers": shape.layers,
             "heads": shape.heads,
             "kv_heads": shape.kv_heads,
@@ -192,5 +207,5 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "vocabulary": shape.vocabulary,
             "max_positions": shape.max_positions,
         },
-        checks=self_check(instrument, progress),
+        checks=checks,
     )

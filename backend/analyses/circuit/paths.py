@@ -192,7 +192,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     if not instrument.family.layer_by_layer:
         raise RequestError(
             f"Path patching calls a model's layers one by one. That does not work for {instrument.resolved.name}: its "
-            f"type {shown(instrument.shape.model_type)} is not in the list of known types. Use patching or effects."
+            f"type {shown(instrument.shape.model_type)} is not in the list of known types, and the self-check found "
+            "that they give other numbers alone. Use patching or effects."
         )
     values = PATHS.values(task.request)
     mode, end = _end(instrument, values)

@@ -102,8 +102,8 @@ def cost_of(instrument: Instrument) -> Cost:
 def needs_whole_model(instrument: Instrument) -> bool:
     """Whether every experiment must be a pass of the whole model, because its layers cannot be called on some rows.
 
-    With LLM.int8 a row's numbers depend on the other rows of the batch, which share its outlier columns. And of a model
-    of unknown architecture we do not know whether its layers can be called alone.
+    With LLM.int8 a row's numbers depend on the other rows of the batch, which share its outlier columns. And of some
+    models of unknown architecture the self-check found that a layer cannot be called alone.
     """
     return instrument.resolved.quantization == "8bit" or not instrument.family.layer_by_layer
 

@@ -29,6 +29,7 @@ PARTS_OF_ATTENTION = {
     "value_at": ("v_proj",),
     "output_at": ("o_proj", "out_proj", "dense"),
 }
+NORMS_BEFORE_THE_MLP = ("pre_feedforward_layernorm", "feedforward_layernorm")
 FINAL_NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f")
 # The kinds of layers, in transformers' words, that attend by queries and keys to every key that their mask shows.
 ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -38,7 +39,7 @@ QUERY_AND_KEY_NORMS = (("q_norm", "k_norm"), ("q_layernorm", "k_layernorm"))
 class ByStructure(Family):
     """The parts of one model.
 
-    Its layers are not called alone: that they can be is nothing that the self-check shows.
+    Its layers are not called alone before the self-check has seen that they can be.
     """
 
     listed = False
@@ -60,12 +61,11 @@ class ByStructure(Family):
             setattr(self, part, _found(model, layer, names))
         for part, names in PARTS_OF_ATTENTION.items():
             setattr(self, part, _found(model, self.attention(layer), names))
-        after, before_mlp = (
-            _has(layer, f"{part}_layernorm") for part in ("post_attention", "pre_feedforward")
-        )
+        after = _has(layer, "post_attention_layernorm")
+        before_mlp = next((name for name in NORMS_BEFORE_THE_MLP if _has(layer, name)), None)
         self._parallel = not (after or before_mlp)
-        if before_mlp:
-            self.mid_at = "pre_feedforward_layernorm"
+        if before_mlp is not None:
+            self.mid_at = before_mlp
             self.attention_norm_at = "post_attention_layernorm" if after else None
         elif not self._parallel and not _has(layer, "input_layernorm"):
             self.mid_at = self.mlp_at

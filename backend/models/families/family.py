@@ -57,7 +57,8 @@ class Family:
             calls torch's `scaled_dot_product_attention`, or a method of its own:
         attention_method: that method's name. It takes (query, key, value, mask) and returns `[batch, head, position,
             d_head]` and the pattern.
-        layer_by_layer: whether a layer can be called alone, on rows of many runs at once.
+        layer_by_layer: whether a layer can be called alone, on rows of many runs at once. The self-check decides it for
+            a model that was found by structure.
         listed: whether it is known here; otherwise it was found by structure.
     """
 

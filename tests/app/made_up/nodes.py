@@ -272,7 +272,11 @@ def _readings(request: Request, generator: np.random.Generator) -> Made:
 
 def _self_check(request: Request, generator: np.random.Generator) -> Made:
     sizes = {"layers": LAYERS, "heads": HEADS, "kv_heads": 2, "d_model": 64, "d_head": 16, "vocabulary": 1000}
-    return {}, {}, {**sizes, "family": "qwen2", "by_structure": False, "max_positions": 256}
+    return (
+        {},
+        {},
+        {**sizes, "family": "qwen2", "by_structure": False, "layer_by_layer": True, "max_positions": 256},
+    )
 
 
 OF_NODES = {

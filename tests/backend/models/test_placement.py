@@ -77,6 +77,9 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     one, other = (
         Instrument(tiny.loaded(each, tiny.tokenizer(), request.param)) for each in (resident, offloaded)
     )
+    for instrument in (one, other):
+        if not instrument.family.listed:
+            self_check(instrument)  # which sees whether its layers can be called alone
     return one, other
 
 
