@@ -6,20 +6,21 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import AGAINST, COLOURS, FOR, OTHER, RIGHT, finish, plain
+from app.figures.letters import letter_colour
+from app.figures.style import AGAINST, FOR, finish, plain
 
 
 def probability_bars(
     probs: NDArray[np.float32], labels: Sequence[str], options: Sequence[str], right: str | None
 ) -> go.Figure:
-    """`probs[label]`, softmax among the labels; the right one is marked in colour and in words."""
+    """`probs[label]`, softmax among the labels, each in its letter's colour; the right one is marked in words."""
     names = [plain(label) + (" ✓ right" if label == right else "") for label in labels]
     figure = go.Figure(
         go.Bar(
             x=probs,
             y=names,
             orientation="h",
-            marker_color=[RIGHT if label == right else OTHER for label in labels],
+            marker_color=[letter_colour(place) for place in range(len(labels))],
             text=[f"{value:.1%}" for value in probs],
             textposition="outside",
             cliponaxis=False,
@@ -60,15 +61,13 @@ def letters_bars(
     """`predicted[label]` beside `right[label]`, shares of the questions."""
     names = [plain(label) for label in labels]
     figure = go.Figure()
-    for name, values, colour, pattern in (
-        ("right", right, OTHER, "/"),
-        ("predicted", predicted, COLOURS[0], ""),
-    ):
+    colours = [letter_colour(place) for place in range(len(labels))]
+    for name, values, pattern in (("right", right, "/"), ("predicted", predicted, "")):
         figure.add_bar(
             x=names,
             y=values,
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": colours, "pattern": {"shape": pattern}},
             hovertemplate=f"%{{x}} {name} in %{{y:.1%}} of the questions<extra></extra>",
         )
     finish(

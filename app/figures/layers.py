@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import AGAINST, COLOURS, DASHES, FOR, error_bars, finish, plain
+from app.figures.letters import letter_colour
+from app.figures.style import AGAINST, DASHES, FOR, error_bars, finish, plain
 
 
 def lens_lines(lens: NDArray[np.float32], labels: Sequence[str], right: str | None) -> go.Figure:
@@ -20,7 +21,7 @@ def lens_lines(lens: NDArray[np.float32], labels: Sequence[str], right: str | No
             mode="lines+markers",
             name=plain(label) + (" ✓ right" if label == right else ""),
             line={
-                "color": COLOURS[place % len(COLOURS)],
+                "color": letter_colour(place),
                 "dash": "solid" if label == right else DASHES[place],
                 "width": 3 if label == right else 1.6,
             },

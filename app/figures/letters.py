@@ -1,4 +1,4 @@
-"""The colour of each letter in the pictures of the page Story."""
+"""The colour of each letter, the same in all pictures."""
 
 from app.figures.style import COLOURS
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.letters import letter_colour
 from app.figures.style import COLOURS, OTHER, Numbers, error_bars, finish, legend_below, plain
 from backend.contract.result import Result
 
@@ -42,15 +43,13 @@ def before_and_after(
 ) -> go.Figure:
     """`before[label]` and `after[label]`, shares, side by side."""
     figure = go.Figure()
-    for name, values, colour, pattern in (
-        ("as it is", before, OTHER, "/"),
-        ("steered", after, COLOURS[1], ""),
-    ):
+    colours = [letter_colour(place) for place in range(len(labels))]
+    for name, values, pattern in (("as it is", before, "/"), ("steered", after, "")):
         figure.add_bar(
             x=[plain(label) for label in labels],
             y=values,
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": colours, "pattern": {"shape": pattern}},
             hovertemplate=f"%{{x}}, {name}: %{{y:.1%}}<extra></extra>",
         )
     finish(figure, title=title, x="label", y=y, height=300)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float32]
 
-# Okabe & Ito (2008), those that stand out on a light and on a dark page.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
-RIGHT = "#D55E00"
-OTHER = "#7FA8C4"
+# Neither orange nor blue, which stand for signs. They stand out on a light and on a dark page. Lightness tells the
+# first four apart where red and green look alike; charts add marks, dashes and words.
+COLOURS = ("#48A028", "#C02560", "#CC7AE6", "#8440E0", "#737012", "#E8739F", "#8C8C8C")
+OTHER = "#A3A3A3"
 FOR, AGAINST = "#D98324", "#3F8FC0"
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot") * 2
 STEM_WIDTH, STEM_LENGTH = 48, 240

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from app.figures.letters import letter_colour
 from app.figures.style import COLOURS, finish, legend_above, plain
 from app.figures.subspace_points import AXES
 
@@ -48,18 +49,19 @@ def scene(frame: pd.DataFrame, components: Sequence[int], look: Look, title: str
     groups = _groups(frame, colour)
     named = frame[colour].where(frame[colour].isin(groups), REST)
     usual = set(named[frame["among"] == ""])
+    colours = _colours(frame, colour, groups)
     for among, marks in zip(frame["among"].unique(), MARKS, strict=False):
         for kind, mark in zip(KINDS, marks, strict=True):
             own = (frame["among"] == among) & (frame["kind"] == kind)
             if among:
                 _add_legend(figure, among, kind, mark)
-            for number, group in enumerate(groups):
+            for group in groups:
                 rows = frame[own & (named == group)]
                 if not rows.empty:
                     listed = not among or group not in usual
-                    _add_points(figure, rows, mark, group, COLOURS[number], listed=listed)
+                    _add_points(figure, rows, mark, group, colours[group], listed=listed)
                     if look.means:
-                        _add_mean(figure, rows, mark, group, COLOURS[number])
+                        _add_mean(figure, rows, mark, group, colours[group])
     if directions:
         _add_directions(figure, frame, directions)
     finish(figure, title=title, x="", y="", height=600)
@@ -115,6 +117,18 @@ def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
         few = sorted(few, key=lambda group: group not in usual)[: len(COLOURS) - 1]
     listed = sorted(few, key=lambda group: (group not in usual, group))
     return listed if len(few) == len(counted) else [*listed, REST]
+
+
+def _colours(frame: pd.DataFrame, colour: str, groups: Sequence[str]) -> dict[str, str]:
+    """Of each group its colour: a letter of the unchanged prompts has its own, and so has its place in the list."""
+    keys = frame[(frame["among"] == "") & (frame["kind"] == "key")]
+    named = {"label": keys["label"], "letter": keys["label"], "place": keys["place"]}.get(
+        colour, keys["label"][:0]
+    )
+    own = {name: letter_colour(int(place) - 1) for name, place in zip(named, keys["place"], strict=False)}
+    free = [shade for shade in COLOURS if shade not in {own.get(group) for group in groups}] or [*COLOURS]
+    others = [group for group in groups if group not in own]
+    return own | {group: free[number % len(free)] for number, group in enumerate(others)}
 
 
 def _add_legend(figure: go.Figure, among: str, kind: str, mark: str) -> None:
