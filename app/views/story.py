@@ -4,10 +4,11 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.components.frame import open_page, show_question
+from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.story_lens import show_lens
 from app.components.story_looks import show_looks
+from app.components.story_own import show_own
 from app.components.story_parts import Answer
 from app.components.story_says import show_rotations, show_says
 from app.components.story_writes import show_writes
@@ -36,7 +37,7 @@ client, selection = open_page(
     "top to bottom. Each section links to a page with more.",
     guide="story",
 )
-show_question(selection)
+show_own(client, selection)
 prediction = result_of(client, selection.ask("prediction"), "prediction")
 if prediction is None:
     st.stop()

@@ -71,7 +71,7 @@ def test_all_sections_are_there(params: dict[str, str]) -> None:
     ] == SECTIONS
     assert not notices(at, "error")
     assert not notices(at, "warning")
-    assert len(notices(at, "lead")) == 5
+    assert len(notices(at, "lead")) == 6
     assert len(drawn(at, "arcs")) == 1
 
 
@@ -122,7 +122,7 @@ def test_the_made_up_model_keeps_to_the_content() -> None:
 
 def test_a_wrong_answer_is_told_and_the_story_is_of_the_letter_said() -> None:
     at = opened("story", question=WRONG)
-    assert notices(at, "lead")[0].startswith("The model says C, left. That is wrong: the right letter is A.")
+    assert notices(at, "lead")[1].startswith("The model says C, left. That is wrong: the right letter is A.")
     assert "What adds up to the margin of C" in titles(at)
 
 
@@ -272,7 +272,7 @@ def wired(tmp_path: Path, change: Callable[[Any], None], question: Question) -> 
 def test_the_sentences_tell_the_circuit_that_was_wired(tmp_path: Path, right: int) -> None:
     letter, option = "ABCD"[right], hand_wired.question(right).options[right]
     at = wired(tmp_path, as_it_is, hand_wired.question(right))
-    told = notices(at, "lead")
+    told = notices(at, "lead")[1:]
     assert told[0].startswith(f"The model says {letter}, {option}, and that is right.")
     # The stem names a place in the list, which stays as it is when the options are turned.
     assert told[
@@ -289,7 +289,7 @@ def test_the_sentences_tell_the_circuit_that_was_wired(tmp_path: Path, right: in
 
 def test_where_two_heads_share_the_work_no_head_does_it_alone(tmp_path: Path) -> None:
     at = wired(tmp_path, shared_by_two, hand_wired.question(1))
-    told = notices(at, "lead")
+    told = notices(at, "lead")[1:]
     assert told[0].startswith("The model says B, blue, and that is right.")
     assert told[3].startswith("No head does it alone: L1H")
     assert told[4].endswith("look at the label B too.") or told[4].endswith("looks at the label B too.")
