@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Collection
 
+from backend.contract.choices import STRONGEST
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.kinds import Whole
@@ -11,7 +12,6 @@ from backend.contract.param import Param
 from backend.contract.question import Question
 from backend.questions.mutations import MUTATIONS
 
-MAX_STRENGTH = 100
 MAX_ALSO = 3
 MAX_HEADS = 64
 ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
@@ -65,10 +65,8 @@ def strength(name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not -MAX_STRENGTH <= value <= MAX_STRENGTH:
-        raise RequestError(
-            f"{name} must be a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, not {shown(text)}."
-        )
+    if not -STRONGEST <= value <= STRONGEST:
+        raise RequestError(f"{name} must be a number from -{STRONGEST} to {STRONGEST}, not {shown(text)}.")
     return value
 
 

@@ -15,3 +15,5 @@ KEY_POSITIONS = {
 """At which token of an option a head's key is read."""
 QUESTIONS_USED = {"all": "All", "right": "Answered right"}
 """All questions, or those that the model answers right."""
+STRONGEST = 100
+"""By how many differences of means a key may be steered, either way."""

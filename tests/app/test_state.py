@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from app.readers import ends_of
 from app.state import Chosen, read, write
+from backend.contract.corruptions import DRAWS, SEED
 from backend.contract.head import HeadRef
 from backend.contract.model import DEFAULT_MODEL
 from backend.contract.question import Question
@@ -90,3 +92,14 @@ def test_no_address_breaks_it(params: dict[str, str]) -> None:
     chosen, problems = read(params)
     assert read(write(chosen)) == (chosen, [])
     assert len(problems) <= len(params)
+
+
+def test_ranges_are_those_of_requests() -> None:
+    """An address may hold what a request may, and no more."""
+    for count in (1, 20):
+        assert read({"draws": str(count)})[1] == []
+    assert "from 1 to 20" in read({"draws": "21"})[1][0]
+    assert "from 1 to 20" in read({"draws": "0"})[1][0]
+    assert ends_of(DRAWS) == (1, 20)
+    with pytest.raises(TypeError, match="seed is not a whole number with a least and a largest value"):
+        ends_of(SEED)

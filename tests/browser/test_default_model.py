@@ -13,7 +13,7 @@ def test_a_knowledge_question_is_answered_right_and_its_heads_are_shown(context:
     with served(DEFAULT_MODEL) as app:
         page = visit(context, app)
         expect(page.locator(".notice.lead").first).to_contain_text("and that is right")
-        page.get_by_role("link", name="Attribution").click()
+        page.get_by_role("link", name="Attribution", exact=True).click()
         expect(page.get_by_role("heading", name="Who wrote the letter?")).to_be_visible()
         settle(page)
         expect(page.locator(".heatmap .title")).to_contain_text("the right letter: heads")

@@ -30,7 +30,7 @@ def test_choosing_a_question(app: str, context: BrowserContext) -> None:
     settle(page)
     assert params(page)["item"] == "2"
     assert (page.locator(".notice.lead").text_content() or "").startswith("The model says ")
-    page.get_by_role("link", name="Attribution").click()
+    page.get_by_role("link", name="Attribution", exact=True).click()
     expect(page.get_by_role("heading", name="Who wrote the letter?")).to_be_visible()
     settle(page)
     assert params(page)["item"] == "2"
@@ -157,6 +157,7 @@ def test_a_long_job_stops_at_cancel(app: str, context: BrowserContext) -> None:
     labels = " ".join(random.sample(string.ascii_uppercase, 10))
     page = context.new_page()
     page.goto(f"{app}/attribution?scope=bank&limit=288&labels={quote(labels)}")
+    page.get_by_role("button", name="Run the questions (about ").click()
     button = page.get_by_role("button", name="Cancel")
     expect(page.get_by_text("of 288")).to_be_visible(timeout=120_000)
     button.click()

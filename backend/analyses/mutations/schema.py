@@ -14,13 +14,13 @@ from backend.analyses.subspace.schema import (
     one_or_several_heads,
 )
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.choices import STRONGEST
 from backend.contract.kinds import Number, Numbers, Word
 from backend.contract.param import Param
 from backend.contract.spec import ONE_HEAD, SEVERAL_HEADS, ArraySpec, ScalarSpec
 
 STRENGTHS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
 MOST_STRENGTHS = 41
-STRONGEST = 100
 FITTED_ON = ("same", "all")
 OTHER_ANSWERS = "of questions and options that are not the model's own letter"
 
