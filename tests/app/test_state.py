@@ -88,6 +88,7 @@ def test_nonsense_is_told_and_the_default_taken(name: str, text: str) -> None:
 
 
 @given(some.dictionaries(some.sampled_from([*Chosen.__dataclass_fields__, "x"]), some.text()))
+@pytest.mark.slow
 def test_no_address_breaks_it(params: dict[str, str]) -> None:
     chosen, problems = read(params)
     assert read(write(chosen)) == (chosen, [])

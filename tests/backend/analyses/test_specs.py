@@ -58,7 +58,6 @@ OF_SEVERAL: list[tuple[str, dict[str, Any]]] = [
     ("compression", {"head": [1, 2], "ranks": [0, 3]}),
     ("compression", {**TWO_TOGETHER, "ranks": [2]}),
     ("mutations", {"head": [1, 2]}),
-    ("mutations", TWO_TOGETHER),
     ("swap-test", {"head": [1, 2]}),
     ("key-steering", {"head": [1, 2], "strengths": [0, 1]}),
     ("check-model", {}),
@@ -94,7 +93,10 @@ def test_of_one_question(instrument: Instrument, name: str, params: dict[str, An
     assert unmet(instrument, unanswered) == []
 
 
-@pytest.mark.parametrize(("name", "params"), OF_SEVERAL)
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [*OF_SEVERAL, pytest.param("mutations", TWO_TOGETHER, marks=pytest.mark.slow)],
+)
 def test_of_several_questions(instrument: Instrument, name: str, params: dict[str, Any]) -> None:
     if name == "effects":
         params = {"corruption": {"kind": "shuffle_labels"}, **params}

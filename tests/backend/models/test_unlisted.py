@@ -39,7 +39,13 @@ def test_queries_and_keys_with_norms_are_found_in_a_folder(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"dtype": "bfloat16"}, {"quantization": "8bit"}, {"quantization": "4bit"}]
+    "how",
+    [
+        {},
+        pytest.param({"dtype": "bfloat16"}, marks=pytest.mark.slow),
+        pytest.param({"quantization": "8bit"}, marks=pytest.mark.slow),
+        pytest.param({"quantization": "4bit"}, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("name", ["granite_swa", "gpt_oss"])
 def test_learned_sinks_are_refused_however_the_model_is_held(
@@ -52,10 +58,10 @@ def test_learned_sinks_are_refused_however_the_model_is_held(
 
 HELD = [
     {},
-    {"dtype": "bfloat16"},
-    {"quantization": "8bit"},
-    {"quantization": "4bit"},
-    {"quantization": "fp4"},
+    pytest.param({"dtype": "bfloat16"}, marks=pytest.mark.slow),
+    pytest.param({"quantization": "8bit"}, marks=pytest.mark.slow),
+    pytest.param({"quantization": "4bit"}, marks=pytest.mark.slow),
+    pytest.param({"quantization": "fp4"}, marks=pytest.mark.slow),
 ]
 
 

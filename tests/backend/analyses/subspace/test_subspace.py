@@ -84,6 +84,7 @@ def test_stacked_they_share_a_basis(tiny_instrument: Instrument) -> None:
         assert stacked.arrays[name].values[:3].sum() <= apart.arrays[name].values[:3].sum() + 1e-6
 
 
+@pytest.mark.slow
 def test_keys_elsewhere(tiny_instrument: Instrument) -> None:
     asked = questions(6)
     at = {
