@@ -22,20 +22,30 @@ NOT_RECORDED = ("attention_mask", "past_key_values", "use_cache", "cache_positio
 
 
 def trace(
-    model: PreTrainedModel, family: Family, token_ids: tuple[int, ...], progress: Progress = silent
+    model: PreTrainedModel,
+    family: Family,
+    token_ids: tuple[int, ...],
+    progress: Progress = silent,
+    *,
+    final: bool = False,
 ) -> Trace:
-    """Run `token_ids` once and record the pass.
+    """Run `token_ids` once and record the pass, or with `final` what its final position needs of it.
 
     Raises:
         ModelError: a token that the model does not have.
         Cancelled: `progress` raised it; it is called before each layer.
     """
     with torch.no_grad():
-        return recorded_pass(model, family, token_ids, progress)[0]
+        return recorded_pass(model, family, token_ids, progress, final=final)[0]
 
 
 def recorded_pass(
-    model: PreTrainedModel, family: Family, token_ids: tuple[int, ...], progress: Progress = silent
+    model: PreTrainedModel,
+    family: Family,
+    token_ids: tuple[int, ...],
+    progress: Progress = silent,
+    *,
+    final: bool = False,
 ) -> tuple[Trace, Float[Tensor, " vocabulary"]]:
     """The trace, and the final logits as the model's own tensor, so that gradients can flow back through it.
 
@@ -47,7 +57,7 @@ def recorded_pass(
             f"The prompt has the token {max(token_ids)}, and the model knows {shape.vocabulary}, counted from 0: its "
             "tokenizer belongs to another model. Fetch the model again, or choose another."
         )
-    record = _Record(shape, len(token_ids))
+    record = _Record(shape, len(token_ids), final=final)
     with between_layers(model, family, progress), _recording(model, family, record):
         logits = final_logits(model, family, token_ids)
     return record.trace(on_cpu(logits)), logits
@@ -56,22 +66,24 @@ def recorded_pass(
 class _Record:
     """Tensors for everything that is recorded, allocated before the pass, so that no layer is stored twice."""
 
-    def __init__(self, shape: Shape, positions: int) -> None:
+    def __init__(self, shape: Shape, keys: int, *, final: bool) -> None:
+        positions = 1 if final else keys
+
         def empty(*sizes: int) -> Tensor:
             # NaN, so that what is not recorded is not taken for a value.
             return torch.full((shape.layers, *sizes), float("nan"))
 
-        self.shape = shape
+        self.shape, self.keys = shape, keys
         self.tensors = {
             "resid_pre": empty(positions, shape.d_model),
             "attn_out": empty(positions, shape.d_model),
             "mlp_out": empty(positions, shape.d_model),
             "z": empty(positions, shape.heads, shape.d_head),
             "q": empty(positions, shape.heads, shape.d_head),
-            "k": empty(positions, shape.kv_heads, shape.d_head),
-            "v": empty(positions, shape.kv_heads, shape.d_head),
+            "k": empty(keys, shape.kv_heads, shape.d_head),
+            "v": empty(keys, shape.kv_heads, shape.d_head),
             "q_rotated": empty(shape.heads, positions, shape.d_head),
-            "k_rotated": empty(shape.kv_heads, positions, shape.d_head),
+            "k_rotated": empty(shape.kv_heads, keys, shape.d_head),
         }
         if not shape.parallel:
             self.tensors["resid_mid"] = empty(positions, shape.d_model)
@@ -86,7 +98,10 @@ class _Record:
 
     def component(self, name: str, layer: int, value: Tensor) -> None:
         target = self.tensors[name][layer]
-        target.copy_(value.detach().reshape(target.shape))
+        axis = 1 if name.endswith("_rotated") else 0
+        sizes = list(target.shape)
+        recorded, sizes[axis] = sizes[axis], self.keys
+        target.copy_(value.detach().reshape(sizes).narrow(axis, self.keys - recorded, recorded))
 
     def attention_call(self, layer: int, call: AttentionCall) -> None:
         self.component("q_rotated", layer, call.query)
@@ -143,7 +158,9 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
     with ExitStack() as stack:
         stack.enter_context(at_components(model, family, component))
         before_module(
-            stack, family.final_norm(model), lambda value: record.resid_final.copy_(value[0].detach())
+            stack,
+            family.final_norm(model),
+            lambda value: record.resid_final.copy_(value[0, -len(record.resid_final) :].detach()),
         )
         stack.callback(family.unembedding(model).register_forward_hook(unembed).remove)
         layers = family.layers(model)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from backend.models.families import Shape
 
-MAX_POSITIONS = 2048
-"""The longest prompt we trace: at 1.5B parameters its trace is about 2.4 GB."""
+KEYS = ("k", "v", "k_rotated")
+"""What a trace of the final position has of every position, which that one attends to."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,15 @@ class Components:
     mlp_out: Float[Tensor, "layer position d_model"]
     z: Float[Tensor, "layer position head d_head"]
     q: Float[Tensor, "layer position head d_head"]
-    k: Float[Tensor, "layer position kv_head d_head"]
-    v: Float[Tensor, "layer position kv_head d_head"]
+    k: Float[Tensor, "layer key kv_head d_head"]
+    v: Float[Tensor, "layer key kv_head d_head"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace(Components):
     """The record of one pass, float32 on the CPU. Nothing here is larger than `[layer, position, head, d_head]`.
+
+    A trace of the final position has that one alone, except of keys and values: `[layer, 1, d_model]`.
 
     Attributes:
         resid_final: the residual stream after the last layer.
@@ -68,7 +70,7 @@ class Trace(Components):
 
     resid_final: Float[Tensor, "position d_model"]
     q_rotated: Float[Tensor, "layer head position d_head"]
-    k_rotated: Float[Tensor, "layer kv_head position d_head"]
+    k_rotated: Float[Tensor, "layer kv_head key d_head"]
     masks: tuple[Float[Tensor, "query key"] | None, ...]
     scaling: tuple[float, ...]
     softcaps: tuple[float | None, ...]
@@ -80,7 +82,7 @@ class Trace(Components):
     @property
     def positions(self) -> int:
         """How many tokens the prompt has."""
-        return self.resid_final.shape[0]
+        return self.k.shape[1]
 
     def resid_after(self, layer: int) -> Float[Tensor, "position d_model"]:
         """The residual stream after a layer."""
@@ -96,7 +98,11 @@ class Trace(Components):
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor))
 
 
-def trace_bytes(shape: Shape, tokens: int) -> int:
-    """Bytes of a trace: residual streams and what is added to them, queries, keys, values and z, in float32."""
+def trace_bytes(shape: Shape, tokens: int, *, final: bool = False) -> int:
+    """Bytes of a trace: residual streams and what is added to them, queries, keys, values and z, in float32.
+
+    With `final` that of a trace of the final position.
+    """
     residual = (3 if shape.parallel else 4) * shape.d_model
-    return 4 * shape.layers * tokens * (residual + 3 * (shape.heads + shape.kv_heads) * shape.d_head)
+    here, keys = residual + 3 * shape.heads * shape.d_head, 3 * shape.kv_heads * shape.d_head
+    return 4 * shape.layers * ((1 if final else tokens) * here + tokens * keys)

@@ -55,6 +55,11 @@ class Resident:
             return self._held["cuda"] + on_processor
         return on_processor if device == "cpu" else self._held[device]
 
+    def give_back(self) -> None:
+        """After a job: drop what long prompts left in the cache, and return its memory to the system."""
+        if self.instrument is not None and self.instrument.between_jobs():
+            return_freed(self.instrument.resolved.device)
+
     def card(self) -> LoadedModel | None:
         """The model with its self-check figures."""
         instrument = self.instrument

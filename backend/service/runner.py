@@ -148,20 +148,19 @@ class Runner:
 
     @contextmanager
     def _using(self, job: str) -> Iterator[None]:
-        """The resident model is not to be let go meanwhile."""
+        """The resident model is not to be let go meanwhile, nor are traces of a job that gave way to this one."""
         self._users.add(job)
         try:
             yield
         finally:
             self._users.discard(job)
+            if not self._users:
+                self._resident.give_back()
 
     def _ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
         before = self._resident.instrument
-        if (
-            self._users
-            and before is not None
-            and before.resolved.fingerprint != resolve(spec, progress).fingerprint
-        ):
+        wanted = resolve(spec, progress).fingerprint if self._users else None
+        if wanted is not None and before is not None and before.resolved.fingerprint != wanted:
             raise ModelError(
                 f"The files of {shown(spec.name)} have changed while an analysis runs on what they were. "
                 "Ask again when that is done."

@@ -14,11 +14,14 @@ from backend.analyses.over_questions import answered, each_prompt
 from backend.analyses.prediction.prediction import answer_scalars
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance
+from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.pattern import final_rows, full_pattern, values_for_heads
 from backend.engine.trace import Trace
 
+PATTERN_TOKENS = 2048
+"""A page is sent every number of a whole pattern: 17 MB for so many tokens."""
 KINDS = (
     "prelude",
     "shot",
@@ -56,7 +59,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         return _over_questions(instrument, task, progress)
     head = chosen_head(instrument, ATTENTION.values(task.request))
     (prompt,) = task.prompts(instrument)
-    trace = instrument.trace(prompt.token_ids, progress)
+    if head is not None and len(prompt.token_ids) > PATTERN_TOKENS:
+        raise RequestError(
+            f"The whole pattern of {head} over {len(prompt.token_ids):,} tokens is too large to be drawn: at most "
+            f"{PATTERN_TOKENS:,} tokens. Take a shorter prompt, or leave out params.head."
+        )
+    # A whole pattern needs the queries of all positions.
+    trace = (instrument.final_trace if head is None else instrument.trace)(prompt.token_ids, progress)
     final = all_final_rows(trace)
     norms = torch.stack([value_norms(instrument, trace, layer) for layer in range(instrument.shape.layers)])
     roles = tuple(dict.fromkeys(prompt.roles))
@@ -94,7 +103,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
         rights.append(right)
-        final = all_final_rows(instrument.trace(prompt.token_ids, within))
+        final = all_final_rows(instrument.final_trace(prompt.token_ids, within))
         by_label = mass_on(final, prompt.roles, [f"label {place}" for place in range(len(prompt.labels))])
         masses.append(mass_on(final, [_kind(role, right) for role in prompt.roles], KINDS))
         shares.append(by_label[..., right] / by_label.sum(-1).clamp_min(1e-12))

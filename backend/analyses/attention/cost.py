@@ -9,7 +9,8 @@ from backend.engine.sweep import Cost
 @per_prompt(ATTENTION)
 def attention(sizes: Cost, prompt: OnePrompt) -> Work:
     """A trace; for one question also each head's values through its output projection, for their lengths."""
-    shape, found = sizes.shape, traced(sizes, prompt.tokens)
+    shape = sizes.shape
+    found = traced(sizes, prompt.tokens, final=prompt.params.get("head") is None)
     if prompt.several:
         return found
     lengths = 2 * shape.layers * shape.heads * prompt.tokens * shape.d_model

@@ -102,7 +102,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         return _over_questions(instrument, task, progress)
     head = chosen_head(instrument, ATTRIBUTION.values(task.request))
     (prompt,) = task.prompts(instrument)
-    trace = instrument.trace(prompt.token_ids, progress)
+    trace = instrument.final_trace(prompt.token_ids, progress)
     found = attribute(instrument, trace, prompt.answer_ids)
     arrays = {
         "heads": array(found.heads, ("layer", "head", "label"), "logits"),
@@ -142,7 +142,7 @@ def _over_questions(instrument: Instrument, task: Task, progress: Progress) -> F
     for prompt, within in each_prompt(instrument, task, progress):
         right = answered(prompt)
         rights.append(right)
-        trace = instrument.trace(prompt.token_ids, within)
+        trace = instrument.final_trace(prompt.token_ids, within)
         found = attribute(instrument, trace, prompt.answer_ids)
         nets.append(net_effect(found.heads, right))
         mlp_nets.append(net_effect(found.mlps, right))

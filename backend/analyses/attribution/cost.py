@@ -14,4 +14,4 @@ def attribution(sizes: Cost, prompt: OnePrompt) -> Work:
     """
     shape = sizes.shape
     mean = 0 if prompt.several else 4 * shape.vocabulary * shape.d_model
-    return traced(sizes, prompt.tokens) + projected(sizes, prompt.labels) + Work(weights=mean)
+    return traced(sizes, prompt.tokens, final=True) + projected(sizes, prompt.labels) + Work(weights=mean)

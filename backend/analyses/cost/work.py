@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from backend.contract.components import COMPONENTS
+from backend.engine.instrument import kept_whole
 from backend.engine.sweep import Cell, Cost, Experiment
 from backend.engine.sweep.batching import limits_of
 from backend.engine.trace import trace_bytes
@@ -58,9 +59,12 @@ def one_pass(cost: Cost, tokens: int) -> Work:
     )
 
 
-def traced(cost: Cost, tokens: int) -> Work:
-    """A pass, and each number of its trace written twice: the memory is cleared, then filled."""
-    size = trace_bytes(cost.shape, tokens)
+def traced(cost: Cost, tokens: int, *, final: bool = False) -> Work:
+    """A pass, and each number of its trace written twice: the memory is cleared, then filled.
+
+    With `final` what `Instrument.final_trace` does.
+    """
+    size = trace_bytes(cost.shape, tokens, final=final and not kept_whole(cost.shape, tokens))
     return one_pass(cost, tokens) + Work(moved=2 * size, held=size + tokens * cost.row_bytes(tokens))
 
 

@@ -9,4 +9,4 @@ from backend.engine.sweep import Cost
 @per_prompt(PREDICTION)
 def prediction(sizes: Cost, prompt: OnePrompt) -> Work:
     """A trace."""
-    return traced(sizes, prompt.tokens)
+    return traced(sizes, prompt.tokens, final=True)

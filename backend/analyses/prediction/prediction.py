@@ -26,7 +26,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     after each layer; nostalgebraist 2020).
     """
     (prompt,) = task.prompts(instrument)
-    trace = instrument.trace(prompt.token_ids, progress)
+    trace = instrument.final_trace(prompt.token_ids, progress)
     ids = list(prompt.answer_ids)
     logprobs = log_probabilities(trace.logits)
     label_logits = trace.logits[ids]

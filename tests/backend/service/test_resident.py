@@ -125,3 +125,27 @@ def test_a_job_that_stopped_holds_nothing_that_it_had(
     request = Request.build("stopping", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
     client.wait(client.submit(request), 30)
     wait_until(lambda: held[0]() is None, 5)
+
+
+@pytest.mark.parametrize("error", [None, Cancelled("stopped")])
+def test_after_a_job_no_long_traces_stay(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """During the job its two runs stay, however large; after it the cache is within its limit."""
+    monkeypatch.setattr("backend.engine.instrument.CACHED_TRACES_BYTES", 1)
+    used: list[tuple[Instrument, int]] = []
+
+    def comparing(instrument: Instrument, task: Task, progress: Progress) -> Findings:
+        for last in (1, 2):
+            instrument.trace((3, 4, last))
+        used.append((instrument, instrument.cached_bytes()))
+        if error is not None:
+            raise error
+        return Findings()
+
+    monkeypatch.setitem(ANALYSES, "comparing", Analysis("comparing", 1, "", ("question",), comparing))
+    request = Request.build("comparing", model=MODEL, question=hand_wired.question(0), prompt=hand_wired.SPEC)
+    client.wait(client.submit(request), 30)
+    ((instrument, during),) = used
+    assert during > 0
+    assert instrument.cached_bytes() == 0
