@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     for name in names:
         tried = worker.tried(name)
         found.append(tried)
-        print(*tried, sep="\t", flush=True)
+        print(*filter(None, tried), sep="\t", flush=True)
     worker.end()
     counts = Counter(tried.outcome for tried in found)
     wrong = sum(tried.outcome == "accepted" and not float(tried.detail) <= WRONG for tried in found)
@@ -110,7 +110,9 @@ def one(name: str) -> tuple[str, ...]:
         if instrument is None:
             return ("refused", refusal) if quantized is None else ("accepted", "inf", "only in 4 bits")
         how = "adapter" if instrument.family.listed else "structure"
-        return "accepted", f"{independent_error(instrument):.1e}", how, refusal_of_quantized or "accepted"
+        patching = "cones" if instrument.family.layer_by_layer else "whole passes"
+        in_4_bits = refusal_of_quantized or "accepted"
+        return "accepted", f"{independent_error(instrument):.1e}", how, in_4_bits, patching
 
 
 def _taken(folder: str, **held: str) -> tuple[Any, str]:

@@ -14,8 +14,8 @@ BEGIN, END = "<!-- written by scripts/bench families --write -->", "<!-- end -->
 class Tried(NamedTuple):
     """How one type ended: `outcome` is accepted, refused, not built or crashed; `detail` the error or the sentence.
 
-    Of an accepted one `how` says how it is known, by its adapter or by structure, and `quantized` whether it is
-    accepted in 4 bits too.
+    Of an accepted one `how` says how it is known, by its adapter or by structure, `quantized` whether it is accepted in
+    4 bits too, and `patching` whether it is patched by cones or by passes of the whole model.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Tried(NamedTuple):
     detail: str
     how: str = ""
     quantized: str = ""
+    patching: str = ""
 
 
 def write_table(found: list[Tried]) -> None:
@@ -45,9 +46,12 @@ def table(found: list[Tried]) -> str:
         f"With transformers {transformers.__version__}, of {len(found)} types {len(accepted)} are accepted, "
         f"{counts['refused']} refused, and {counts['not built']} not built small.",
         "",
-        "| accepted | by | error | 4bit |",
-        "| --- | --- | --- | --- |",
-        *(f"| {tried.name} | {tried.how} | {tried.detail} | {tried.quantized} |" for tried in accepted),
+        "| accepted | by | error | 4bit | patching |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {tried.name} | {tried.how} | {tried.detail} | {tried.quantized} | {tried.patching} |"
+            for tried in accepted
+        ),
         "",
         "| not accepted | what is said |",
         "| --- | --- |",

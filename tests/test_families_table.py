@@ -8,7 +8,7 @@ from backend.models.families import known_types
 from benchmarks.families_table import BEGIN, END, FILE, Tried, table
 
 FOUND = [
-    Tried("one", "accepted", "1.0e-06", "structure", "accepted"),
+    Tried("one", "accepted", "1.0e-06", "structure", "accepted", "cones"),
     Tried("two", "refused", "Models of type 'two' have no | heads. Supported: one."),
     Tried("three", "refused", "Models of type 'three' have no | heads. Supported: one."),
     Tried(
@@ -22,9 +22,9 @@ FOUND = [
 
 def test_types_of_one_reason_stand_together() -> None:
     assert table(FOUND).splitlines()[2:] == [
-        "| accepted | by | error | 4bit |",
-        "| --- | --- | --- | --- |",
-        "| one | structure | 1.0e-06 | accepted |",
+        "| accepted | by | error | 4bit | patching |",
+        "| --- | --- | --- | --- | --- |",
+        "| one | structure | 1.0e-06 | accepted | cones |",
         "",
         "| not accepted | what is said |",
         "| --- | --- |",

@@ -44,7 +44,7 @@ def groups_that_fit(model: PreTrainedModel, family: Family, chosen: Sequence[int
     groups: list[list[int]] = []
     room = 0
     for index in chosen:
-        needed = sum(4 * _count(module) for module in layers[index].modules())
+        needed = sum(4 * _new_values(module) for module in layers[index].modules())
         if needed > free:
             raise ResourceError(
                 f"Checking a layer in float32 needs {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
@@ -147,8 +147,9 @@ def _is_quantized(module: nn.Module) -> bool:
     return type(getattr(module, "weight", None)).__name__ in QUANTIZED
 
 
-def _count(module: Any) -> int:
-    """How many weights of its own a module has."""
+def _new_values(module: Any) -> int:
+    """How many weights of its own take new memory in a copy: those in float32 on the processor are shared with it."""
     if _is_quantized(module):
         return int(module.in_features * module.out_features)
-    return sum(parameter.numel() for parameter in module.parameters(recurse=False))
+    own = module.parameters(recurse=False)
+    return sum(each.numel() for each in own if each.dtype != torch.float32 or each.device.type != "cpu")

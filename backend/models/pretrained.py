@@ -27,6 +27,10 @@ def from_pretrained(resolved: Resolved, what: str, reader: Any, **settings: Any)
         if is_out_of_memory(error):
             raise too_large(resolved, memory_need(resolved)) from error
         message = str(error).partition(" For details")[0]  # the details are in a log that is silenced here
+        if message.startswith("Unrecognized configuration class"):
+            raise unusable(
+                resolved, "transformers has no model of its type that goes on with a text"
+            ) from error
         reason = " ".join(f"{type(error).__name__}: {message}".split())
         raise unusable(resolved, f"{what} cannot be read ({shown(reason, 300)})") from error
 

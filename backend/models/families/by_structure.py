@@ -46,7 +46,7 @@ class ByStructure(Family):
     layer_by_layer = False
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """Raises ModelError where a part has none of the usual names, or where layers are of a kind without heads."""
+        """Raises ModelError where a part has none of the usual names, or where it is known not to be served."""
         _refuse_other_kinds(model)
         for size in SIZES:
             if not hasattr(model.config, size):
@@ -121,13 +121,18 @@ class ByStructure(Family):
 
 
 def _refuse_other_kinds(model: PreTrainedModel) -> None:
-    """Hybrids, whose layers have a state or choose their keys: no pattern of heads says what such a layer reads."""
+    """Refuse what is known not to be served: hybrids, layers of several sizes, learned sinks."""
     kinds = sorted({*(getattr(model.config, "layer_types", None) or ())})
     if not ATTENDING.issuperset(kinds):
-        raise ModelError(
-            f"Models of type {shown(model.config.model_type)} are not served: their layers are of the kinds "
-            f"{', '.join(kinds)}, and only plain attention has heads and patterns to show."
-        )
+        # A state, or keys that are chosen: no pattern of heads says what such a layer reads.
+        what = f"their layers are of the kinds {', '.join(kinds)}, and only plain attention has heads and patterns"
+    elif getattr(model.config, "is_heterogeneous", False):
+        what = f"their layers differ in {', '.join(sorted(model.config.per_layer_attributes))} (per_layer_config)"
+    elif any(name.endswith(".sinks") for name, _ in model.named_parameters()):
+        what = "their attention has learned sinks, so that the weights of a head sum to less than 1"
+    else:
+        return
+    raise ModelError(f"Models of type {shown(model.config.model_type)} are not served: {what}.")
 
 
 def _layers_name(model: PreTrainedModel) -> str:

@@ -35,7 +35,7 @@ def test_the_first_middle_and_last_layer_tell_and_one_of_every_kind(monkeypatch:
 
 
 def test_layers_are_copied_together_as_far_as_there_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = a_model(monkeypatch, "llama")
+    model = a_model(monkeypatch, "llama").to(torch.bfloat16)
     family = family_of(model)
     one = 4 * sum(parameter.numel() for parameter in family.layers(model)[0].parameters())
     for free, groups in ((12 * one, [[0, 1, 2]]), (8 * one, [[0, 1], [2]]), (one, [[0], [1], [2]])):
@@ -46,6 +46,7 @@ def test_layers_are_copied_together_as_far_as_there_is_memory(monkeypatch: pytes
         ResourceError, match=r"a layer in float32 needs 0.0 GB of memory, and 0.0 GB are free"
     ):
         groups_that_fit(model, family, [0, 1, 2])
+    assert groups_that_fit(model.to(torch.float32), family, [0, 1, 2]) == [[0, 1, 2]]  # nothing is copied
 
 
 @pytest.mark.parametrize("name", tiny.FAMILY_CONFIGS)
