@@ -50,7 +50,7 @@ def groups_that_fit(model: PreTrainedModel, family: Family, chosen: Sequence[int
                 f"Checking a layer in float32 needs {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
                 "Close other programs, or choose a smaller model."
             )
-        if needed > room:
+        if not groups or needed > room:
             groups.append([])
             room = free // SHARE
         groups[-1].append(index)
