@@ -1,31 +1,39 @@
 """Attention summed by the kind of token; the right option is a kind of its own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def kind(role: str, right: int | None) -> str:
-    """The kind of a token's role: `"label 2"` is a right or wrong label, or just a label if none is known.
+@dataclass(frozen=True)
+class Told:
+    """The option that is told from the others: the right one, or the one said if none is known to be right."""
 
-    >>> kind("option 1", 1), kind("option 1", None), kind("stem", 1)
-    ('right option', 'option', 'stem')
-    """
-    name, _, index = role.partition(" ")
-    if name not in ("label", "option") or right is None:
-        return name
-    return f"right {name}" if int(index) == right else f"wrong {name}"
+    option: int
+    is_right: bool
+
+    def kind(self, role: str) -> str:
+        """The kind of a token's role.
+
+        >>> Told(1, True).kind("option 1"), Told(1, True).kind("label 2"), Told(1, True).kind("stem")
+        ('right option', 'wrong label', 'stem')
+        >>> Told(1, False).kind("option 1"), Told(1, False).kind("label 2")
+        ('said option', 'other label')
+        """
+        name, _, index = role.partition(" ")
+        if name not in ("label", "option"):
+            return name
+        this, others = ("right", "wrong") if self.is_right else ("said", "other")
+        return f"{this if int(index) == self.option else others} {name}"
+
+    def kinds(self, roles: Sequence[str]) -> list[str]:
+        """The kinds in the order of their first token."""
+        return list(dict.fromkeys(self.kind(role) for role in roles))
 
 
-def kinds_of(roles: Sequence[str], right: int | None) -> list[str]:
-    """The kinds in the order of their first token."""
-    return list(dict.fromkeys(kind(role, right) for role in roles))
-
-
-def mass(
-    rows: NDArray[np.float32], roles: Sequence[str], right: int | None, wanted: str
-) -> NDArray[np.float32]:
+def mass(rows: NDArray[np.float32], roles: Sequence[str], told: Told, wanted: str) -> NDArray[np.float32]:
     """The sum of `rows[..., position]` over the tokens of one kind."""
-    chosen = np.array([kind(role, right) == wanted for role in roles])
+    chosen = np.array([told.kind(role) == wanted for role in roles])
     return np.asarray(rows[..., chosen].sum(axis=-1), np.float32)

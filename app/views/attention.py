@@ -11,11 +11,11 @@ from app.components.frame import open_page, show_question
 from app.components.head_choice import choose_reading, existing_head, head_link
 from app.components.heatmap import head_grid, show_heatmap
 from app.components.job import result_of
-from app.components.notice import warning_box
+from app.components.notice import quiet, sentence, warning_box
 from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
 from app.components.tokens import tokens_by_value
-from app.figures.kinds import kinds_of, mass
+from app.figures.kinds import Told, mass
 from app.figures.net import strongest_head
 from app.selection import Selection
 from app.state import bound, change
@@ -34,7 +34,7 @@ MEASURES = {
 def choose_role(kinds: list[str], selection: Selection, name: Callable[[str], str] = str) -> str:
     """Draw the choice of a role; the role whose share of the attention is shown, the right label's by default."""
     role = selection.chosen.role
-    fallback = next((kind for kind in ("right label", "label") if kind in kinds), kinds[0])
+    fallback = next((kind for kind in ("right label", "said label", "label") if kind in kinds), kinds[0])
     if role and role not in kinds:
         warning_box(
             [f"There are no tokens of the kind {shown(role)} here; {fallback} is shown instead."], "role"
@@ -51,21 +51,31 @@ def show_bank(result: Result, selection: Selection) -> HeadRef:
     role = choose_role([*kinds, *MEASURES], selection, lambda kind: MEASURES.get(kind, f"{kind}: mean share"))
     values = result[role] if role in MEASURES else result["roles"][..., kinds.index(role)]
     title = MEASURES.get(role, f"Mean attention of the final token on: {role}")
-    return show_grid(f"{title}, {result.scalars['count']} questions", "share", values, selection)
+    most = " has the largest of these shares: " if role in MEASURES else f" attends most to {role} tokens: "
+    return show_grid(f"{title}, {result.scalars['count']} questions", "share", values, most, selection)
 
 
 def show_one(result: Result, selection: Selection) -> HeadRef:
     roles, right = result.scalars["roles"], selection.question.answer
-    role = choose_role(kinds_of(roles, right), selection)
+    said = str(result.scalars["predicted"])
+    if right is None:
+        quiet(f"No option is marked as right: said is {said}, the letter that the model says.", "letter")
+    told = Told(selection.labels.index(said) if right is None else right, is_right=right is not None)
+    role = choose_role(told.kinds(roles), selection)
     rows, unit = read_rows(result, selection)
-    return show_grid(
-        f"Attention of the final token on: {role}", unit, mass(rows, roles, right, role), selection
-    )
+    title, values = f"Attention of the final token on: {role}", mass(rows, roles, told, role)
+    return show_grid(title, unit, values, f" attends most to {role} tokens: ", selection)
 
 
-def show_grid(title: str, unit: str, values: Values, selection: Selection) -> HeadRef:
-    """Draw all heads with one marked, and return that one: the chosen head, or the one with the most attention."""
-    head = existing_head(selection, values.shape) or HeadRef(*strongest_head(values))
+def show_grid(title: str, unit: str, values: Values, does: str, selection: Selection) -> HeadRef:
+    """Draw all heads with one marked, and return that one: the chosen head, or the one with the most attention.
+
+    `does` says of the latter what its value is.
+    """
+    most = strongest_head(values)
+    figure = f"{values[most]:.0%}" if unit == "share" else f"{values[most]:.2g}, attention times length"
+    sentence("Of all heads ", str(HeadRef(*most)), does, figure, ".", key="lead", lead=True)
+    head = existing_head(selection, values.shape) or HeadRef(*most)
     end = 1.0 if unit == "share" else None
     grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)], end=end)
     show_heatmap(grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)))

@@ -26,8 +26,12 @@ def source_switch(selection: Selection) -> str:
     own = selection.chosen.question is not None
 
     def switch() -> None:
-        wanted = st.session_state["source"] == SOURCES[1]
-        change(question=selection.question if wanted else None)
+        """An own question comes back after a look at a bank; the first one starts from the bank's."""
+        if st.session_state["source"] == SOURCES[1]:
+            change(question=st.session_state.get("own question", selection.question))
+        else:
+            st.session_state["own question"] = selection.question
+            change(question=None)
 
     st.session_state["source"] = SOURCES[own]
     st.segmented_control(

@@ -84,6 +84,17 @@ def test_two_options_are_the_least() -> None:
     assert at.button(key="remove 0").disabled
 
 
+def test_an_own_question_comes_back_after_a_look_at_a_bank() -> None:
+    at = editing()
+    at.text_area(key="draft stem").set_value("Which way?").run()
+    at.button(key="ask").click().run()
+    own = at.query_params["question"]
+    at.segmented_control(key="source").set_value("From a bank").run()
+    at.segmented_control(key="source").set_value("Your own").run()
+    assert at.query_params["question"] == own
+    assert at.text_area(key="draft stem").value == "Which way?"
+
+
 def test_back_to_the_bank() -> None:
     at = editing()
     at.segmented_control(key="source").set_value("From a bank").run()

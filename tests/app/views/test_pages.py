@@ -407,3 +407,23 @@ def test_the_next_pages_lead_through_all() -> None:
         title, _ = NEXT[title]
     assert {*seen, *NEXT} == {*NEXT} == {page["title"] for page in navigation.PAGES}
     assert {*seen} == {*NEXT}
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, r"Of all heads L\dH\d attends most to right label tokens: \d+%\."),
+        ({"question": OWN}, r"Of all heads L\dH\d attends most to said label tokens: \d+%\."),
+        ({"reading": "value-weighted"}, r"tokens: [\d.]+, attention times length\."),
+        (
+            {"scope": "bank", "role": "right_share"},
+            r"Of all heads L\dH\d has the largest of these shares: \d+%\.",
+        ),
+    ],
+)
+def test_attention_names_the_head_that_looks_there_most(params: dict[str, str], said: str) -> None:
+    at = opened("attention", **params)
+    (lead,) = notices(at, "lead")
+    assert re.search(said, lead), lead
+    told = "No option is marked as right: said is B, the letter that the model says."
+    assert (told in notices(at, "quiet")) == ("question" in params)
