@@ -12,6 +12,7 @@ ATTENTION_PAGE = "app/views/attention.py"
 ATTRIBUTION_PAGE = "app/views/attribution.py"
 HEAD_PAGE = "app/views/head.py"
 MODEL_PAGE = "app/views/model.py"
+PATCHING_PAGE = "app/views/patching.py"
 PATHS_PAGE = "app/views/paths.py"
 QUESTION_PAGE = "app/views/question.py"
 SUBSPACE_PAGE = "app/views/subspace.py"
@@ -42,7 +43,7 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "Where each head's final token looks.",
     },
     {
-        "page": "app/views/patching.py",
+        "page": PATCHING_PAGE,
         "title": "Patching",
         "icon": ":material/swap_horiz:",
         "help": "Which activations, put into another run, change the answer.",

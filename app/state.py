@@ -101,8 +101,9 @@ class Chosen:
     rotated: bool = False
     stacked: bool = True
     also: tuple[str, ...] = ()
-    # Story: the heads whose arcs are switched off.
+    # Story: the heads whose arcs are switched off, and those that are not replaced.
     hidden: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     # Mutations. `steered` counts the steered questions from 1; `towards` is the label steered at.
     measure: str = "loss"
     mutation: str = ""
@@ -222,6 +223,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "stacked": truth,
     "also": mutations,
     "hidden": heads,
+    "kept": heads,
     "measure": one_of(MEASURES),
     "mutation": free,
     "strength": strength,

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from app.components.story_parts import Answer, Parts, how_sure, page_link, tell, trusted
+from app.components.story_parts import Answer, Parts, how_sure, page_link, tell
 from app.figures.layers import lens_lines
 from app.navigation import QUESTION_PAGE
 
@@ -48,11 +48,9 @@ def lens_parts(lens: NDArray[np.float32], place: int, said: str) -> Parts:
     return (f"From layer {layer} on, ", said, f" leads, and no later layer changes that.{end}")
 
 
-def show_lens(answer: Answer) -> str | None:
+def show_lens(answer: Answer) -> str:
     """Draw the logit lens. Returns its sentence."""
     result, labels = answer.prediction, answer.selection.labels
-    if not trusted(result, "lens"):
-        return None
     told = tell(lens_parts(result["lens"], answer.place, answer.said), "lens")
     st.plotly_chart(lens_lines(result["lens"], labels, answer.selection.right), key="lens", alt="Logit lens")
     st.caption(

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.components.arcs import show_arcs
-from app.components.story_parts import Answer, Parts, how_sure, page_link, tell, trusted
+from app.components.story_parts import Answer, Parts, how_sure, page_link, tell
 from app.components.tokens import token_name
 from app.figures.gaze import arcs, looks_at, on_labels, writers
 from app.figures.net import net_effect
@@ -44,14 +44,14 @@ def looks_parts(attention: Result, heads: Sequence[HeadRef], labels: Sequence[st
         does = f" writes most, and gives {share} of its attention to the label {labels[first]}{aside}."
     also = [str(head) for head in heads[1:] if looks_at(looked[head]) == place]
     if also:
-        does += f" {_listed(also)} {'looks' if len(also) == 1 else 'look'} at the label {said}"
+        does += f" {listed(also)} {'looks' if len(also) == 1 else 'look'} at the label {said}"
         does += " too." if first == place else "."
     elif len(heads) > 1 and first == place:
         does += " No other head shown here looks at it."
     return ("Of all heads, ", str(strongest), does)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """`L1H1, L1H2 and L1H3`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
@@ -75,10 +75,8 @@ def choose_heads(heads: Sequence[HeadRef], hidden: Sequence[str]) -> list[HeadRe
     return [head for head in heads if str(head) in picked]
 
 
-def show_looks(answer: Answer, attribution: Result, attention: Result) -> str | None:
+def show_looks(answer: Answer, attribution: Result, attention: Result) -> str:
     """Draw the arcs. Returns the section's sentence."""
-    if not (trusted(attention, "looks") and trusted(attribution, "looks from")):
-        return None
     heads = writing_heads(answer, attribution)
     labels = answer.selection.labels
     told = tell(looks_parts(attention, heads, labels, answer.said), "looks")

@@ -36,7 +36,7 @@ def ask_text(text: str, asked: Question) -> None:
         st.session_state["draft"] = _draft(pasted, asked, error)
         return
     st.session_state.pop("draft", None)
-    change(question=question, hidden=())
+    change(question=question, hidden=(), kept=())
 
 
 def _draft(pasted: Pasted, asked: Question, error: LetterheadsError) -> Draft:

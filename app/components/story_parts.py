@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app.components.job import duration
-from app.components.notice import quiet, sentence, warning_box
-from app.components.provenance import check_text, provenance_text
+from app.components.notice import quiet, sentence
+from app.components.provenance import provenance_text
 from app.selection import Selection
 from app.state import write
 from backend.contract.result import Result
@@ -50,18 +50,6 @@ def tell(parts: Parts, key: str) -> str:
     """Draw a section's sentence. Returns it as text, to quote."""
     sentence(*parts, key=key, lead=True)
     return "".join(parts)
-
-
-def trusted(result: Result, key: str) -> bool:
-    """Whether all checks of a result passed. If one failed, a warning says so instead of the section's picture."""
-    failed = [
-        check_text(name, value, limit)
-        for name, (value, limit) in result.checks.items()
-        if not value <= limit  # NaN fails too
-    ]
-    if failed:
-        warning_box([f"Nothing is told here, because a check failed: {'; '.join(failed)}."], key)
-    return not failed
 
 
 def page_link(page: str, label: str, icon: str, address: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.notice import warning_box
-from app.components.story_parts import Answer, Parts, how_sure, page_link, tell, trusted
+from app.components.story_parts import Answer, Parts, how_sure, page_link, tell
 from app.figures.net import strongest_head
 from app.figures.waterfall import Margin, waterfall
 from app.navigation import ATTRIBUTION_PAGE
@@ -52,8 +52,6 @@ def _adds_up(margin: Margin, attribution: Result) -> bool:
 
 def show_writes(answer: Answer, attribution: Result) -> str | None:
     """Draw the waterfall. Returns its sentence."""
-    if not trusted(attribution, "writes"):
-        return None
     margin = Margin.of(attribution, answer.prediction["label_logits"], answer.place)
     if not _adds_up(margin, attribution):
         warning_box(

@@ -6,8 +6,9 @@ import streamlit as st
 
 from app.components.frame import open_page
 from app.components.job import result_of
+from app.components.story_holds import show_holds
 from app.components.story_lens import show_lens
-from app.components.story_looks import show_looks
+from app.components.story_looks import show_looks, writing_heads
 from app.components.story_own import show_own
 from app.components.story_parts import Answer
 from app.components.story_says import show_rotations, show_says
@@ -43,13 +44,13 @@ if prediction is None:
     st.stop()
 answer = Answer(selection, prediction)
 # Sections stand in this order. The other orders of the options are asked last, because they take several passes.
-says, lens, writes, looks = (st.container() for _ in range(4))
+says, lens, writes, looks, holds = (st.container() for _ in range(5))
 with says:
     st.subheader("1. What it says")
     says_sentence = show_says(answer)
 with lens:
     st.subheader("2. When it knows")
-    lens_sentence = show_lens(answer)
+    show_lens(answer)
 writes_sentence = looks_sentence = None
 with writes:
     st.subheader("3. Who writes it")
@@ -63,4 +64,9 @@ with looks:
         looks_sentence = show_looks(answer, attribution, attention)
 with says:
     show_rotations(client, answer)
-show_end([told for told in (says_sentence, writes_sentence, looks_sentence) if told])
+holds_sentence = None
+with holds:
+    st.subheader("5. Does it hold?")
+    if attribution and attention:
+        holds_sentence = show_holds(client, answer, writing_heads(answer, attribution), attention)
+show_end([told for told in (says_sentence, writes_sentence, holds_sentence or looks_sentence) if told])

@@ -5,6 +5,7 @@ from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
 from backend.analyses.circuit.schema import EFFECTS, PATHS
 from backend.analyses.cost.schema import cost_of
+from backend.analyses.joint.schema import JOINT
 from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.prediction.schema import PREDICTION
@@ -21,6 +22,7 @@ ANALYSES: dict[str, Analysis] = {
         ATTENTION,
         PATCHING,
         EFFECTS,
+        JOINT,
         PATHS,
         ATTRIBUTION_PATCHING,
         POSSIBLE_CORRUPTIONS,

@@ -72,8 +72,9 @@ def _attribution(request: Request, generator: np.random.Generator) -> Made:
     (heads, _), (mlps, _) = arrays["heads"], arrays["mlps"]
     heads[*STAR, said] = 5
     logits, rest = logits_of(request), arrays["embedding"][0] + arrays["bias"][0]
+    mlps[-1, said] = -1
     # All parts add up to the logits, as those of a model do.
-    mlps += (logits - logits.mean() - heads.sum((0, 1)) - mlps.sum(0) - rest) / len(mlps)
+    mlps[:-1] += (logits - logits.mean() - heads.sum((0, 1)) - mlps.sum(0) - rest) / (len(mlps) - 1)
     return (
         arrays,
         {"label": tuple(labels)},
@@ -201,6 +202,28 @@ def _effects(request: Request, generator: np.random.Generator) -> Made:
     return arrays, {"norm": tuple(NORMS)}, told
 
 
+def _joint(request: Request, generator: np.random.Generator) -> Made:
+    """Heads that carry a quarter each and three quarters together; random heads carry little."""
+    params, clean = values_of(request), logits_of(request)
+    heads = [str(HeadRef(*head)) for head in params["heads"]]
+    sets: list[dict[str, Any]] = [{"kind": "together", "heads": heads}]
+    sets += [{"kind": "alone", "heads": [head]} for head in heads] if params["alone"] else []
+    sets += [{"kind": "random", "heads": ["L0H0"] * len(heads)} for _ in range(params["random"])]
+    share = {"together": 0.75, "alone": 0.25, "random": 0.05}
+    lost = np.array([share[one["kind"]] for one in sets])
+    corrupted = np.roll(clean, 1)
+    values = 0.8 - lost * 1.2  # from RUNS' clean to its corrupted
+    arrays: Arrays = {
+        "label_logits": (clean + lost[:, None] * (corrupted - clean), ("set", "label")),
+        "label_logits_clean": (clean, ("label",)),
+        "label_logits_corrupted": (corrupted, ("label",)),
+        "values": (values, ("set",)),
+        "lost": (lost, ("set",)),
+    }
+    told = prompt_of(request)
+    return arrays, {"label": tuple(told["labels"])}, {**told, **RUNS, "metric": "net_logit", "sets": sets}
+
+
 def _paths(request: Request, generator: np.random.Generator) -> Made:
     params = values_of(request)
     mode = "receiver" if params["sender"] is None else "sender"
@@ -287,6 +310,7 @@ OF_NODES = {
     "possible-corruptions": _possible_corruptions,
     "cost": _cost,
     "effects": _effects,
+    "joint-patching": _joint,
     "paths": _paths,
     "attribution_patching": _attribution_patching,
     "check-model": _check_model,

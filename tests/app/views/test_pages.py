@@ -16,7 +16,7 @@ from tests.app.opened import PAGES, drawn, notices, opened, titles
 
 OWN = json.dumps({"stem": "What is <b>x</b>?", "options": ["*a*", "b"], "answer": None})
 PICTURES = {
-    "story": 4,
+    "story": 6,
     "question": 3,
     "attribution": 2,
     "attention": 2,

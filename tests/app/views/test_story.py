@@ -28,7 +28,14 @@ from tests.app.made_up.parts import MISREAD
 from tests.app.opened import ENTRY, drawn, notices, opened, titles
 from tests.backend.service.serving import Loader, serving
 
-SECTIONS = ["1. What it says", "2. When it knows", "3. Who writes it", "4. Where they look", "To quote"]
+SECTIONS = [
+    "1. What it says",
+    "2. When it knows",
+    "3. Who writes it",
+    "4. Where they look",
+    "5. Does it hold?",
+    "To quote",
+]
 WRONG = json.dumps({"stem": f"{MISREAD}what?", "options": ["up", "down", "left"], "answer": 0})
 NO_ANSWER = json.dumps({"stem": "What?", "options": ["up", "down", "left"]})
 
@@ -71,7 +78,7 @@ def test_all_sections_are_there(params: dict[str, str]) -> None:
     ] == SECTIONS
     assert not notices(at, "error")
     assert not notices(at, "warning")
-    assert len(notices(at, "lead")) == 6
+    assert len(notices(at, "lead")) == 8
     assert len(drawn(at, "arcs")) == 1
 
 
@@ -137,7 +144,7 @@ def test_a_head_is_switched_off_and_stays_so_in_the_address() -> None:
     at = opened("story")
     (before,) = drawn(at, "arcs")
     heads = list(dict.fromkeys(arc["head"] for arc in before["arcs"]))
-    (switch,) = at.button_group
+    switch = at.button_group(key="arcs of")
     assert switch.value == heads
     switch.set_value(heads[1:]).run()
     (after,) = drawn(at, "arcs")
@@ -179,13 +186,10 @@ def test_a_figure_whose_check_failed_is_not_told(failing: str) -> None:
 
     at = opened("story", Unsure())
     assert not at.exception
-    assert (
-        "Nothing is told here, because a check failed: identity error 0.5, limit 0.001 ✗ failed."
-        in notices(at, "warning")
-    )
+    assert f"The numbers of {failing} failed their check" in notices(at, "error")[0]
     gone = {"prediction": "Probability among the labels", "attribution": "What adds up to the margin of A"}
     assert gone.get(failing) not in titles(at)
-    assert len(drawn(at, "arcs")) == (failing == "prediction")
+    assert not drawn(at, "arcs")
 
 
 def test_parts_that_do_not_add_up_are_not_told() -> None:
@@ -259,6 +263,8 @@ def wired(tmp_path: Path, change: Callable[[Any], None], question: Question) -> 
     at.query_params = {
         "model": "qwen2.5-coder-0.5b",
         "template": "plain",
+        "corruption": "text",
+        "corrupted": "pick delta\n(A) red\n(B) blue\n(C) green\n(D) white\nAnswer: (",
         "question": json.dumps(question.to_json()),
     }
     at.run()
@@ -284,7 +290,63 @@ def test_the_sentences_tell_the_circuit_that_was_wired(tmp_path: Path, right: in
     assert told[3].startswith("One head does nearly all of it: L1H2 writes")
     assert told[4].startswith("Of all heads, L1H2 writes most, and gives ")
     assert f"of its attention to the label {letter}." in told[4]
+    assert told[5].startswith(
+        "With L1H2 doing what it does in the other prompt, the model says D instead of "
+    )
+    assert told[6].startswith(
+        "This head carries 100% of the change. 20 sets of random heads of the same layers carry "
+    )
+    assert told[6].endswith("this is more than any of them.")
     assert told[0] in at.code[0].value
+
+
+def test_heads_are_replaced_one_by_one_and_the_address_holds_it() -> None:
+    at = opened("story")
+    switch = at.button_group(key="replaced")
+    heads = list(switch.value or [])
+    assert len(heads) > 1
+    assert any(text.startswith("With ") for text in notices(at, "lead"))
+    switch.set_value(heads[:1]).run()
+    assert at.query_params["kept"] == ",".join(heads[1:])
+    (told,) = [text for text in notices(at, "lead") if text.startswith("With ")]
+    assert told.startswith(f"With {heads[0]} doing what it does in the other prompt, the model ")
+    at.button(key="group None").click().run()
+    assert "No head is replaced." in notices(at, "quiet")
+    at.button(key="group All of them").click().run()
+    assert "kept" not in at.query_params
+
+
+def test_exact_patching_waits_for_a_click_where_it_takes_long() -> None:
+    class Slow(FakeClient):
+        def find(self, request: Request) -> Result | None:
+            found = super().find(request)
+            if request.analysis == "joint-patching":
+                return None
+            return None if found is None else replace(found, seconds=4.0)
+
+    client = Slow()
+    at = opened("story", client)
+    assert [request.params.get("random") for request in client.submitted] == [None]
+    at.button[-1].click().run()
+    assert client.submitted[-1].params["random"] == 20
+    assert "Patch these heads exactly (about 24 s)" not in [button.label for button in at.button]
+
+
+def test_where_the_letter_stays_there_is_no_change_to_share_out() -> None:
+    class Same(FakeClient):
+        def find(self, request: Request) -> Result | None:
+            found = super().find(request)
+            if found is None or request.analysis != "joint-patching":
+                return found
+            found["label_logits_corrupted"][:] = found["label_logits_clean"]
+            return found
+
+    at = opened("story", Same())
+    assert (
+        "The model says the same letter in the other prompt, so nothing can be told of the heads. "
+        "Choose another prompt." in notices(at, "lead")
+    )
+    assert "What share of the change these heads carry" not in titles(at)
 
 
 def test_where_two_heads_share_the_work_no_head_does_it_alone(tmp_path: Path) -> None:

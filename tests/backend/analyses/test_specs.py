@@ -42,6 +42,8 @@ OF_ONE: list[tuple[str, dict[str, Any]]] = [
     ("possible-corruptions", {"label": "C"}),
     ("effects", {}),
     ("effects", {"corruption": RANDOM, "metric": {"kind": "probability"}}),
+    ("joint-patching", {"heads": [[1, 2], [0, 1]]}),
+    ("joint-patching", {"heads": [[1, 2]], "alone": True, "random": 2, "metric": {"kind": "loss"}}),
     ("paths", {"receiver": {"head": [1, 2]}}),
     ("paths", {"receiver": {"mlp": 1}, "metric": {"kind": "loss"}}),
     ("paths", {"sender": {"head": [0, 1]}}),
