@@ -19,7 +19,7 @@ STEERED = """() => document.querySelectorAll(".js-plotly-plot").values()
 def test_the_slider_tells_another_strength_at_once(app: str, context: BrowserContext) -> None:
     # Labels that nobody used before, so that no saved result takes the button away.
     labels = quote(" ".join(random.sample(string.ascii_uppercase, 4)))
-    page = visit(context, f"{app}/mutations?bank=copy-colors&limit=5&labels={labels}&head=L16H7")
+    page = visit(context, f"{app}/mutations?bank=copy-colors&limit=8&labels={labels}&head=L16H7")
     page.get_by_role("button", name="Steer the keys (about").click()
     expect(page.get_by_text("At strength 1, steered at an option")).to_be_visible()
     settle(page)
