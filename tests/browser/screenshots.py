@@ -1,6 +1,6 @@
-"""Pictures of the pages for the documentation: `python -m tests.browser.screenshots [model]`."""
+"""Pictures of the pages for the documentation: `python -m tests.browser.screenshots [--model MODEL] [PAGE ...]`."""
 
-import sys
+import argparse
 
 from playwright.sync_api import Browser
 
@@ -42,12 +42,18 @@ def take(browser: Browser, address: str, name: str, colours: str) -> None:
 
 
 def main() -> None:
-    """All pictures, with the default model unless another is named."""
+    """The pictures named, or all, with the default model unless another is named."""
+    parser = argparse.ArgumentParser(description="Take the documentation's pictures again.")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help=", ".join(PICTURES))
+    options = parser.parse_args()
+    if unknown := {*options.pages} - PICTURES.keys():
+        parser.error(f"There is no picture {', '.join(sorted(unknown))}. There are {', '.join(PICTURES)}.")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with served(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_MODEL) as app, chromium() as browser:
-        for name, (path, colours) in PICTURES.items():
+    with served(options.model) as app, chromium() as browser:
+        for name in options.pages or PICTURES:
             print(f"{FOLDER / name}.png", flush=True)
-            take(browser, app + path, name, colours)
+            take(browser, app + PICTURES[name][0], name, PICTURES[name][1])
 
 
 if __name__ == "__main__":
