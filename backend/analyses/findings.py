@@ -33,4 +33,5 @@ def prompt_scalars(prompt: Prompt) -> dict[str, Any]:
         "roles": list(prompt.roles),
         "labels": list(prompt.labels),
         "answer": None if prompt.answer is None else prompt.labels[prompt.answer],
+        "notes": list(prompt.notes),
     }

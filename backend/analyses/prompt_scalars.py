@@ -11,6 +11,9 @@ def of_prompt(when: When = ALWAYS) -> tuple[ScalarSpec, ...]:
         ScalarSpec("roles", "what each token is there for", when=when),
         ScalarSpec("labels", "the labels shown", when=when),
         ScalarSpec("answer", "the right label; null where nobody said which is right", when=when),
+        ScalarSpec(
+            "notes", "sentences on what is special about the prompt, such as a date put into it", when=when
+        ),
     )
 
 

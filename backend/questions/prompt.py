@@ -16,6 +16,7 @@ class Prompt:
         labels: the labels shown, one for each option.
         answer_ids: for each label the token that the tokenizer appends if the label follows `text`.
         answer: index of the right label, or None.
+        notes: what a user should know of it, in sentences.
     """
 
     text: str
@@ -25,6 +26,7 @@ class Prompt:
     labels: tuple[str, ...]
     answer_ids: tuple[int, ...]
     answer: int | None
+    notes: tuple[str, ...] = ()
 
     def positions(self, role: str) -> tuple[int, ...]:
         """Positions whose role is `role`, in order: `prompt.positions("label 2")`."""

@@ -49,8 +49,9 @@ def render(
     template = REGISTRY[spec.template]
     labels = spec.labels[: len(question.options)]
     segments = template.segments(question, spec.labels, shots)
+    notes: tuple[str, ...] = ()
     if template.chat:
-        segments = in_chat(segments, tokenizer)
+        segments, notes = in_chat(segments, tokenizer)
     text = "".join(segment.text for segment in segments)
     model = model_name or "the model"
     _check_characters(text, token_limit, model)
@@ -68,6 +69,7 @@ def render(
         labels=labels,
         answer_ids=_answer_ids(text, token_ids, labels, tokenizer, special=special),
         answer=question.answer,
+        notes=notes,
     )
 
 

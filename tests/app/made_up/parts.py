@@ -63,7 +63,8 @@ def prompt_of(request: Request) -> dict[str, Any]:
         roles += [f"{name} {place}" for name in ("bracket", "label", "bracket", "option", "newline")]
     tokens, roles = [*tokens, "Answer:", " ("], [*roles, "suffix", "final"]
     answer = None if question.answer is None else labels[question.answer]
-    return {"tokens": tokens, "roles": roles, "text": "".join(tokens), "labels": labels, "answer": answer}
+    text = "".join(tokens)
+    return {"tokens": tokens, "roles": roles, "text": text, "labels": labels, "answer": answer, "notes": []}
 
 
 def answered(request: Request, predicted: str) -> dict[str, Any]:
