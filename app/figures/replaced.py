@@ -7,10 +7,11 @@ import plotly.graph_objects as go
 
 from app.figures.letters import letter_colour
 from app.figures.steering import among_labels
-from app.figures.style import COLOURS, OTHER, Numbers, finish, legend_below, plain
+from app.figures.style import OTHER, Numbers, finish, legend_below, plain
 from backend.contract.result import Result
 
 PATTERNS = ("/", "", ".")
+ALL = "#767C89"
 
 
 def replaced_bars(runs: Sequence[tuple[str, Numbers]], labels: Sequence[str]) -> go.Figure:
@@ -55,7 +56,7 @@ def share_bars(result: Result) -> go.Figure:
             x=values,
             y=names,
             orientation="h",
-            marker_color=[*(OTHER for _ in alone), COLOURS[0]],
+            marker_color=[*(OTHER for _ in alone), ALL],
             text=[f"{value:.0%}" for value in values],
             textposition="outside",
             cliponaxis=False,
@@ -66,7 +67,7 @@ def share_bars(result: Result) -> go.Figure:
         x=random,
         y=["random heads"] * len(random),
         mode="markers",
-        marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": COLOURS[-1]}},
+        marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": ALL}},
         hovertemplate="random heads of the same layers: %{x:.4f} of the change<extra></extra>",
     )
     finish(
