@@ -10,7 +10,7 @@ import torch
 
 from backend.analyses.findings import array, prompt_scalars
 from backend.analyses.heads import chosen_heads
-from backend.analyses.joint.schema import JOINT
+from backend.analyses.joint.schema import JOINT, RECHECKED
 from backend.analyses.patching.pairs import pair_scalars, pairs_of
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance
@@ -19,7 +19,6 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Node, Sweep, Wanted, recheck, run_sweep
 
-RECHECKED = 2
 Set = tuple[HeadRef, ...]
 
 

@@ -12,6 +12,8 @@ from backend.contract.param import NEEDED, Param
 from backend.contract.spec import ArraySpec, ScalarSpec
 
 MOST_RANDOM = 200
+RECHECKED = 2
+"""How many sets are run again as whole passes."""
 
 
 def _one_draw(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
@@ -28,6 +30,7 @@ JOINT = Analysis(
     summary="the answer when several heads are replaced together, each alone, and random heads of the same layers",
     takes=("question",),
     run=Lazy("backend.analyses.joint.joint", "run"),
+    cost=Lazy("backend.analyses.joint.cost", "joint"),
     params=(
         *PAIR_PARAMS,
         Param("heads", Heads(), "the heads whose final outputs come from the corrupted run", default=NEEDED),

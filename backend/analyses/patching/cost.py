@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from backend.analyses.cost.model import CostModel, OnePrompt, per_prompt
-from backend.analyses.cost.work import Work, cones, one_pass, two_traces
+from backend.analyses.cost.work import Work, cones, one_pass, traced, two_traces
 from backend.analyses.patching.budget import RECHECKED, sweep_work
 from backend.analyses.patching.plan import plan
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING
+from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.task import Task
 from backend.contract.progress import Progress
 from backend.engine.gradients import PER_TRACE
@@ -36,6 +36,12 @@ def attribution_patching(sizes: Cost, prompt: OnePrompt) -> Work:
         share = cells / (shape.layers * shape.heads * tokens)
         found += cones(sizes, tokens, "z", range(tokens), share)
     return (two_traces(sizes, prompt.tokens) + found) * prompt.draws
+
+
+@per_prompt(POSSIBLE_CORRUPTIONS)
+def possible_corruptions(sizes: Cost, prompt: OnePrompt) -> Work:
+    """A trace, which tells the likeliest label; making prompts costs next to nothing."""
+    return traced(sizes, prompt.tokens, final=True)
 
 
 def _formula(sizes: Cost, prompt: OnePrompt) -> Work:

@@ -239,6 +239,7 @@ POSSIBLE_CORRUPTIONS = Analysis(
     summary="which corruptions a question can have: made, but not run",
     takes=("question",),
     run=Lazy("backend.analyses.patching.possible_corruptions", "run"),
+    cost=Lazy("backend.analyses.patching.cost", "possible_corruptions"),
     params=(
         LABEL,
         Param("bank", BankName(), "where another question is drawn from", default="knowledge"),

@@ -13,7 +13,11 @@ from backend.engine.instrument import Instrument
 from tests import hand_wired, tiny
 
 PAIR = {"corruption": {"kind": "shuffle_labels"}}
-GIVEN = {"patching": PAIR, "paths": {"receiver": {"head": [1, 0]}}}
+GIVEN = {
+    "patching": PAIR,
+    "paths": {"receiver": {"head": [1, 0]}},
+    "joint-patching": {**PAIR, "heads": [[1, 0]]},
+}
 
 
 @pytest.fixture(scope="module")

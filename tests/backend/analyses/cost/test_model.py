@@ -44,6 +44,7 @@ def test_every_analysis_has_a_formula() -> None:
     ("analysis", "less", "more"),
     [
         ("effects", {}, {"corruption": {"kind": "question", "draws": 3}}),
+        ("joint-patching", {"heads": [[1, 2]]}, {"heads": [[1, 2], [0, 1]], "alone": True, "random": 20}),
         ("attribution_patching", {}, {"grad_drop": True}),
         ("attribution_patching", {}, {"verify": {"top": 20, "random": 20}}),
         ("patching", {"positions": "final"}, {"positions": "all"}),
