@@ -1,4 +1,4 @@
-"""Models: the catalogue, where their bytes come from, and how one is held in memory."""
+"""Models: the catalogue, downloading and unpacking, and loading one into memory."""
 
 from backend.models.catalogue import SMALL_MODEL, CatalogueModel, catalogue
 from backend.models.fetch import fetch

@@ -1,4 +1,4 @@
-"""Fetch a model into the cache: `python -m backend.models [NAME | --small]`; the default without a name."""
+"""Download a model: `python -m backend.models [NAME | --small]`. Without a name: the default model."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LINES = 5
 
 
 class _Lines:
-    """Progress as lines: a new message at once, the same one with its share every few seconds."""
+    """Print progress as lines: a new message at once, then its percentage every five seconds."""
 
     def __init__(self) -> None:
         self.message, self.printed = "", 0.0
@@ -26,7 +26,7 @@ class _Lines:
 
 
 def main(arguments: list[str]) -> int:
-    """Fetch the default model, the small one, or any by name. Returns 0, or 2 after a one-line error."""
+    """Download the default model, the small one, or any by name. Returns 0, or 2 after a one-line error."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-") and arguments[0] != "--small"):
         print(
             "usage: fetch-model [--small | NAME]\n"

@@ -1,4 +1,4 @@
-"""Which graphics processors this machine has. Asked of torch, but not by importing it where that is not needed."""
+"""Which graphics cards this machine has. Only torch knows; a subprocess asks it, so that torch is not imported here."""
 
 import json
 import logging
@@ -10,14 +10,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 120.0
-# NVIDIA's cards, AMD's, and NVIDIA's as Windows' subsystem for Linux shows them.
+# Device files of NVIDIA cards, of AMD cards, and of NVIDIA cards under the Windows Subsystem for Linux.
 SIGNS = ("nvidia[0-9]*", "kfd", "dxg")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Accelerators:
-    """The bytes of memory of each card, and whether there is Apple's processor (mps)."""
+    """The memory of each graphics card in bytes, and whether there is an Apple graphics processor (mps)."""
 
     cards: tuple[int, ...] = ()
     mps: bool = False
@@ -25,24 +25,24 @@ class Accelerators:
 
 @cache
 def accelerators() -> Accelerators:
-    """Those that torch can use. Where torch is not imported, and there may be some, a process of its own asks it."""
+    """The cards that torch can use. If torch is not imported yet, a subprocess asks it: importing takes seconds."""
     if sys.platform != "darwin" and not any(found for sign in SIGNS for found in Path("/dev").glob(sign)):
         return Accelerators()
     if "torch" in sys.modules:
         return ask_torch()
     command = [sys.executable, "-m", "backend.models.accelerators"]
     try:
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=TIMEOUT).stdout
-        found = json.loads(told)
+        output = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=TIMEOUT).stdout
+        found = json.loads(output)
         return Accelerators(tuple(found["cards"]), found["mps"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        # A torch that cannot start there would not run a model there either.
+        # If torch cannot start in the subprocess, it cannot run a model on a card either.
         log.warning("Graphics cards are not used: torch could not be asked for them (%s).", error)
         return Accelerators()
 
 
 def ask_torch() -> Accelerators:
-    """What torch says, in this process."""
+    """What torch reports, imported in this process."""
     import torch
 
     cards = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()

@@ -1,4 +1,4 @@
-"""The demo models by name: each name means these exact bytes, wherever they come from (catalogue.json)."""
+"""The demo models by name (catalogue.json). A name always means the same bytes, whatever the download source."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SMALL_MODEL = "qwen2.5-coder-0.5b"
 
 @dataclass(frozen=True)
 class Gguf:
-    """The one file that a catalogue name stands for. `hub` is the repository that has it, or None."""
+    """The GGUF file of a catalogue model. `hub` is the hub repository that has it, or None."""
 
     file: str
     bytes: int
@@ -32,9 +32,9 @@ class Wheel:
 class CatalogueModel:
     """One catalogue entry.
 
-    `hub` is the repository of the same model in full precision (another model, to be named by that id).
-    `member` is the pattern of the data files inside the wheels. `parameters` counts every weight of the file;
-    an output projection stored apart from the embedding counts as its own.
+    `hub` is the repository of the full-precision weights. They count as another model, with that id as its name.
+    `member` is the pattern of the data files inside the wheels. `parameters` counts every weight of the file; an
+    unembedding stored separately from the embedding is counted too.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A model folder's config.json, read with suspicion before transformers sees it."""
+"""Check a model folder's config.json before transformers reads it."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,20 @@ from typing import Any
 
 from backend.contract.errors import ModelError, shown
 
-# What the classes of models that go on with a text have in their names.
+# The class name of a language model contains one of these.
 CONTINUING = ("CausalLM", "LMHead", "ConditionalGeneration")
 
 
 def path_shown(path: Path | None) -> str:
-    """A path as it appears in a message: whole, since its end tells most."""
+    """A path for a message. It is not shortened like other values: its end matters most."""
     return shown(str(path), limit=500)
 
 
 def check_config(folder: Path) -> None:
-    """Refuse a folder whose config says that its model is none of ours, before anything of it is loaded.
+    """Refuse a folder whose config shows that the model cannot be analysed, before anything is loaded.
 
-    Raises ModelError: no readable config, code of its own, weights quantized already, not one that goes on with a text.
+    Raises ModelError if there is no readable config, the model brings its own code, its weights are quantized already,
+    or it is not a language model that continues a text.
     """
     file = folder / "config.json"
     try:

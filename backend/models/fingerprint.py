@@ -1,4 +1,4 @@
-"""A model's fingerprint: the same digest means the same numbers, so results may be kept under it."""
+"""A model's fingerprint: models with the same digest give the same numbers, so it is part of a result's key."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ from backend.models.weights import weight_files
 from backend.whole_file import write_whole
 
 LENGTH = 16
-# What transformers reads beside the weights: the config, the tokenizer and its chat template.
-READ_TOO = (
+# Files that transformers reads in addition to the weights: the config, the tokenizer and its chat template.
+OTHER_FILES = (
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -30,9 +30,9 @@ READ_TOO = (
 
 
 def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> str:
-    """Digest of the weights' identity and of all else that moves the numbers, library versions included.
+    """Digest of the weights' identity, dtype, quantization, device and library versions: all that changes the numbers.
 
-    Raises ModelError where a quantized model is asked for and bitsandbytes is not installed.
+    Raises ModelError for a quantized model if bitsandbytes is not installed.
     """
     parts = [identity, dtype, quantization, device, version("torch"), version("transformers")]
     if quantization != "none":
@@ -41,11 +41,11 @@ def fingerprint(identity: str, dtype: str, quantization: str, device: str) -> st
 
 
 def folder_identity(folder: Path, progress: Progress | None = silent) -> str:
-    """Digest of what a model folder computes with: its weights, its config, its tokenizer.
+    """Digest of a model folder's weights, config and tokenizer.
 
-    Empty where `progress` is None, which hashes nothing, and a file's digest is not noted.
+    With `progress` None nothing is hashed: the result is empty unless the digest of every file is cached.
     """
-    files = [*weight_files(folder), *(folder / name for name in READ_TOO)]
+    files = [*weight_files(folder), *(folder / name for name in OTHER_FILES)]
     digests = [(file.name, content_digest(file, progress)) for file in files if file.is_file()]
     if not all(digest for _, digest in digests):
         return ""
@@ -53,25 +53,25 @@ def folder_identity(folder: Path, progress: Progress | None = silent) -> str:
 
 
 def content_digest(file: Path, progress: Progress | None = silent) -> str:
-    """SHA-256 of a file, noted in home()/fingerprints by its real path, size and time of change.
+    """SHA-256 of a file, cached in home()/fingerprints by its real path, size and modification time.
 
-    With `progress` None it is not computed: empty where it is not noted. Raises what `progress` raises.
+    With `progress` None it is not computed: the result is empty unless it is cached. Raises what `progress` raises.
     """
     real = os.path.realpath(file)
     stat = os.stat(real)
     state = [real, stat.st_size, stat.st_mtime_ns]
-    note = home() / "fingerprints" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
+    cache_file = home() / "fingerprints" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
     try:
-        kept = json.loads(note.read_text(encoding="utf-8"))
+        cached = json.loads(cache_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        kept = {}
-    if isinstance(kept, dict) and kept.get("state") == state and _is_digest(kept.get("sha256")):
-        return str(kept["sha256"])
+        cached = {}
+    if isinstance(cached, dict) and cached.get("state") == state and _is_digest(cached.get("sha256")):
+        return str(cached["sha256"])
     if progress is None:
         return ""
-    digest = sha256_of(Path(real), progress, f"Reading {file.name} to know its content")
-    with suppress(OSError):  # without the note, the file is read again the next time
-        write_whole(note, json.dumps({"state": state, "sha256": digest}).encode())
+    digest = sha256_of(Path(real), progress, f"Computing the SHA-256 of {file.name}")
+    with suppress(OSError):  # if it cannot be cached, the file is hashed again the next time
+        write_whole(cache_file, json.dumps({"state": state, "sha256": digest}).encode())
     return digest
 
 

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: found in its cache, or downloaded; never pickles, never code."""
+"""Find models in the Hugging Face hub's cache, or download them: safetensors only, never pickles or code."""
 
 import os
 import sys
@@ -18,11 +18,11 @@ from backend.models.weights import weight_files
 
 TIMEOUT = 4.0
 ROOT = Path(__file__).resolve().parents[2]
-_silent: set[str] = set()  # end points that did not answer in this process
+_unreached: set[str] = set()  # endpoints that did not answer since this process started
 
 
 def hub_cache() -> Path:
-    """The hub's own cache folder, which other programs share."""
+    """The hub's own cache folder, shared with other programs."""
     if cache := os.environ.get("HF_HUB_CACHE"):
         return Path(cache)
     base = os.environ.get("HF_HOME")
@@ -30,15 +30,15 @@ def hub_cache() -> Path:
 
 
 def find_snapshot(repo: str) -> Path | None:
-    """The folder of `repo`'s main branch as downloaded, named by its commit; None where it is not whole."""
+    """The downloaded folder of `repo`'s main branch, named by its commit. None if a file is missing."""
     snapshot = _snapshot(repo)
-    return snapshot if snapshot and (snapshot / "config.json").exists() and _whole(snapshot) else None
+    return snapshot if snapshot and (snapshot / "config.json").exists() and _complete(snapshot) else None
 
 
 def fetch_snapshot(repo: str, progress: Progress) -> Path:
     """Download `repo` (safetensors, configs, tokenizer) into the hub's cache and return its folder.
 
-    Raises DownloadError where it cannot be had, ModelError where it has no safetensors or needs its own code.
+    Raises DownloadError if it cannot be downloaded, ModelError if it has no safetensors or needs its own code.
     """
     progress(f"Looking for {repo} on the hub")
     files = {file.rfilename: file.size or 0 for file in _info(repo).siblings or []}
@@ -55,16 +55,18 @@ def fetch_snapshot(repo: str, progress: Progress) -> Path:
     _download(repo, wanted, progress, total)
     folder = find_snapshot(repo)
     if folder is None:
-        raise DownloadError(f"The download of {repo} is not whole. Try again: what is there is kept.")
+        raise DownloadError(
+            f"The download of {repo} is incomplete. Try again: the files that are complete are not downloaded again."
+        )
     return folder
 
 
 def fetch_file(repo: str, file: str, folder: Path, total: int, progress: Progress) -> Path:
     """Download one file of a repository into `folder`.
 
-    Raises DownloadError; at once where the hub did not answer this process before.
+    Raises DownloadError, at once if the hub did not answer an earlier request of this process.
     """
-    if _endpoint() in _silent:
+    if _endpoint() in _unreached:
         raise DownloadError(_unreachable(repo))
     progress(f"Looking for {repo} on the hub")
     _info(repo)
@@ -94,7 +96,7 @@ def _run(arguments: list[str], watched: Path, progress: Progress, message: str, 
     lines = ended.errors.strip().splitlines() or ["no reason"]
     raise DownloadError(
         f"{repo} could not be downloaded from the hub: {shown(lines[-1], 300)}. "
-        "Check the network and try again: what is already there is kept."
+        "Check the network and try again: it continues where it stopped."
     )
 
 
@@ -109,7 +111,7 @@ def _info(repo: str) -> ModelInfo:
             f"The hub has no model {shown(repo)}, or it is private. Check the id, or set HF_TOKEN."
         ) from error
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        _silent.add(endpoint)
+        _unreached.add(endpoint)
         raise DownloadError(_unreachable(repo)) from error
 
 
@@ -133,7 +135,7 @@ def _repo_folder(repo: str) -> Path:
 
 
 def _snapshot(repo: str) -> Path | None:
-    """The snapshot folder of the main branch, whole or not."""
+    """The snapshot folder of the main branch, complete or not."""
     folder = _repo_folder(repo)
     try:
         commit = (folder / "refs" / "main").read_text(encoding="ascii").strip()
@@ -143,13 +145,13 @@ def _snapshot(repo: str) -> Path | None:
 
 
 def _wanted(name: str) -> bool:
-    # In folders, and as "consolidated", are the same weights in other formats.
+    # Files in folders, and "consolidated" ones, hold the same weights in other formats.
     if "/" in name or name.startswith("consolidated"):
         return False
     return name.endswith((".safetensors", ".json", ".jinja", ".model")) or name in ("merges.txt", "vocab.txt")
 
 
-def _whole(snapshot: Path) -> bool:
+def _complete(snapshot: Path) -> bool:
     try:
         files = weight_files(snapshot)
     except ModelError:

@@ -1,4 +1,4 @@
-"""A model in memory: the Hugging Face model as published, its tokenizer, and how it is held."""
+"""Load a model: the published Hugging Face model and its tokenizer, with the chosen dtype, quantization and device."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ from backend.models.weights import weight_files
 if TYPE_CHECKING:
     import transformers
 
-# Constants that older versions of transformers saved among the weights, and that no model reads any more.
+# Constants that older versions of transformers saved with the weights. No model uses them any more.
 LEFTOVERS = re.compile(r"attn\.masked_bias$|(^|\.)decoder\.version$")
 
 
 @dataclass(frozen=True)
 class RunnableModel:
-    """A model ready to run: in eval mode, no parameter with a gradient."""
+    """A model ready to run: in eval mode, without gradients for parameters."""
 
     model: "transformers.PreTrainedModel"
     tokenizer: "transformers.PreTrainedTokenizerFast"
@@ -35,15 +35,16 @@ class RunnableModel:
 
 
 def load(spec: ModelSpec, progress: Progress = silent) -> RunnableModel:
-    """Fetch the model where it is not here yet, and load it. Raises what `prepare` raises."""
+    """Download the model if needed, and load it. Raises what `prepare` raises."""
     return prepare(spec, progress)()
 
 
 def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> Callable[[], RunnableModel]:
-    """Fetch the model where it is not here yet, and refuse it unless it can be loaded, as far as that can be told
-    without the memory for its weights. What is given back loads it.
+    """Download the model if needed, and make every check that is possible without loading weights. Returns a function
+    that loads the model.
 
-    `returned` are bytes that will come free before it is loaded. Raises ModelError (damaged, not supported),
+    So the previous model is unloaded only after these checks: if one fails, it stays loaded. `returned` is the bytes
+    that are freed before loading. Raises ModelError (damaged, not supported),
     DownloadError, ResourceError (too little memory), and what `progress` raises.
     """
     resolved = resolve(spec, progress)
@@ -53,17 +54,19 @@ def prepare(spec: ModelSpec, progress: Progress = silent, returned: int = 0) -> 
     check_memory(resolved, returned)
     quantized = _quantized(resolved)
     read_ahead(weight_files(resolved.folder), progress, f"Loading {resolved.name}")
-    from backend.models.families import family_of  # seconds to import, and the refusals above need none of it
+    from backend.models.families import (
+        family_of,
+    )  # takes seconds to import, and the checks above do not need it
     from backend.models.shape import known_shape
 
-    known_shape(resolved)  # first, so that nothing else is blamed for what is wrong with the config
+    known_shape(resolved)  # first: an error in the config is then reported as such
     tokenizer = read_tokenizer(resolved)
-    family_of(_skeleton(resolved))
+    family_of(_meta_model(resolved))
     return partial(_load, resolved, tokenizer, quantized)
 
 
 def release(loaded: RunnableModel) -> None:
-    """Give the model's memory back: it is taken apart and cannot run again."""
+    """Free the model's memory. The model cannot run afterwards."""
     for name, _ in list(loaded.model.named_children()):
         delattr(loaded.model, name)
     return_freed(loaded.resolved.device)
@@ -74,12 +77,12 @@ def _load(
     tokenizer: "transformers.PreTrainedTokenizerFast",
     quantized: Mapping[str, Any],
 ) -> RunnableModel:
-    check_memory(resolved)  # by now all is free that was to be
+    check_memory(resolved)  # again: the previous model has been unloaded by now
     model = _read_model(resolved, **_placement(resolved), **quantized)
     model.eval().requires_grad_(False)
     for module in model.modules():
-        # On some processors bitsandbytes would repack 4-bit weights at the first forward pass: with coarser scales,
-        # into a layout that nothing can read back, and only where the width is a multiple of 64.
+        # On some processors bitsandbytes would repack 4-bit weights at the first forward pass, if the width is a
+        # multiple of 64. The repacked weights have coarser scales, and their layout cannot be dequantized again.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return_freed(resolved.device)
@@ -96,7 +99,7 @@ def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTraine
         AutoModelForCausalLM,
         dtype=getattr(torch, resolved.dtype),
         use_safetensors=True,
-        ignore_mismatched_sizes=True,  # told in `_check_fit`, which names them
+        ignore_mismatched_sizes=True,  # reported by `_check_fit`, which names them
         output_loading_info=True,
         **placement,
     )
@@ -105,16 +108,16 @@ def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTraine
     return found
 
 
-def _skeleton(resolved: Resolved) -> "transformers.PreTrainedModel":
+def _meta_model(resolved: Resolved) -> "transformers.PreTrainedModel":
     """The model on the meta device (no weights).
 
-    It is not kept while the model is read: memory that is freed after that would leave gaps.
+    Callers drop it before the weights are loaded: freed later, it would leave gaps in the heap.
     """
     return _read_model(resolved, device_map="meta")
 
 
 def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
-    """Refuse weights that are not those of the config: transformers would go on with random ones, or without some."""
+    """Refuse weights that do not match the config: transformers would use random weights, or ignore some."""
     if mismatched := sorted(report["mismatched_keys"]):
         name, found, wanted = mismatched[0]
         raise unusable(
@@ -124,14 +127,14 @@ def _check_fit(resolved: Resolved, report: Mapping[str, Any]) -> None:
         )
     for keys, what in (
         ("missing_keys", "are missing"),
-        ("unexpected_keys", "have no place in the model of its config"),
+        ("unexpected_keys", "are not used by the model of its config"),
     ):
         if names := sorted(name for name in report[keys] if not LEFTOVERS.search(name)):
             raise unusable(resolved, f"{len(names)} weights {what}, the first {names[0]}")
 
 
 def _quantized(resolved: Resolved) -> dict[str, Any]:
-    """Keyword arguments that quantize the weights on the way. Raises ModelError without bitsandbytes."""
+    """Keyword arguments that quantize the weights while they are loaded. Raises ModelError without bitsandbytes."""
     if resolved.quantization == "none":
         return {}
     import torch
@@ -140,15 +143,19 @@ def _quantized(resolved: Resolved) -> dict[str, Any]:
 
 
 def _placement(resolved: Resolved) -> dict[str, Any]:
-    """Keyword arguments that put the weights on their device. Raises ResourceError where its places are too small."""
-    # Without a device map the weights on the processor stay views of the mapped files: no copy in float32.
+    """Keyword arguments that load the weights onto their device. Raises ResourceError if they do not fit."""
+    # Without a device map, float32 weights on the processor stay views of the memory-mapped files and are not copied.
     if resolved.device == "cpu" and resolved.quantization == "none":
         return {}
     from backend.models.placement import placed
 
     needed = resolved.weight_bytes + WORKING_BYTES
     found = placed(
-        partial(_skeleton, resolved), resolved.device, needed, WORKING_BYTES, resolved.quantization != "none"
+        partial(_meta_model, resolved),
+        resolved.device,
+        needed,
+        WORKING_BYTES,
+        resolved.quantization != "none",
     )
     if found is None:
         raise unevenly_free(resolved)

@@ -1,4 +1,4 @@
-"""How much memory there is, for weights on the processor or on a graphics card."""
+"""How much memory the processor and the graphics cards have, in total and free; and how to free more."""
 
 import ctypes
 import gc
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 512 * 2**20
 OFFLOAD = "offload"
-"""On graphics cards; layers that do not fit there are in the processor's memory and fetched when they run."""
+"""On graphics cards; layers that do not fit there stay in the processor's memory and are copied to run."""
 ON_CARDS = ("cuda", OFFLOAD)
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def total_memory(device: str) -> int:
-    """Bytes of memory that a model held on a device may be in: of all graphics cards together, of the processor's
-    machine or container; for OFFLOAD of both."""
+    """Total memory for a model on `device`, in bytes.
+
+    cuda: of all graphics cards together; cpu and mps: of the machine or its container; OFFLOAD: the sum of both.
+    """
     total = 0
     if device in ON_CARDS:
         total += sum(accelerators().cards)
@@ -37,7 +39,7 @@ def total_memory(device: str) -> int:
 
 
 def available_memory(device: str) -> int:
-    """Bytes that could be taken now on one device (cpu, mps, cuda:1); file cache counts as free."""
+    """Free bytes on one device (cpu, mps, cuda:1). File cache counts as free."""
     if device.startswith("cuda"):
         import torch
 
@@ -47,19 +49,19 @@ def available_memory(device: str) -> int:
 
 
 def memory_by_device(device: str) -> dict[str, int]:
-    """Bytes that could be taken now in each place for a model held on a device, in the order of their use."""
-    places = [] if device in ON_CARDS else [device]
+    """Free bytes on each device that a model on `device` may use, in the order in which they are filled."""
+    devices = [] if device in ON_CARDS else [device]
     if device in ON_CARDS:
         import torch
 
-        places += [f"cuda:{card}" for card in range(torch.cuda.device_count())]
+        devices += [f"cuda:{card}" for card in range(torch.cuda.device_count())]
     if device == OFFLOAD:
-        places.append("cpu")
-    return {place: available_memory(place) for place in places}
+        devices.append("cpu")
+    return {each: available_memory(each) for each in devices}
 
 
 def megabytes(count: int) -> str:
-    """Bytes in words, rounded up.
+    """Bytes as text in megabytes, rounded up.
 
     >>> megabytes(24_010_000)
     '24.1 MB'
@@ -68,9 +70,10 @@ def megabytes(count: int) -> str:
 
 
 def held_bytes(tensors: Iterable["torch.Tensor"]) -> Counter[str]:
-    """Bytes that each kind of device gets back once tensors are freed: the system counts none that are mapped.
+    """Bytes that are freed on each kind of device (cpu, cuda, mps) once the tensors are freed.
 
-    What a placeholder stands for is in the processor's memory.
+    Memory-mapped files are not counted, since the system counts them as free. The weights of an offloaded module (a
+    placeholder on the meta device) are counted as cpu.
     """
     files = _mapped_files()
     held: Counter[str] = Counter()
@@ -81,7 +84,7 @@ def held_bytes(tensors: Iterable["torch.Tensor"]) -> Counter[str]:
 
 
 def return_freed(device: str) -> None:
-    """Give freed memory back to the system: glibc keeps blocks under 32 MB, 0.5 to 2 GB after loading."""
+    """Return freed memory to the system. glibc keeps freed blocks under 32 MB: 0.5 to 2 GB after loading a model."""
     gc.collect()
     trim_heap()
     if device in ON_CARDS:
@@ -91,7 +94,7 @@ def return_freed(device: str) -> None:
 
 
 def trim_heap() -> None:
-    """Give back what glibc keeps of freed blocks; milliseconds."""
+    """Return the freed blocks that glibc keeps to the system; takes milliseconds."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
 
@@ -108,9 +111,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @cache
 def keep_freed() -> None:
-    """Let glibc keep freed blocks for the next of their size, up to half a gigabyte, until `return_freed`.
+    """Let glibc keep up to half a gigabyte of freed blocks for reuse, until `return_freed`.
 
-    A fresh block costs a page fault for every 4 KB: a twentieth of the time of a sweep.
+    A new block costs a page fault for every 4 KB. In a sweep that took 5 % of the time.
     """
     if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
         set_option(M_MMAP_THRESHOLD, KEPT_BYTES // 2)
@@ -118,7 +121,7 @@ def keep_freed() -> None:
 
 
 def _mapped_files() -> list[tuple[int, int]]:
-    """Where in this process' memory files are, from its table of mappings; nothing where the system has none."""
+    """Address ranges of this process at which files are mapped. Empty if the system has no /proc/self/maps."""
     try:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
@@ -132,7 +135,7 @@ def _mapped_files() -> list[tuple[int, int]]:
 
 
 def _container_limit() -> int:
-    """Bytes that this container may hold, and without one more than any machine has."""
+    """The memory limit of this container in bytes; without a limit, more than any machine has."""
     try:
         return int((CGROUP / "memory.max").read_text())
     except (OSError, ValueError):  # no such file, or "max"
@@ -140,11 +143,11 @@ def _container_limit() -> int:
 
 
 def _container_use() -> int:
-    """Bytes that this container holds and cannot drop: file cache counts as free."""
+    """Bytes that this container uses, without file cache, which counts as free."""
     try:
         lines = (CGROUP / "memory.stat").read_text().splitlines()
-        held = int((CGROUP / "memory.current").read_text())
+        used = int((CGROUP / "memory.current").read_text())
     except OSError:
         return 0
     parts = dict(line.split() for line in lines)
-    return held - sum(int(parts.get(name, 0)) for name in ("active_file", "inactive_file"))
+    return used - sum(int(parts.get(name, 0)) for name in ("active_file", "inactive_file"))

@@ -1,7 +1,7 @@
-"""Where a model's parts are: on one device, on several, or fetched from elsewhere whenever they run.
+"""On which device each module of a model is: one device, several, or offloaded and copied to a card to run.
 
-transformers spreads a model by hooks of accelerate. A module whose weights are offloaded holds placeholders without
-data until it is called; whoever reads its weights has to have them fetched.
+transformers distributes a model with accelerate's hooks. A module with offloaded weights has placeholders on the meta
+device until it is called. To read its weights directly, use `weights_there`.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from backend.models.memory import memory_by_device
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module computes, and so where its inputs have to be."""
+    """The device on which a module computes. Its inputs have to be there."""
     for part in module.modules():
         device = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
         if device is not None:
@@ -27,32 +27,32 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def weights_there(module: nn.Module) -> AbstractContextManager[None]:
-    """While inside, the module's own weights can be read; they are only fetched where they are offloaded."""
+    """Inside, the module's own weights can be read. Offloaded weights are copied to its device for that time."""
     there: AbstractContextManager[None] = align_module_device(module)
     return there
 
 
 def placed(
-    skeleton: Callable[[], PreTrainedModel], device: str, needed: int, spare: int, quantized: bool = False
+    meta_model: Callable[[], PreTrainedModel], device: str, needed: int, spare: int, quantized: bool = False
 ) -> dict[str, Any] | None:
-    """Keyword arguments with which transformers puts a model of `needed` bytes on a device; None where it does not fit.
+    """Keyword arguments with which transformers loads a model of `needed` bytes on a device. None if it does not fit.
 
-    `skeleton` gives the model on the meta device (no weights). Where the layers do not all fit on the
-    first graphics card, whole layers are spread over several; each place keeps `spare` bytes free to work with.
-    Nobody has run that on cards yet.
+    `meta_model` returns the model on the meta device (no weights). If the first graphics card is too small, complete
+    layers are distributed over several devices. Each keeps `spare` bytes free for activations. This has not been tested
+    on more than one real card.
     """
-    places = memory_by_device(device)
-    first = next(iter(places))
-    if needed <= places[first] or len(places) == 1:
+    free = memory_by_device(device)
+    first = next(iter(free))
+    if needed <= free[first] or len(free) == 1:
         return {"device_map": {"": first}}
-    # accelerate counts the cards.
-    room = {_number(place): max(0, free - spare) for place, free in places.items()}
-    if quantized:  # transformers knows what that takes, and refuses what does not fit
-        return {"device_map": "auto", "max_memory": room}
-    model = skeleton()
-    found = infer_auto_device_map(model, room, no_split_module_classes=[*(model._no_split_modules or ())])
+    # accelerate names a card by its number.
+    limits = {_number(each): max(0, size - spare) for each, size in free.items()}
+    if quantized:  # transformers knows the quantized sizes, and refuses a model that does not fit
+        return {"device_map": "auto", "max_memory": limits}
+    model = meta_model()
+    found = infer_auto_device_map(model, limits, no_split_module_classes=[*(model._no_split_modules or ())])
     return None if "disk" in found.values() else {"device_map": found}
 
 
-def _number(place: str) -> int | str:
-    return int(place.removeprefix("cuda:")) if place.startswith("cuda:") else place
+def _number(device: str) -> int | str:
+    return int(device.removeprefix("cuda:")) if device.startswith("cuda:") else device

@@ -1,7 +1,8 @@
-"""The ways to hold a model's linear layers in fewer bits, all by bitsandbytes: what they take, and how to ask for them.
+"""Quantizations of a model's linear layers, all by bitsandbytes: their size, and their transformers config.
 
 8bit is LLM.int8 (Dettmers et al. 2022, arXiv 2208.07339). nf4 and double quantization, where the scales are quantized
-too, are QLoRA's (Dettmers et al. 2023, arXiv 2305.14314); fp4 is a 4-bit float. It computes in the dtype chosen beside.
+too, are QLoRA's (Dettmers et al. 2023, arXiv 2305.14314); fp4 is a 4-bit float. Computations run in the dtype of the
+model spec.
 """
 
 import logging
@@ -25,7 +26,7 @@ QUANTIZED_BYTES = {
 
 
 def bitsandbytes_version() -> str:
-    """Which one is installed. Raises ModelError where none is."""
+    """The installed version. Raises ModelError if bitsandbytes is not installed."""
     try:
         return version("bitsandbytes")
     except PackageNotFoundError as error:
@@ -33,14 +34,14 @@ def bitsandbytes_version() -> str:
 
 
 def bitsandbytes_config(quantization: str, dtype: "torch.dtype") -> "transformers.BitsAndBytesConfig":
-    """What transformers is told to quantize on loading. Raises ModelError where bitsandbytes cannot be imported."""
+    """The config with which transformers quantizes on loading. Raises ModelError if bitsandbytes cannot be imported."""
     try:
-        import bitsandbytes  # noqa: F401  # transformers would tell of it in words of its own, and late
+        import bitsandbytes  # noqa: F401  # transformers would raise later, with a less clear message
     except (ImportError, OSError, RuntimeError) as error:  # its compiled library may not load either
         raise _missing(shown(str(error), 200)) from error
     import transformers
 
-    # It logs on every forward pass what it casts; a result says its quantization already.
+    # It logs every cast in each forward pass. A result states its quantization anyway.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if quantization == "8bit":
         return transformers.BitsAndBytesConfig(load_in_8bit=True)

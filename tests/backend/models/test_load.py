@@ -214,7 +214,7 @@ def test_other_weights_without_a_place_are_refused(name: str, tmp_path: Path) ->
     tiny.tokenizer().save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     save_file({**load_file(file), name: torch.tensor([2.0])}, file, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=f"1 weights have no place .* first {name}"):
+    with pytest.raises(ModelError, match=f"1 weights are not used .* first {name}"):
         load(cpu(tmp_path))
 
 

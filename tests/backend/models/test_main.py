@@ -10,7 +10,7 @@ from backend.models.__main__ import main
 def test_fetches_and_says_where(gguf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(gguf)]) == 0
     first = capsys.readouterr().out.splitlines()
-    assert first[0] == "Reading tiny.gguf to know its content"
+    assert first[0] == "Computing the SHA-256 of tiny.gguf"
     assert first[-1].startswith(f"{gguf} is ready: ")
     assert main([str(gguf)]) == 0
     assert capsys.readouterr().out.splitlines() == first[-1:]

@@ -156,20 +156,20 @@ def test_nothing_stays_in_memory_after_it_was_read(both: Both) -> None:
 
 
 @pytest.fixture
-def skeleton() -> PreTrainedModel:
+def meta_model() -> PreTrainedModel:
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(tiny.tiny_model("llama").config, dtype=torch.float32)
 
 
 def test_layers_are_spread_only_where_they_do_not_fit_on_the_first_card(
-    skeleton: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+    meta_model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = sum(parameter.nbytes for parameter in skeleton.parameters())
+    weights = sum(parameter.nbytes for parameter in meta_model.parameters())
     free: dict[str, int] = {}
     monkeypatch.setattr(placement, "memory_by_device", lambda device: free)
 
     def put(**settings: bool) -> dict[str, Any] | None:
-        return placed(lambda: skeleton, "cuda", weights + 1000, 1000, **settings)
+        return placed(lambda: meta_model, "cuda", weights + 1000, 1000, **settings)
 
     free |= {"cuda:0": weights + 1000, "cuda:1": weights}
     assert put() == {"device_map": {"": "cuda:0"}}
@@ -194,7 +194,7 @@ def test_layers_are_spread_only_where_they_do_not_fit_on_the_first_card(
 
 @pytest.mark.slow
 def test_an_offloaded_model_says_that_it_is(
-    skeleton: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    meta_model: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk in place of the processor, which stands for the card."""
     tiny.tiny_model("llama").save_pretrained(tmp_path)

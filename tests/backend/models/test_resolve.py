@@ -75,7 +75,7 @@ def test_auto_is_float32_where_it_fits_and_says_why(
 def test_a_device_that_is_not_there_is_told_with_those_that_are(converted: Path) -> None:
     assert {"auto", "cpu"} <= {*usable_devices()} <= {*DEVICES}
     for device in {*DEVICES} - {*usable_devices()}:
-        with pytest.raises(ResourceError, match=f"nothing for device {device}. Use device auto or cpu"):
+        with pytest.raises(ResourceError, match=f"no device {device}. Use device auto or cpu"):
             resolve(ModelSpec(str(converted), "float32", device=device))
 
 
@@ -83,7 +83,7 @@ def test_what_is_quantized_is_not_offloaded(converted: Path, monkeypatch: pytest
     monkeypatch.setattr(module, "usable_devices", lambda: DEVICES)
     assert resolve(ModelSpec(str(converted), "float32", device="auto")).device == "cuda"  # never by itself
     assert resolve(ModelSpec(str(converted), "float32", device="offload")).device == "offload"
-    with pytest.raises(ModelError, match="Device offload does not go with quantization 4bit"):
+    with pytest.raises(ModelError, match="Device offload cannot be combined with quantization 4bit"):
         resolve(ModelSpec(str(converted), "float32", "4bit", "offload"))
 
 
