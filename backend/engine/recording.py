@@ -39,6 +39,15 @@ def trace(
         return recorded_pass(model, family, token_ids, progress, final=final)[0]
 
 
+def refuse_unknown_tokens(shape: Shape, token_ids: tuple[int, ...]) -> None:
+    """Raises ModelError if there is a token that the model does not have."""
+    if max(token_ids) >= shape.vocabulary:
+        raise ModelError(
+            f"The prompt has the token {max(token_ids)}, and the model knows {shape.vocabulary}, counted from 0: its "
+            "tokenizer belongs to another model. Fetch the model again, or choose another."
+        )
+
+
 def recorded_pass(
     model: PreTrainedModel,
     family: Family,
@@ -52,11 +61,7 @@ def recorded_pass(
     The trace itself is not part of the graph. Raises as `trace` does.
     """
     shape = family.shape(model)
-    if max(token_ids) >= shape.vocabulary:
-        raise ModelError(
-            f"The prompt has the token {max(token_ids)}, and the model knows {shape.vocabulary}, counted from 0: its "
-            "tokenizer belongs to another model. Fetch the model again, or choose another."
-        )
+    refuse_unknown_tokens(shape, token_ids)
     record = _Record(shape, len(token_ids), final=final)
     with between_layers(model, family, progress), _recording(model, family, record):
         logits = final_logits(model, family, token_ids)

@@ -17,7 +17,7 @@ from backend.contract.progress import Progress, silent
 from backend.engine.finite import not_finite
 from backend.engine.float32_layers import float32_layers, groups_that_fit, telling_layers
 from backend.engine.instrument import Instrument
-from backend.engine.recording import trace
+from backend.engine.recording import refuse_unknown_tokens, trace
 from backend.engine.trace import Trace
 from backend.models.memory import is_out_of_memory
 from backend.models.placement import device_of
@@ -51,6 +51,7 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     """
     _refuse_not_finite(instrument, unread_only=True)
     token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
+    refuse_unknown_tokens(instrument.shape, token_ids)
     try:
         checks = _checks(instrument, token_ids, progress)
         checks |= _structure(instrument, token_ids, progress)
