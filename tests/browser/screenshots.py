@@ -1,6 +1,7 @@
 """Pictures of the pages for the documentation: `python -m tests.browser.screenshots [--model MODEL] [PAGE ...]`."""
 
 import argparse
+import re
 
 from playwright.sync_api import Browser
 
@@ -9,6 +10,7 @@ from tests.browser.driver import ROOT, chromium, served, settle, visit
 
 FOLDER = ROOT / "static" / "screenshots"
 WIDTH = 1280
+SWEEP = re.compile("^Run the exact sweep")
 # name -> address and colours
 PICTURES = {
     "story": ("/?bank=copy-colors", "light"),
@@ -34,6 +36,10 @@ def take(browser: Browser, address: str, name: str, colours: str) -> None:
         device_scale_factor=1.5,
     )
     page = visit(context, address, seconds=1800)
+    sweep = page.get_by_role("button", name=SWEEP)
+    if sweep.count():
+        sweep.click()
+        settle(page, seconds=1800)
     height = page.locator("[data-testid=stMain]").evaluate("element => element.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(1500, max(900, height))})
     settle(page)

@@ -13,7 +13,7 @@ from backend.contract.errors import LetterheadsError
 from backend.contract.request import Request
 
 QUESTION = {"subject": "colors", "stem": "Which?", "options": ["red", "black", "white"], "answer": 1}
-PAIR = ("patching", "effects", "paths", "attribution_patching")
+PAIR = ("patching", "effects", "paths", "attribution_patching", "joint-patching")
 SWEPT = ("patching",)
 OF_A_HEAD = ("subspace", "compression", "mutations", "swap-test", "key-steering")
 OF_HEADS = ("compression", "mutations")
@@ -21,6 +21,7 @@ FITTED = ("subspace", "compression", "mutations")
 NEEDED: dict[str, dict[str, Any]] = {
     **{name: {"head": [1, 2]} for name in OF_A_HEAD},
     "paths": {"receiver": {"mlp": 1}},
+    "joint-patching": {"heads": [[1, 2]]},
     "cost": {"analysis": "effects"},
 }
 
@@ -119,7 +120,7 @@ def test_bad_values_need_no_model_to_be_refused(name: str, params: dict[str, Any
 def test_what_is_needed_is_asked_for(name: str) -> None:
     request = asked(name, {})
     assert fetch(request).request == request
-    with pytest.raises(LetterheadsError, match=r"needs|must be one of"):
+    with pytest.raises(LetterheadsError, match="needs|must be one of|must be a list of 1 to 16 heads"):
         fetch(Request.build(name, question=request.question, questions=request.questions))
 
 
