@@ -54,6 +54,13 @@ PLACES = {
     "swap-test": OF_A_HEAD,
     "key-steering": (*OF_A_HEAD, '{"head": [1, 2], "strengths": [#]}', '{"head": [1, 2], "strengths": #}'),
     "readings": ('{"patched": #}',),
+    "possible-corruptions": ('{"label": #}', '{"bank": #}'),
+    "joint-patching": (
+        *(params.replace("{", '{"heads": [[1, 2]], ', 1) for params in PAIRED),
+        '{"heads": [[1, #]]}',
+        '{"heads": #}',
+        *(f'{{"heads": [[1, 2]], "{field}": #}}' for field in ("alone", "random", "seed")),
+    ),
 }
 PLACES["cost"] = tuple(
     f'{{"analysis": "{name}", "params": {params}}}'

@@ -120,7 +120,7 @@ def test_bad_values_need_no_model_to_be_refused(name: str, params: dict[str, Any
 def test_what_is_needed_is_asked_for(name: str) -> None:
     request = asked(name, {})
     assert fetch(request).request == request
-    with pytest.raises(LetterheadsError, match="needs|must be one of|must be a list of 1 to 16 heads"):
+    with pytest.raises(LetterheadsError, match=r"needs|must be one of|must be a list of 1 to 16 heads"):
         fetch(Request.build(name, question=request.question, questions=request.questions))
 
 
