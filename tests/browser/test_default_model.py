@@ -12,7 +12,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.default_model]
 def test_a_knowledge_question_is_answered_right_and_its_heads_are_shown(context: BrowserContext) -> None:
     with served(DEFAULT_MODEL) as app:
         page = visit(context, app)
-        expect(page.locator(".notice.lead").first).to_contain_text("and that is right")
+        expect(page.locator(".notice.lead").filter(has_text="The model says")).to_contain_text(
+            "and that is right"
+        )
         page.get_by_role("link", name="Attribution", exact=True).click()
         expect(page.get_by_role("heading", name="Who wrote the letter?")).to_be_visible()
         settle(page)
