@@ -36,10 +36,15 @@ class Param:
 
 
 def read_all(where: str, params: Sequence[Param], given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
-    """Every parameter's canonical value by its name; names are looked up before."""
+    """Every parameter's canonical value by its name; names are looked up before.
+
+    Raises RequestError for a value that its kind does not take, and for one that is needed and missing.
+    """
     values: dict[str, Any] = {}
     for param in params:
-        value = given.get(param.name) if param.default is NEEDED else given.get(param.name, param.default)
+        if param.default is NEEDED and param.name not in given:
+            raise RequestError(f"{where} needs {param.name}: {param.kind.says}.")
+        value = given.get(param.name, param.default)
         if param.name in given or param.default is not None:
             value = param.kind.read(f"{where}.{param.name}", value, asked)
         values[param.name] = value

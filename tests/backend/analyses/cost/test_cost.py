@@ -51,7 +51,7 @@ def test_many_questions_cost_many_times_one(instrument: Instrument) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({}, "params.analysis must be one of prediction, .*, not None"),
+        ({}, "params needs analysis: one of prediction, .*self-check"),
         ({"analysis": "cost"}, "not 'cost'"),
         ({"analysis": ["x"]}, r"not \['x'\]"),
         (
