@@ -73,12 +73,18 @@ def _best_run(text: str) -> tuple[str, list[tuple[int, int]]] | None:
 
 
 def _runs(text: str, before: str) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """For each series and style the runs of its marks, the last in the text first."""
+    """For each series and style the runs of its marks, the last in the text first.
+
+    A run is a mark of the first label, then the next mark of each following label.
+    """
     for series in SERIES:
         for style in STYLES:
-            marks = _marks(text, before, series, style)
-            for start in reversed([at for at, (label, _, _) in enumerate(marks) if label == series[0]]):
-                yield series, _run_from(marks[start:], series)
+            runs: dict[str, list[tuple[int, int]]] = {}  # by label, the run from its next mark on
+            for label, begin, end in reversed(_marks(text, before, series, style)):
+                at = series.index(label)
+                runs[label] = [(begin, end), *runs.get(series[at + 1 : at + 2], [])]
+                if at == 0:
+                    yield series, runs[label]
 
 
 def _marks(text: str, before: str, series: str, style: str) -> list[tuple[str, int, int]]:
@@ -88,15 +94,6 @@ def _marks(text: str, before: str, series: str, style: str) -> list[tuple[str, i
     after = "" if left else r"(?=\s|$)"
     pattern = rf"{before}{left}(?P<label>[{series}]){right}\**{after}"
     return [(match["label"], match.start(), match.end()) for match in re.finditer(pattern, text)]
-
-
-def _run_from(marks: list[tuple[str, int, int]], series: str) -> list[tuple[int, int]]:
-    """The first mark, then the next one of each following label."""
-    run: list[tuple[int, int]] = []
-    for label, begin, end in marks:
-        if len(run) < len(series) and label == series[len(run)]:
-            run.append((begin, end))
-    return run
 
 
 def _one_line(text: str) -> str:

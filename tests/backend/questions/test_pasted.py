@@ -144,3 +144,10 @@ def test_what_cannot_be_asked_says_why(text: str, told: str) -> None:
 def test_lines_without_letters_are_offered_to_be_corrected() -> None:
     found = split_question("What color?\n\nred\n blue ")
     assert found == Pasted("What color?", ("red", "blue"), None, labelled=False)
+
+
+def test_a_long_text_of_marks_is_split_in_one_pass() -> None:
+    """Each mark once: with each mark against each other, this would take minutes."""
+    found = split_question("What? " + "A) red " * 50_000 + "B) blue")
+    assert found.options == ("red", "blue")
+    assert found.stem.endswith("A) red")
