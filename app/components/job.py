@@ -97,9 +97,10 @@ def _checked(result: Result) -> Result | LetterheadsError:
     failed = result.failed()
     if not failed:
         return result
+    exact = (result.model["dtype"], result.model["quantization"]) == ("float32", "none")
     return ModelError(
-        f"The numbers of {result.request['analysis']} failed their check, so they are not drawn: {failed}. Try dtype "
-        "float32 without quantization, or another model."
+        f"The numbers of {result.request['analysis']} failed their check, so they are not drawn: {failed}. Try "
+        f"{'another model' if exact else 'dtype float32 without quantization, or another model'}."
     )
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.cost import result_at_price
 from app.components.job import result_of
 from app.components.notice import quiet
 from app.components.story_looks import listed
-from app.components.story_parts import Answer, Parts, how_sure, page_link, tell
+from app.components.story_parts import Answer, Parts, choose_heads, how_sure, page_link, tell
 from app.corruption import ask_corruptions, corruption_params, corruptions_of
 from app.figures.gaze import looks_at, on_labels
 from app.figures.replaced import replaced_bars, set_shares, share_bars
@@ -24,8 +25,6 @@ from backend.contract.request import Request
 from backend.contract.result import Result
 
 RANDOM_SETS = 20
-PASSES = 6
-"""About how many forward passes exact patching takes: two traces, two re-checks, and small ones for the sets."""
 
 
 def other_prompt(client: Client, answer: Answer) -> dict[str, Any] | None:
@@ -86,16 +85,24 @@ def live_parts(result: Result, labels: Sequence[str], said: str) -> Parts:
 
 def can_share(result: Result) -> bool:
     """Whether the other prompt takes the letter away, so that there is a change to share out among heads."""
-    same = result["label_logits_corrupted"].argmax() == result["label_logits_clean"].argmax()
-    return shares_hold(result) and not same
+    return shares_hold(result) and not _says_the_same(result)
+
+
+def _says_the_same(result: Result) -> bool:
+    return bool(result["label_logits_corrupted"].argmax() == result["label_logits_clean"].argmax())
 
 
 def share_parts(result: Result) -> Parts:
     """What the heads carry together, alone at most, and what random heads carry."""
     together, alone, random = (set_shares(result, kind) for kind in ("together", "alone", "random"))
     if not can_share(result):
+        why = (
+            "The model says the same letter in the other prompt"
+            if _says_the_same(result)
+            else "The margin of the letter is nearly the same in both prompts"
+        )
         return (
-            "The model says the same letter in the other prompt, so ",
+            f"{why}, so ",
             "nothing can be told of the heads",
             ". Choose another prompt.",
         )
@@ -121,20 +128,8 @@ def choose_replaced(
     heads: Sequence[HeadRef], kept: Sequence[str], looking: Sequence[HeadRef]
 ) -> list[HeadRef]:
     """Draw a switch for each head, and buttons for groups of them. Returns the heads to replace."""
-    names = [str(head) for head in heads]
-    st.session_state["replaced"] = [name for name in names if name not in kept]
-
-    def take() -> None:
-        picked = st.session_state["replaced"]
-        change(kept=tuple(name for name in names if name not in picked))
-
-    picked = st.pills(
-        "Replace what these heads write by what they write in the other prompt",
-        names,
-        selection_mode="multi",
-        key="replaced",
-        on_change=take,
-    )
+    label = "Replace what these heads write by what they write in the other prompt"
+    picked = choose_heads(label, heads, "kept", kept)
     row = st.container(horizontal=True)
     groups: dict[str, Sequence[HeadRef]] = {"All of them": heads, "None": ()}
     if looking and len(looking) < len(heads):
@@ -148,7 +143,7 @@ def choose_replaced(
     for label, group in groups.items():
         spared = tuple(str(head) for head in heads if head not in group)
         row.button(label, key=f"group {label}", on_click=change, kwargs={"kept": spared})
-    return [head for head in heads if str(head) in picked]
+    return picked
 
 
 def show_holds(client: Client, answer: Answer, heads: Sequence[HeadRef], attention: Result) -> str | None:
@@ -168,7 +163,7 @@ def show_holds(client: Client, answer: Answer, heads: Sequence[HeadRef], attenti
         st.plotly_chart(replaced_bars(runs, labels), key="live", alt="Bars of the letters' probabilities")
         quiet("No head is replaced.", "no head replaced")
     request = joint_request(answer, corruption, heads, alone=True, random=RANDOM_SETS)
-    exact = result_of(client, request, "exact", start=answer.start("Patch these heads exactly", PASSES))
+    exact = result_at_price(client, request, "exact", "Patch these heads exactly")
     told = _show_shares(exact, answer.said) if exact else None
     address = answer.address(
         component="z",

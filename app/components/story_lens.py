@@ -54,8 +54,8 @@ def show_lens(answer: Answer) -> str:
     told = tell(lens_parts(result["lens"], answer.place, answer.said), "lens")
     st.plotly_chart(lens_lines(result["lens"], labels, answer.selection.right), key="lens", alt="Logit lens")
     st.caption(
-        "Each line is a letter: its score if the model stopped after that layer. Where one line leaves the others, "
-        "the letter is decided."
+        "Each line is a letter: its score if the model stopped after that layer. From the layer on where one line "
+        "leaves the others, the lens reads that letter."
     )
     page_link(QUESTION_PAGE, "The same lens under the prompt", ":material/contact_support:", answer.address())
     how_sure(

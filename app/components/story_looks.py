@@ -7,12 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from app.components.arcs import show_arcs
-from app.components.story_parts import Answer, Parts, how_sure, page_link, tell
+from app.components.story_parts import Answer, Parts, choose_heads, how_sure, page_link, tell
 from app.components.tokens import token_name
 from app.figures.gaze import arcs, looks_at, on_labels, writers
 from app.figures.net import net_effect
 from app.navigation import ATTENTION_PAGE
-from app.state import change
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
 
@@ -56,31 +55,13 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def choose_heads(heads: Sequence[HeadRef], hidden: Sequence[str]) -> list[HeadRef]:
-    """Draw a switch for each head. Returns those that are on."""
-    names = [str(head) for head in heads]
-    st.session_state["arcs of"] = [name for name in names if name not in hidden]
-
-    def take() -> None:
-        picked = st.session_state["arcs of"]
-        change(hidden=tuple(name for name in names if name not in picked))
-
-    picked = st.pills(
-        "Heads, those that write most for the letter first",
-        names,
-        selection_mode="multi",
-        key="arcs of",
-        on_change=take,
-    )
-    return [head for head in heads if str(head) in picked]
-
-
 def show_looks(answer: Answer, attribution: Result, attention: Result) -> str:
     """Draw the arcs. Returns the section's sentence."""
     heads = writing_heads(answer, attribution)
     labels = answer.selection.labels
     told = tell(looks_parts(attention, heads, labels, answer.said), "looks")
-    shown = choose_heads(heads, answer.selection.chosen.hidden)
+    hidden = answer.selection.chosen.hidden
+    shown = choose_heads("Heads, those that write most for the letter first", heads, "hidden", hidden)
     drawn = arcs(attention["final"], shown)
     show_arcs("From the last token to what these heads read", attention.scalars, drawn, "arcs")
     st.caption(

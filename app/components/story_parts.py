@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from app.components.cost import UNASKED
 from app.components.job import duration
 from app.components.notice import quiet, sentence
 from app.components.provenance import provenance_text
 from app.selection import Selection
-from app.state import write
+from app.state import change, write
+from backend.contract.head import HeadRef
 from backend.contract.result import Result
-
-LONGEST_UNASKED = 15.0
-"""Seconds of work that the page begins without a click."""
 
 Parts = tuple[str, ...]
 """A sentence's parts, in turn plain and strong, as `notice.sentence` takes them."""
@@ -43,13 +42,27 @@ class Answer:
     def start(self, text: str, passes: float) -> str:
         """A button's text with the time of so many forward passes; empty where it is short enough to begin at once."""
         seconds = passes * self.prediction.seconds
-        return "" if seconds <= LONGEST_UNASKED else f"{text} (about {duration(seconds)})"
+        return "" if seconds <= UNASKED else f"{text} (about {duration(seconds)})"
 
 
 def tell(parts: Parts, key: str) -> str:
     """Draw a section's sentence. Returns it as text, to quote."""
     sentence(*parts, key=key, lead=True)
     return "".join(parts)
+
+
+def choose_heads(label: str, heads: Sequence[HeadRef], field: str, off: Sequence[str]) -> list[HeadRef]:
+    """Draw a switch for each head. Returns those that are on; the others' names are the `field` of the address."""
+    names = [str(head) for head in heads]
+    key = f"heads not {field}"
+    st.session_state[key] = [name for name in names if name not in off]
+
+    def take() -> None:
+        on = st.session_state[key]
+        change(**{field: tuple(name for name in names if name not in on)})
+
+    on = st.pills(label, names, selection_mode="multi", key=key, on_change=take)
+    return [head for head in heads if str(head) in on]
 
 
 def page_link(page: str, label: str, icon: str, address: dict[str, str]) -> None:

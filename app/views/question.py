@@ -110,7 +110,8 @@ if result:
         lens_lines(result["lens"], selection.labels, selection.right), key="lens", alt="Logit lens"
     )
     st.caption(
-        "Where one line leaves the others, the letter is decided. Lines of early layers need not mean anything."
+        "From the layer on where one line leaves the others, the lens reads that letter. Lines of early layers need "
+        "not mean anything."
     )
     with st.expander("Likeliest next tokens over the whole vocabulary"):
         top_tokens(result)

@@ -144,7 +144,7 @@ def test_a_head_is_switched_off_and_stays_so_in_the_address() -> None:
     at = opened("story")
     (before,) = drawn(at, "arcs")
     heads = list(dict.fromkeys(arc["head"] for arc in before["arcs"]))
-    switch = at.button_group(key="arcs of")
+    switch = at.button_group(key="heads not hidden")
     assert switch.value == heads
     switch.set_value(heads[1:]).run()
     (after,) = drawn(at, "arcs")
@@ -302,7 +302,7 @@ def test_the_sentences_tell_the_circuit_that_was_wired(tmp_path: Path, right: in
 
 def test_heads_are_replaced_one_by_one_and_the_address_holds_it() -> None:
     at = opened("story")
-    switch = at.button_group(key="replaced")
+    switch = at.button_group(key="heads not kept")
     heads = list(switch.value or [])
     assert len(heads) > 1
     assert any(text.startswith("With ") for text in notices(at, "lead"))
@@ -322,14 +322,16 @@ def test_exact_patching_waits_for_a_click_where_it_takes_long() -> None:
             found = super().find(request)
             if request.analysis == "joint-patching":
                 return None
-            return None if found is None else replace(found, seconds=4.0)
+            if found is not None and request.analysis == "cost":
+                found.scalars["expected_seconds"] = 24.0
+            return found
 
-    client = Slow()
+    client, button = Slow(), "Patch these heads exactly (about 24 s)"
     at = opened("story", client)
     assert [request.params.get("random") for request in client.submitted] == [None]
-    at.button[-1].click().run()
+    next(one for one in at.button if one.label == button).click().run()
     assert client.submitted[-1].params["random"] == 20
-    assert "Patch these heads exactly (about 24 s)" not in [button.label for button in at.button]
+    assert button not in [one.label for one in at.button]
 
 
 def test_where_the_letter_stays_there_is_no_change_to_share_out() -> None:
@@ -347,6 +349,22 @@ def test_where_the_letter_stays_there_is_no_change_to_share_out() -> None:
         "Choose another prompt." in notices(at, "lead")
     )
     assert "What share of the change these heads carry" not in titles(at)
+
+
+def test_where_the_margin_hardly_changes_there_is_none_either() -> None:
+    class Near(FakeClient):
+        def find(self, request: Request) -> Result | None:
+            found = super().find(request)
+            if found is not None and request.analysis == "joint-patching":
+                found.scalars["corrupted"] = found.scalars["clean"] - 0.01
+                found["label_logits_corrupted"][:] = np.roll(found["label_logits_clean"], 1)
+            return found
+
+    told = notices(opened("story", Near()), "lead")
+    assert (
+        "The margin of the letter is nearly the same in both prompts, so nothing can be told of the heads. "
+        "Choose another prompt."
+    ) in told
 
 
 def test_where_two_heads_share_the_work_no_head_does_it_alone(tmp_path: Path) -> None:
