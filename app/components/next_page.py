@@ -8,7 +8,7 @@ from app.navigation import PAGES
 from app.state import current, write
 
 NEXT = {
-    "Story": ("Patching", "Does it hold? Put activations of one run into another"),
+    "Story": ("Patching", "Which activations change the answer?"),
     "Question": ("Attribution", "Which heads and MLPs wrote the letter?"),
     "Attribution": ("Attention", "Where do these heads look?"),
     "Attention": ("Patching", "Which of them change the answer?"),
@@ -16,7 +16,7 @@ NEXT = {
     "Effects": ("Paths", "Who feeds a head, and whom does it feed?"),
     "Paths": ("Head", "What does one head write and read, token by token?"),
     "Head": ("Subspace", "What does this head compare?"),
-    "Subspace": ("Mutations", "Does the head look for a place in the list, or for a letter?"),
+    "Subspace": ("Mutations", "Does the head look for a place, or a letter?"),
     "Mutations": ("Model", "Does the model answer by letter at all?"),
     "Model": ("Drift", "Do findings survive quantization?"),
     "Drift": ("Question", "What does the model do with another question?"),

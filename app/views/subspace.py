@@ -109,7 +109,7 @@ client, selection = open_page(
     "What does this head compare?",
     "A head attends where its query fits a key. Here are the final token's queries and the labels' keys of one head, "
     "over many questions, in the directions in which they differ most. If they fall into one group for each letter, "
-    "the head compares letters, or places in the list.",
+    "the head may compare letters, or places in the list.",
     guide="subspace",
 )
 show_question(selection)

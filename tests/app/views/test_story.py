@@ -323,7 +323,7 @@ def test_exact_patching_waits_for_a_click_where_it_takes_long() -> None:
             if request.analysis == "joint-patching":
                 return None
             if found is not None and request.analysis == "cost":
-                found.scalars["expected_seconds"] = 24.0
+                return replace(found, scalars={**found.scalars, "expected_seconds": 24.0})
             return found
 
     client, button = Slow(), "Patch these heads exactly (about 24 s)"
@@ -355,10 +355,10 @@ def test_where_the_margin_hardly_changes_there_is_none_either() -> None:
     class Near(FakeClient):
         def find(self, request: Request) -> Result | None:
             found = super().find(request)
-            if found is not None and request.analysis == "joint-patching":
-                found.scalars["corrupted"] = found.scalars["clean"] - 0.01
-                found["label_logits_corrupted"][:] = np.roll(found["label_logits_clean"], 1)
-            return found
+            if found is None or request.analysis != "joint-patching":
+                return found
+            found["label_logits_corrupted"][:] = np.roll(found["label_logits_clean"], 1)
+            return replace(found, scalars={**found.scalars, "corrupted": found.scalars["clean"] - 0.01})
 
     told = notices(opened("story", Near()), "lead")
     assert (
