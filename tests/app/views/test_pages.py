@@ -7,11 +7,9 @@ import pytest
 from app import navigation
 from app.components.next_page import NEXT
 from backend.contract.cards import ResolvedModel
-from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import ModelError
 from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from tests.app.fake_client import FakeClient
-from tests.app.made_up.parts import MISREAD
 from tests.app.opened import PAGES, drawn, notices, opened, titles
 
 OWN = json.dumps({"stem": "What is <b>x</b>?", "options": ["*a*", "b"], "answer": None})
@@ -151,61 +149,6 @@ def test_without_a_right_answer_the_predicted_letter_is_the_target() -> None:
     )
 
 
-MISREAD_B = json.dumps({"stem": MISREAD + "which?", "options": ["a", "b", "c", "d"], "answer": 1})
-OF_A_LETTER = ("attribution", "patching", "effects", "paths", "head")
-
-
-@pytest.mark.parametrize("page", OF_A_LETTER)
-def test_without_a_right_answer_the_page_says_that_it_is_about_the_letter_said(page: str) -> None:
-    said = "No option is marked as right: this page is about B, the letter said."
-    assert said in notices(opened(page, question=OWN), "quiet")
-    assert not any("this page is about" in text for text in notices(opened(page), "quiet"))
-
-
-@pytest.mark.parametrize("page", OF_A_LETTER)
-def test_where_the_model_is_wrong_either_letter_is_explained(page: str) -> None:
-    at = opened(page, question=MISREAD_B)
-    choice = at.segmented_control(key="about")
-    assert choice.options == ["D, which the model says", "B, which is right"]
-    assert choice.value == "said"
-    choice.select("right").run()
-    assert at.query_params["about"] == "right"
-    assert not at.exception
-    assert "about" not in [control.key for control in opened(page).segmented_control]
-
-
-@pytest.mark.parametrize(("about", "label", "moved"), [("said", "D", {"label": "D"}), ("right", "B", {})])
-@pytest.mark.parametrize("page", ["patching", "effects", "paths"])
-def test_both_runs_are_about_the_letter_explained(
-    page: str, about: str, label: str, moved: dict[str, str]
-) -> None:
-    client = FakeClient(slow=(page,))
-    opened(page, client, question=MISREAD_B, about=about)
-    (request,) = client.submitted
-    assert request.params["metric"] == {"kind": "net_logit", "label": label}
-    assert request.params["corruption"] == {"kind": "swap_options", **moved}
-
-
-UNEQUAL = json.dumps({"stem": "Which?", "options": ["whale", "bat", "sea horse"], "answer": 2})
-
-
-@pytest.mark.parametrize("page", ["patching", "effects", "paths"])
-def test_the_first_corruption_that_works_is_taken_and_named(page: str) -> None:
-    client = FakeClient(slow=(page,))
-    at = opened(page, client, question=UNEQUAL)
-    assert not notices(at, "error")
-    (request,) = client.submitted
-    assert request.params["corruption"] == {"kind": "shuffle_labels"}
-    said = "No other option has as many tokens as option C. Taken instead: Labels shuffled."
-    assert said in notices(at, "quiet")
-    choice = at.selectbox(key="corruption")
-    assert choice.value == "shuffle_labels"
-    assert choice.options == [one.title for one in CORRUPTIONS.values() if one.name != "swap_options"]
-    choice.select("random_letters").run()
-    assert client.submitted[-1].params["corruption"] == {"kind": "random_letters"}
-    assert said not in notices(at, "quiet")
-
-
 def test_the_strongest_node_heads_the_table() -> None:
     assert opened("attribution", scope="bank").dataframe[0].value["node"][0] == "L3H2"
     assert opened("attribution").dataframe[0].value["node"][0] == "L3H2"
@@ -336,53 +279,6 @@ def test_the_model_page_says_what_memory_it_needs_and_what_would_fit() -> None:
     assert told.endswith("This would fit: bfloat16 (4.2 GB).")
     client.resolved = replace(client.resolved, resident=True)
     assert "It is in memory." in notices(opened("model", client), "quiet")
-
-
-PRICED = {
-    "attribution": "Run the questions",
-    "attention": "Run the questions",
-    "patching": "Run the exact sweep",
-    "effects": "Compute the effects",
-    "paths": "Follow the paths",
-    "subspace": "Collect queries and keys",
-    "model": "Ask the questions",
-}
-
-
-@pytest.mark.parametrize(("page", "text"), PRICED.items())
-def test_what_takes_long_waits_for_a_click(page: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    analysis = "check-model" if page == "model" else page
-    client, params = FakeClient(slow=(analysis,)), {"scope": "bank"} if text == "Run the questions" else {}
-    opened(page, client, **params)
-    assert [request.analysis for request in client.submitted] == [analysis]
-    monkeypatch.setattr("tests.app.made_up.nodes.SECONDS", 20.0)
-    at = opened(page, asked := FakeClient(slow=(analysis,)), **params)
-    assert asked.submitted == []
-    next(button for button in at.button if button.label == f"{text} (about 20 s)").click().run()
-    assert [request.analysis for request in asked.submitted] == [analysis]
-
-
-def test_what_is_saved_has_no_price(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.app.made_up.nodes.SECONDS", 20.0)
-    assert not any("about" in button.label for button in opened("effects").button)
-
-
-def test_leaving_a_page_leaves_its_jobs() -> None:
-    client = FakeClient(slow=("patching",))
-    at = opened("patching", client)
-    assert client.cancelled == []
-    at.switch_page("app/views/head.py").run()
-    assert client.cancelled == ["1"]
-    at.switch_page("app/views/patching.py").run()
-    assert len(client.submitted) == 2
-
-
-def test_what_the_next_page_looks_at_too_goes_on() -> None:
-    client = FakeClient(slow=("attribution",))
-    at = opened("head", client)
-    at.switch_page("app/views/paths.py").run()
-    assert client.cancelled == []
-    assert [request.analysis for request in client.submitted] == ["attribution"]
 
 
 @pytest.mark.parametrize("page", PAGES)
