@@ -45,7 +45,7 @@ special in it active, 3 layers of 4 heads, float32 on the processor. The oracle 
   on the plain model.
 - **TransformerLens** {transformer_lens} and **nnsight** {nnsight}, with transformers {transformers}: the same patch by
   theirs, the worst of the three layers; or how they refuse the model. nnsight runs the model of transformers itself, so
-  it has the oracle's bits.
+  it differs by rounding at most.
 - **bfloat16**: the same patch with weights in bfloat16. *Floor*: the plain model in bfloat16 against itself in float32,
   which is the rounding that nobody can avoid. *Ours*: our cone in bfloat16 against the plain model in bfloat16.
 """
