@@ -111,7 +111,9 @@ class ConePass:
     def _through(self, layer: int, pieces: Sequence[Piece], blocks: Sequence[Block]) -> None:
         """One call of `layer`."""
         last_only = layer + 1 == len(self._layers)
-        after = call_layer(self._instrument, self._base, layer, self._batch(layer, pieces, blocks), last_only)
+        after = call_layer(
+            self._instrument, [self._base], layer, self._batch(layer, pieces, blocks), last_only
+        )
         sizes = [block.rows for block in blocks]
         parts = list(zip(pieces, torch.split(after[: sum(sizes)], sizes), strict=True))
         # Pieces of one row first. Filling up their rows takes memory and may fail; then the whole batch is taken again,

@@ -31,24 +31,31 @@ _ONE_HEAD_EACH = _OneHeadEach()
 
 
 def cone_attention(
-    base: Trace, layer: int, blocks: Sequence[Block], pattern: Patch | None, last_only: bool
+    bases: Sequence[Trace], layer: int, blocks: Sequence[Block], pattern: Patch | None, last_only: bool
 ) -> Replacement:
     """The function that answers the attention call of a layer whose batch consists of `blocks`.
 
     Args:
+        bases: the base runs, as `Block.run` counts them.
         pattern: rows of the attention pattern that replace the ones computed here.
         last_only: whether only the last row of each experiment is computed; the output of the others is 0.
     """
 
     def attend(call: AttentionCall) -> Tensor:
         output = call.zeros()
-        cap = base.softcaps[layer]
+        cap = bases[0].softcaps[layer]
         settings = {"scaling": call.scaling} if cap is None else {"scaling": call.scaling, "softcap": cap}
         usual = partial(usual_function(call.module), _ONE_HEAD_EACH, **settings)
-        base_key = base.k_rotated[layer].to(call.key)
-        base_value = base.v[layer].transpose(0, 1).to(call.value)
+        before = {
+            run: (
+                bases[run].k_rotated[layer].to(call.key),
+                bases[run].v[layer].transpose(0, 1).to(call.value),
+            )
+            for run in {block.run for block in blocks}
+        }
         first = 0
         for block in blocks:
+            base, (base_key, base_value) = bases[block.run], before[block.run]
             mine = slice(first, first + block.rows)
             queries, own_keys, own_values = (
                 _by_experiment(flat[0, :, mine], block) for flat in (call.query, call.key, call.value)

@@ -97,7 +97,7 @@ class FinalRows:
             rows = self._rows[first : first + step].to(device, copy=True)
             blocks = [Block(base.positions - 1, 1, len(rows))]
             part = {head: values[first : first + step] for head, values in z.items()}
-            after.append(call_layer(instrument, base, self.layer, Batch(rows, blocks, _patches(part))))
+            after.append(call_layer(instrument, [base], self.layer, Batch(rows, blocks, _patches(part))))
         return torch.cat(after)
 
 

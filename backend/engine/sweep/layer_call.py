@@ -7,8 +7,10 @@ is answered in `cone_attention.py`.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -43,12 +45,12 @@ class Batch:
 
 
 def call_layer(
-    instrument: Instrument, base: Trace, layer: int, batch: Batch, last_only: bool = False
+    instrument: Instrument, bases: Sequence[Trace], layer: int, batch: Batch, last_only: bool = False
 ) -> Float[Tensor, "row d_model"]:
     """The residual stream after `layer`, in the model's dtype and on the layer's device.
 
     Args:
-        base: the run whose keys and values stand before each experiment's rows.
+        bases: the runs whose keys and values stand before the experiments' rows; `Block.run` says which.
         last_only: whether only the last row of each experiment is needed; the other rows skip the output projection
             and the MLP, and their result means nothing.
     """
@@ -56,7 +58,7 @@ def call_layer(
     module = family.layers(instrument.model)[layer]
     hidden, blocks = batch.hidden, joined(batch.blocks)
     patches = _patch_residual(batch.patches, hidden, blocks)
-    attend = cone_attention(base, layer, blocks, patches.get("pattern"), last_only)
+    attend = cone_attention(bases, layer, blocks, patches.get("pattern"), last_only)
     with ExitStack() as stack:
         stack.enter_context(replacing(instrument.model, family, attend))
         # Hooks run in the order in which they are registered: z is patched before rows are left out, the outputs
@@ -74,9 +76,30 @@ def call_layer(
                 slot = _slot(instrument, module, name)
                 stack.callback(slot.module.register_forward_hook(_patching(slot, patches[name])).remove)
         stack.enter_context(fast_products(module.modules()))
-        output = module(hidden[None], **arguments_at(base, layer, positions(blocks)))
+        output = module(hidden[None], **_arguments(bases, layer, blocks))
     result: Tensor = output[0] if isinstance(output, tuple) else output
     return result[0]
+
+
+def _arguments(bases: Sequence[Trace], layer: int, blocks: Sequence[Block]) -> dict[str, Any]:
+    """Keyword arguments for a call of `layer` on the rows of `blocks`."""
+    parts = [
+        arguments_at(bases[run], layer, positions([*some]))
+        for run, some in groupby(blocks, key=lambda block: block.run)
+    ]
+    return {
+        name: _joined([part[name] for part in parts]) if name in BY_POSITION else value
+        for name, value in parts[0].items()
+    }
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Values by position, one after the other on axis 1."""
+    if len(parts) == 1 or parts[0] is None:
+        return parts[0]
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(part) for part in zip(*parts, strict=True))
+    return torch.cat([*parts], dim=1)
 
 
 def arguments_at(base: Trace, layer: int, at: Int[Tensor, " row"]) -> dict[str, Any]:

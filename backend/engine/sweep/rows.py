@@ -8,7 +8,7 @@ Example: two experiments at position 3 of 5 and one at position 4 are the blocks
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -18,11 +18,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Block:
-    """`count` experiments one after the other, each with the rows of positions `start` to `start + width - 1`."""
+    """`count` experiments one after the other, each with the rows of positions `start` to `start + width - 1`.
+
+    Attributes:
+        run: which base run they change, if a batch has experiments on several.
+    """
 
     start: int
     width: int
     count: int
+    run: int = 0
 
     @property
     def rows(self) -> int:
@@ -34,10 +39,10 @@ def joined(blocks: Sequence[Block]) -> list[Block]:
     """The same rows in as few blocks as possible, none empty.
 
     >>> joined([Block(start=3, width=2, count=5), Block(start=3, width=2, count=1), Block(start=0, width=1, count=0)])
-    [Block(start=3, width=2, count=6)]
+    [Block(start=3, width=2, count=6, run=0)]
     """
-    alike = groupby(filter(lambda block: block.count, blocks), key=lambda block: (block.start, block.width))
-    return [Block(start, width, sum(block.count for block in some)) for (start, width), some in alike]
+    alike = groupby(filter(lambda block: block.count, blocks), key=lambda block: replace(block, count=0))
+    return [replace(block, count=sum(one.count for one in some)) for block, some in alike]
 
 
 def positions(blocks: Sequence[Block]) -> Int[Tensor, " row"]:
