@@ -71,7 +71,13 @@ def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:
         question=question,
         labels=labels[: len(question.options)],
         model=ModelSpec(chosen.model, chosen.dtype, chosen.quantization, chosen.device),
-        prompt=PromptSpec(chosen.template, labels, chosen.shots, bank.name if chosen.shots else ""),
+        prompt=PromptSpec(
+            chosen.template,
+            labels,
+            chosen.shots,
+            bank.name if chosen.shots else "",
+            chosen.controls_as_text,
+        ),
     )
     return selection, problems
 

@@ -56,6 +56,7 @@ class Chosen:
     template: str = "paper"
     labels: str = "A"
     shots: int = 0
+    controls_as_text: bool = False
     # One question, or the mean over a bank: at most its first `limit` questions.
     scope: str = "question"
     limit: int = 60
@@ -187,6 +188,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "template": one_of(TEMPLATES),
     "labels": named,
     "shots": whole(0, MAX_SHOTS),
+    "controls_as_text": truth,
     "scope": one_of(SCOPES),
     "limit": whole(1, MAX_LIMIT),
     "about": one_of(ABOUT),

@@ -7,8 +7,10 @@ from backend.contract.result import Result
 
 
 def show_provenance(result: Result, *, checks: bool = True) -> None:
-    """Draw the line under a result. `checks=False` leaves out checks that the page already shows."""
+    """Draw the lines under a result. `checks=False` leaves out checks that the page already shows."""
     quiet(provenance_text(result, checks=checks), f"provenance {result.request['analysis']}")
+    if notes := result.scalars.get("prompt_notes"):
+        quiet("\n".join(notes), f"prompts {result.request['analysis']}")
     warning_box(unbalanced(result), f"letters {result.request['analysis']}")
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from app.components.notice import quiet
 from app.components.roles import TINTS, kind_of
 
 _HERE = Path(__file__).parent
@@ -48,7 +47,7 @@ def token_name(token: str) -> str:
 
 
 def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
-    """Draw a result's prompt (`tokens`, `roles`, `text`), each token on its role's colour; below, its `notes`."""
+    """Draw a result's prompt (`tokens`, `roles`, `text`), each token on its role's colour."""
     roles = prompt["roles"]
     data = {
         "title": title,
@@ -58,8 +57,6 @@ def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
         "hover": [f"{position}: {role}" for position, role in enumerate(roles)],
     }
     _MOUNT(key=key, data=data)
-    if notes := prompt.get("notes"):  # an older result has none
-        quiet("\n".join(notes), f"notes {key}")
 
 
 def tokens_by_value(

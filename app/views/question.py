@@ -9,6 +9,7 @@ import streamlit as st
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.notice import cut, sentence
+from app.components.prompt_note import show_prompt_notes
 from app.components.provenance import show_provenance
 from app.components.question_editor import edit_question
 from app.components.question_picker import pick_question
@@ -97,6 +98,7 @@ else:
     edit_question(selection)
 result = result_of(client, selection.ask("prediction"), "prediction")
 if result:
+    show_prompt_notes(result, selection)
     left, right = st.columns(2, gap="large")
     with left:
         tokens_by_role("The prompt, token by token", result.scalars, "prompt")

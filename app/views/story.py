@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components.frame import open_page
 from app.components.job import result_of
+from app.components.prompt_note import show_prompt_notes
 from app.components.story_holds import show_holds
 from app.components.story_lens import show_lens
 from app.components.story_looks import show_looks, writing_heads
@@ -42,6 +43,7 @@ show_own(client, selection)
 prediction = result_of(client, selection.ask("prediction"), "prediction")
 if prediction is None:
     st.stop()
+show_prompt_notes(prediction, selection)
 answer = Answer(selection, prediction)
 # Sections stand in this order. The other orders of the options are asked last, because they take several passes.
 says, lens, writes, looks, holds = (st.container() for _ in range(5))

@@ -34,4 +34,5 @@ def prompt_scalars(prompt: Prompt) -> dict[str, Any]:
         "labels": list(prompt.labels),
         "answer": None if prompt.answer is None else prompt.labels[prompt.answer],
         "notes": list(prompt.notes),
+        "controls": list(prompt.controls),
     }

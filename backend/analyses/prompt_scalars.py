@@ -14,6 +14,7 @@ def of_prompt(when: When = ALWAYS) -> tuple[ScalarSpec, ...]:
         ScalarSpec(
             "notes", "sentences on what is special about the prompt, such as a date put into it", when=when
         ),
+        ScalarSpec("controls", "control tokens of the model that the question quotes", when=when),
     )
 
 

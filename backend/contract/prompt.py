@@ -17,13 +17,15 @@ class PromptSpec:
 
     `labels` has at least as many entries as the question has options; those beyond are not used. `shots`
     solved questions of the same subject come before, from `shots_from`, a bank's name (empty: the bank that
-    the question itself was named from).
+    the question itself was named from). With `controls_as_text`, control tokens that the question quotes are plain
+    text; otherwise they are the tokens themselves.
     """
 
     template: str = "paper"
     labels: tuple[str, ...] = DEFAULT_LABELS
     shots: int = 0
     shots_from: str = ""
+    controls_as_text: bool = False
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:
@@ -44,7 +46,7 @@ class PromptSpec:
 
     @classmethod
     def from_json(cls, data: object) -> "PromptSpec":
-        """Build from `{"template"?, "labels"?, "shots"?, "shots_from"?}`. Raises RequestError."""
+        """Build from `{"template"?, "labels"?, "shots"?, "shots_from"?, "controls_as_text"?}`. Raises RequestError."""
         if not isinstance(data, Mapping):
             raise RequestError(f"prompt must be an object, not {shown(data)}.")
         unknown = sorted(str(key) for key in data if key not in cls.__dataclass_fields__)
@@ -62,13 +64,17 @@ class PromptSpec:
         for name, value in texts.items():
             if not isinstance(value, str):
                 raise RequestError(f"prompt.{name} must be a text, not {shown(value)}.")
-        return cls(labels=tuple(labels), shots=shots, **texts)
+        as_text = data.get("controls_as_text", False)
+        if not isinstance(as_text, bool):
+            raise RequestError(f"prompt.controls_as_text must be true or false, not {shown(as_text)}.")
+        return cls(labels=tuple(labels), shots=shots, controls_as_text=as_text, **texts)
 
     def to_json(self) -> dict[str, Any]:
-        """The same, as JSON-ready values."""
+        """The same, as JSON-ready values. `controls_as_text` is left out where it is not asked for."""
         return {
             "template": self.template,
             "labels": list(self.labels),
             "shots": self.shots,
             "shots_from": self.shots_from,
+            **({"controls_as_text": True} if self.controls_as_text else {}),
         }

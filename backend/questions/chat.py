@@ -76,7 +76,22 @@ def in_chat(segments: Segments, tokenizer: Tokenizer) -> tuple[Segments, tuple[s
     if not found:
         raise QuestionError(f"This model's chat template changes the question's text. {OTHERS}")
     notes = (f"The chat template asks for today's date: it is always given {DATE}.",) if dated else ()
-    return (Segment(before, "prelude"), *user, Segment(after, "suffix"), *suffix), notes
+    opened = [Segment(before, "prelude", markup=True)]
+    if rendered is not None:
+        first, prelude_text, second = before.rpartition(prelude.text)
+        parts = ((first, True), (prelude_text, False), (second, True))
+        opened = [Segment(part, "prelude", markup=markup) for part, markup in parts]
+    return (*opened, *user, Segment(after, "suffix", markup=True), *suffix), notes
+
+
+def markup_of(segments: Segments) -> tuple[tuple[int, int], ...]:
+    """Where the chat template's own words stand in the text of the segments."""
+    spans, end = [], 0
+    for segment in segments:
+        start, end = end, end + len(segment.text)
+        if segment.markup and segment.text:
+            spans.append((start, end))
+    return tuple(spans)
 
 
 def _check_template(template: object) -> None:

@@ -17,6 +17,9 @@ class Prompt:
         answer_ids: for each label the token that the tokenizer appends if the label follows `text`.
         answer: index of the right label, or None.
         notes: what a user should know of it, in sentences.
+        controls: the control tokens of the model that the question quotes, each once.
+        markup: where control tokens hold, as pairs of start and end in `text`; elsewhere they are plain text. None:
+            they hold everywhere.
     """
 
     text: str
@@ -27,6 +30,8 @@ class Prompt:
     answer_ids: tuple[int, ...]
     answer: int | None
     notes: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    markup: tuple[tuple[int, int], ...] | None = None
 
     def positions(self, role: str) -> tuple[int, ...]:
         """Positions whose role is `role`, in order: `prompt.positions("label 2")`."""

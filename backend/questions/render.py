@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from backend.contract.errors import QuestionError, shown
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
-from backend.questions.chat import in_chat
+from backend.questions.chat import in_chat, markup_of
+from backend.questions.encoding import Spans, encode
 from backend.questions.prompt import Prompt
+from backend.questions.prompt_notes import notes_of, quoted_controls
 from backend.questions.templates import REGISTRY, Segments
 from backend.questions.tokenizer import Tokenizer
 
@@ -56,20 +58,24 @@ def render(
     model = model_name or "the model"
     _check_characters(text, token_limit, model)
     special = not template.chat  # chat markup contains the special tokens already
-    encoded = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    token_ids = tuple(encoded["input_ids"])
-    _check_length(len(token_ids), token_limit, model)
-    offsets = _without_gaps(encoded["offset_mapping"])
-    names = tokenizer.convert_ids_to_tokens(list(token_ids))
+    written = markup_of(segments)
+    markup = written if spec.controls_as_text else None
+    encoded = encode(tokenizer, text, special=special, markup=markup)
+    _check_length(len(encoded.ids), token_limit, model)
+    offsets = _without_gaps(encoded.offsets)
+    names = tokenizer.convert_ids_to_tokens(list(encoded.ids))
+    controls = quoted_controls(tokenizer, text, encoded, written, as_text=spec.controls_as_text)
     return Prompt(
         text=text,
-        token_ids=token_ids,
+        token_ids=encoded.ids,
         tokens=tuple(text[a:b] or name for (a, b), name in zip(offsets, names, strict=True)),
         roles=_roles(segments, offsets),
         labels=labels,
-        answer_ids=_answer_ids(text, token_ids, labels, tokenizer, special=special),
+        answer_ids=_answer_ids(text, encoded.ids, labels, tokenizer, special=special, markup=markup),
         answer=question.answer,
-        notes=notes,
+        notes=(*notes, *notes_of(tokenizer, text, encoded, controls, as_text=spec.controls_as_text)),
+        controls=controls,
+        markup=markup,
     )
 
 
@@ -138,12 +144,18 @@ def _rank(role: str) -> int:
 
 
 def _answer_ids(
-    text: str, token_ids: tuple[int, ...], labels: Sequence[str], tokenizer: Tokenizer, *, special: bool
+    text: str,
+    token_ids: tuple[int, ...],
+    labels: Sequence[str],
+    tokenizer: Tokenizer,
+    *,
+    special: bool,
+    markup: Spans | None,
 ) -> tuple[int, ...]:
     """For each label the one token that the tokenizer appends when the label follows the prompt."""
     label_of: dict[int, str] = {}
     for label in labels:
-        longer = tuple(tokenizer(text + label, add_special_tokens=special)["input_ids"])
+        longer = encode(tokenizer, text + label, special=special, markup=markup).ids
         if longer[:-1] != token_ids:
             raise QuestionError(_not_one_token(label, token_ids, longer, tokenizer))
         if longer[-1] == tokenizer.unk_token_id:

@@ -15,10 +15,11 @@ ANSWER = "Answer: ("
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a prompt's text and its role (see `Prompt`)."""
+    """A piece of a prompt's text and its role (see `Prompt`); `markup`: whether a chat template wrote it."""
 
     text: str
     role: str
+    markup: bool = False
 
 
 Segments = tuple[Segment, ...]

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 class Tokenizer(Protocol):
     """Any fast tokenizer of transformers."""
 
+    def __hash__(self) -> int:
+        """By identity."""
+
     @property
     def is_fast(self) -> bool:
         """Whether it can tell which characters a token covers."""
@@ -19,10 +22,20 @@ class Tokenizer(Protocol):
     def chat_template(self) -> object:
         """Its chat template, or None."""
 
-    def __call__(
-        self, text: str, *, add_special_tokens: bool = True, return_offsets_mapping: bool = False
-    ) -> Mapping[str, Any]:
-        """`input_ids` of `text`; when asked, `offset_mapping`: (start, end) in characters for each token."""
+    @property
+    def added_tokens_decoder(self) -> Mapping[int, Any]:
+        """By id: the tokens that are matched before the text is cut (`content`, `special`)."""
+
+    @property
+    def backend_tokenizer(self) -> Any:
+        """The tokenizer of the library tokenizers."""
+
+    def __call__(self, text: str, **settings: bool) -> Mapping[str, Any]:
+        """`input_ids` of `text`.
+
+        When asked: `offset_mapping`, (start, end) in characters for each token; `special_tokens_mask`, whether the
+        token was put around the text.
+        """
 
     def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
         """The vocabulary's own spelling of each id."""

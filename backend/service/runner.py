@@ -13,6 +13,7 @@ import transformers
 
 from backend import __version__
 from backend.analyses import Findings, Task, analysis_named
+from backend.analyses.prompt_notes import prompt_notes
 from backend.analyses.right_letters import right_letters
 from backend.contract.errors import (
     Cancelled,
@@ -178,13 +179,14 @@ class Runner:
         begun = time.perf_counter()
         checkpoint = self._store.checkpoint(key) if analysis.stored else None
         shown: Result | None = None
+        of_questions = {**right_letters(task), **prompt_notes(instrument, task)}
 
         def result_of(found: Findings) -> Result:
             return Result(
                 request=task.request.to_json(),
                 arrays=found.arrays,
                 ticks=found.ticks,
-                scalars={**found.scalars, **right_letters(task)},
+                scalars={**found.scalars, **of_questions},
                 checks=found.checks,
                 model=described(instrument),
                 versions={

@@ -27,6 +27,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.log_probability import log_probabilities
 from backend.engine.model_pass import between_layers, some_unembedded
 from backend.models.placement import device_of
+from backend.questions.encoding import encode
 from backend.questions.prompt import Prompt
 from backend.questions.templates import REGISTRY
 
@@ -98,14 +99,14 @@ def _answer(instrument: Instrument, question: Question, prompt: Prompt, *, speci
     """Both ways of asking from one pass over the prompt: the options go on from its cached keys and values."""
     right = answered(prompt)
     stem = prompt.text.removesuffix(OPEN_BRACKET)
-    prefix = _encode(instrument, stem, special=special)
+    prefix = encode(instrument.tokenizer, stem, special=special, markup=prompt.markup).ids
     if prompt.token_ids[: len(prefix)] != prefix:
         raise QuestionError(JOINED)
     cache = DynamicCache()
     logprobs = _continue(instrument, prompt.token_ids, cache, keep=len(prompt.token_ids) - len(prefix) + 1)
     scores = []
     for option in question.options:
-        longer = _encode(instrument, f"{stem} {option}", special=special)
+        longer = encode(instrument.tokenizer, f"{stem} {option}", special=special, markup=prompt.markup).ids
         if longer[: len(prefix)] != prefix or len(longer) == len(prefix):
             raise QuestionError(JOINED)
         own = longer[len(prefix) :]
@@ -127,10 +128,6 @@ def _continue(
         ids = torch.tensor([token_ids], device=device)
         logits = instrument.model(ids, past_key_values=cache, use_cache=True, logits_to_keep=keep).logits[0]
     return log_probabilities(logits.float().cpu())
-
-
-def _encode(instrument: Instrument, text: str, *, special: bool) -> tuple[int, ...]:
-    return tuple(instrument.tokenizer(text, add_special_tokens=special)["input_ids"])
 
 
 def _shares(indices: list[int], labels: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

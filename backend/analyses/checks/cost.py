@@ -9,6 +9,7 @@ from backend.analyses.task import Task
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cost, cost_of
+from backend.questions.encoding import encode
 
 LABELS = 4
 """The self-check's text has none; its attributions are to as many tokens."""
@@ -35,7 +36,7 @@ def _self_check(sizes: Cost, prompt: OnePrompt) -> Work:
 
 def _work(instrument: Instrument, task: Task, progress: Progress) -> Work:
     """The self-check brings its own text."""
-    tokens = len(instrument.tokenizer(TEXT)["input_ids"])
+    tokens = len(encode(instrument.tokenizer, TEXT, special=True).ids)
     return _self_check(cost_of(instrument), OnePrompt(tokens, LABELS))
 
 

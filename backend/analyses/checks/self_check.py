@@ -21,6 +21,7 @@ from backend.engine.recording import refuse_unknown_tokens, trace
 from backend.engine.trace import Trace
 from backend.models.memory import is_out_of_memory
 from backend.models.placement import device_of
+from backend.questions.encoding import encode
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
 
@@ -50,7 +51,7 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     cannot be recorded; ResourceError where there is no memory for a layer in float32.
     """
     _refuse_not_finite(instrument, unread_only=True)
-    token_ids = tuple(instrument.tokenizer(TEXT)["input_ids"])
+    token_ids = encode(instrument.tokenizer, TEXT, special=True).ids
     refuse_unknown_tokens(instrument.shape, token_ids)
     try:
         checks = _checks(instrument, token_ids, progress)

@@ -15,6 +15,7 @@ from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.engine.instrument import Instrument
 from backend.questions.banks import load_bank
+from backend.questions.encoding import Spans, encode
 from backend.questions.prompt import Prompt
 from backend.questions.templates import REGISTRY
 
@@ -110,7 +111,7 @@ def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corr
     """The text that the request gives."""
     text = data["prompt"]
     special = not REGISTRY[clean.spec.template].chat
-    ids = tuple(instrument.tokenizer(text, add_special_tokens=special)["input_ids"])
+    ids = encode(instrument.tokenizer, text, special=special, markup=_markup_in(text, clean.prompt)).ids
     expected = len(clean.prompt.token_ids)
     if len(ids) != expected:
         raise RequestError(
@@ -118,6 +119,25 @@ def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corr
             "as many tokens. Replace words with others of the same length."
         )
     return Corrupted(ids, tuple(range(expected)), "the given text")
+
+
+def _markup_in(text: str, prompt: Prompt) -> Spans | None:
+    """Where the clean prompt's chat markup stands in another text. Raises RequestError where some of it is missing."""
+    if prompt.markup is None:
+        return None
+    spans, reached = [], 0
+    for start, end in prompt.markup:
+        written = prompt.text[start:end]
+        place = (
+            text.rfind(written, reached) if (start, end) == prompt.markup[-1] else text.find(written, reached)
+        )
+        if place < 0:
+            raise RequestError(
+                f"The corrupted prompt lacks the chat markup {shown(written)}. Give the whole prompt, with other words."
+            )
+        reached = place + len(written)
+        spans.append((place, reached))
+    return tuple(spans)
 
 
 def _question(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:

@@ -25,6 +25,7 @@ BANK = (
     ),
     Question("Where is <b>up</b>?", ("down", "up ☝️", "left", "right"), 1, "directions"),
 )
+QUOTED = "<|im_end|>"
 SIZES = {"layer": LAYERS, "head": HEADS, "kv_head": 2}
 SWAPPED = "options 1 and 2 swapped"
 RUNS = {
@@ -64,7 +65,10 @@ def prompt_of(request: Request) -> dict[str, Any]:
     tokens, roles = [*tokens, "Answer:", " ("], [*roles, "suffix", "final"]
     answer = None if question.answer is None else labels[question.answer]
     text = "".join(tokens)
-    return {"tokens": tokens, "roles": roles, "text": text, "labels": labels, "answer": answer, "notes": []}
+    controls = [QUOTED] if QUOTED in question.stem else []
+    notes = [f"The prompt quotes control tokens of this model: {name}." for name in controls]
+    told = {"tokens": tokens, "roles": roles, "text": text, "labels": labels, "answer": answer}
+    return {**told, "notes": notes, "controls": controls}
 
 
 def answered(request: Request, predicted: str) -> dict[str, Any]:

@@ -50,7 +50,13 @@ def test_blanks_that_a_template_trims_do_no_harm() -> None:
 def test_markup_has_the_roles_of_its_side() -> None:
     segments, notes = in_chat(paper(SNOW, "AB", ()), build(chat_template=CHATML))
     assert (segments[0].role, segments[-2].role, segments[-1].role) == ("prelude", "suffix", "suffix")
-    assert segments[1].role == "stem"
+    assert [(segment.text, segment.markup) for segment in segments[:4]] == [
+        ("<|im_start|>system\n", True),
+        (PRELUDE, False),
+        ("<|im_end|>\n<|im_start|>user\n", True),
+        ("What color is snow?\n", False),
+    ]
+    assert segments[3].role == "stem"
     assert notes == ()
 
 
