@@ -10,6 +10,7 @@ from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, 
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.prediction.schema import PREDICTION
 from backend.analyses.subspace.schema import COMPRESSION, SUBSPACE
+from backend.analyses.sufficiency.schema import SUFFICIENCY
 from backend.analyses.task import Findings, Task
 from backend.contract.analysis import Analysis
 from backend.contract.errors import RequestError, shown
@@ -24,6 +25,7 @@ ANALYSES: dict[str, Analysis] = {
         EFFECTS,
         JOINT,
         PATHS,
+        SUFFICIENCY,
         ATTRIBUTION_PATCHING,
         POSSIBLE_CORRUPTIONS,
         SUBSPACE,

@@ -63,13 +63,16 @@ class Instrument:
         """
         return self._traced(token_ids, progress, final=False)
 
-    def final_trace(self, token_ids: tuple[int, ...], progress: Progress = silent) -> Trace:
+    def final_trace(
+        self, token_ids: tuple[int, ...], progress: Progress = silent, *, many: bool = False
+    ) -> Trace:
         """The same for what needs the final position only, and its keys and values.
 
         A trace of all positions serves too, and other analyses will ask for it. So a prompt whose trace may stay in the
-        cache gets that one. A longer prompt gets a trace of the final position, a tenth to a hundredth of the size.
+        cache gets that one. A longer prompt gets a trace of the final position, a tenth to a hundredth of the size; so
+        does one of `many`, whose traces are needed at the same time.
         """
-        whole = kept_whole(self.shape, len(token_ids)) or (token_ids, False) in self._traces
+        whole = (not many and kept_whole(self.shape, len(token_ids))) or (token_ids, False) in self._traces
         return self._traced(token_ids, progress, final=not whole)
 
     def _traced(self, token_ids: tuple[int, ...], progress: Progress, *, final: bool) -> Trace:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from backend.engine.attention_call import AttentionCall
 from backend.engine.attention_hook import replacing
 from backend.engine.instrument import Instrument
+from backend.engine.sweep.final_sets import FinalOutputs
 from backend.engine.sweep.layer_call import arguments_at
 from backend.engine.trace import Trace
 from backend.models.placement import device_of
@@ -40,6 +41,17 @@ def head_changes(
     norm = family.attention_norm(block)
     written = (written if norm is None else norm(written)).float().cpu() * family.multiplier(block)
     return written[1:] - written[0]
+
+
+def write_changes(
+    instrument: Instrument, clean: FinalOutputs, other: FinalOutputs
+) -> Float[Tensor, "node d_model"]:
+    """Each node's write to the residual stream with `other`'s output minus that with `clean`'s; heads, then MLPs."""
+    heads = [
+        head_changes(instrument, layer, clean.z[layer][None], other.z[layer][None])[:, 0]
+        for layer in range(instrument.shape.layers)
+    ]
+    return torch.cat([*heads, other.mlp_out - clean.mlp_out])
 
 
 @torch.no_grad()

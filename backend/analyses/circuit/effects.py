@@ -24,8 +24,8 @@ from backend.contract.choices import NORMS
 from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
-from backend.engine.sweep import Cell, Node, Sweep, Wanted, recheck, run_sweep, unembedded
-from backend.engine.writes import head_changes
+from backend.engine.sweep import Cell, Node, Sweep, Wanted, outputs_of, recheck, run_sweep, unembedded
+from backend.engine.writes import write_changes
 
 RECHECKED = 3
 FROZEN = list(NORMS).index("frozen")
@@ -60,8 +60,9 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
     swept = run_sweep(instrument, sweep, progress=progress)
     assert swept.final is not None  # asked for
     oracle_error = recheck(instrument, sweep, swept, count=RECHECKED, progress=progress)
-    changes = _write_changes(instrument, pair)
-    clean = instrument.trace(runs.base).resid_final[-1]
+    base, other = instrument.trace(runs.base), instrument.trace(runs.source)
+    changes = write_changes(instrument, outputs_of(base), outputs_of(other))
+    clean = base.resid_final[-1]
     states = {"total": swept.final, "direct": clean + changes, "indirect": swept.final - changes}
     by_norm = []
     for read in _readouts(instrument, pair, clean):
@@ -80,16 +81,6 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
         additivity_error=float(interaction.abs().max()) if linear else 0.0,
         oracle_error=oracle_error,
     )
-
-
-def _write_changes(instrument: Instrument, pair: Pair) -> Float[Tensor, "node d_model"]:
-    """Each node's write in the corrupted run minus its write in the clean run, final position; heads, then MLPs."""
-    clean, other = (instrument.trace(ids) for ids in (pair.clean.prompt.token_ids, pair.other.token_ids))
-    heads = [
-        head_changes(instrument, layer, clean.z[layer, -1:], other.z[layer, -1:])[:, 0]
-        for layer in range(instrument.shape.layers)
-    ]
-    return torch.cat([*heads, other.mlp_out[:, -1] - clean.mlp_out[:, -1]])
 
 
 def _readouts(

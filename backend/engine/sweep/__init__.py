@@ -5,6 +5,19 @@ from backend.engine.sweep.cost import Cost, cost_of
 from backend.engine.sweep.estimate import Estimate, estimate, one_after_other
 from backend.engine.sweep.experiment import Experiment, Sweep, each_alone, experiments
 from backend.engine.sweep.final_rows import FinalInputs, FinalRows, check_rows
+from backend.engine.sweep.final_sets import (
+    CLEAN,
+    LIVE,
+    REPLACED,
+    FinalOutputs,
+    FinalRun,
+    FinalSets,
+    States,
+    outputs_of,
+    readout_of,
+    recheck_final_sets,
+    run_final_sets,
+)
 from backend.engine.sweep.partial_results import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.recheck import recheck
@@ -12,12 +25,18 @@ from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, So
 from backend.engine.sweep.sweep import run_sweep
 
 __all__ = [
+    "CLEAN",
+    "LIVE",
+    "REPLACED",
     "Cell",
     "Cost",
     "Estimate",
     "Experiment",
     "FinalInputs",
+    "FinalOutputs",
     "FinalRows",
+    "FinalRun",
+    "FinalSets",
     "Match",
     "Node",
     "OnDone",
@@ -25,6 +44,7 @@ __all__ = [
     "Pairing",
     "RunSource",
     "Source",
+    "States",
     "Sweep",
     "Swept",
     "Wanted",
@@ -36,7 +56,11 @@ __all__ = [
     "estimate",
     "experiments",
     "one_after_other",
+    "outputs_of",
+    "readout_of",
     "recheck",
+    "recheck_final_sets",
+    "run_final_sets",
     "run_source",
     "run_sweep",
     "unembedded",

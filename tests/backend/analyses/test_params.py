@@ -61,6 +61,13 @@ PLACES = {
         '{"heads": #}',
         *(f'{{"heads": [[1, 2]], "{field}": #}}' for field in ("alone", "random", "seed")),
     ),
+    "sufficiency": (
+        *('{"random": 1, ' + params[1:] for params in PAIRED),
+        *(f'{{"nodes": [{node}], "random": 0}}' for node in ('"L#H2"', '{"mlp": #}', "[1, #]", "#")),
+        *(f'{{"random": 1, "{field}": #}}' for field in ("sizes", "share", "seed")),
+        '{"random": 1, "sizes": [#]}',
+        '{"sizes": [1], "random": #}',
+    ),
 }
 PLACES["cost"] = tuple(
     f'{{"analysis": "{name}", "params": {params}}}'

@@ -14,6 +14,7 @@ from backend.contract.request import Request
 
 QUESTION = {"subject": "colors", "stem": "Which?", "options": ["red", "black", "white"], "answer": 1}
 PAIR = ("patching", "effects", "paths", "attribution_patching", "joint-patching")
+SUFFICIENCY = ("sufficiency",)
 SWEPT = ("patching",)
 OF_A_HEAD = ("subspace", "compression", "mutations", "swap-test", "key-steering")
 OF_HEADS = ("compression", "mutations")
@@ -85,6 +86,16 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("paths",), {"sender": {"mlp": 0}}, "either params.receiver or params.sender"),
     (("paths",), {"receiver": {"embedding": True}}, "The embedding receives nothing"),
     (("paths",), {"receiver": {"mlp": -1}}, "named by its layer"),
+    (SUFFICIENCY, {"nodes": []}, "params.nodes must be a list of 1 to 4000 heads and MLPs"),
+    (SUFFICIENCY, {"nodes": ["L1H2", {"head": [1, 2]}]}, "twice. Name each node once"),
+    (SUFFICIENCY, {"nodes": [{"embedding": True}]}, "the embedding cannot be replaced"),
+    (SUFFICIENCY, {"nodes": [{"mlp": -1}]}, "named by its layer"),
+    (SUFFICIENCY, {"nodes": ["L1H2"], "sizes": [1]}, "leave params.sizes out"),
+    (SUFFICIENCY, {"sizes": [0]}, "A size is a whole number from 1 to 4000, not 0"),
+    (SUFFICIENCY, {"share": 0}, "params.share must be a number above 0"),
+    (SUFFICIENCY, {"corruption": {"kind": "question", "draws": 2}}, "one corrupted prompt a question, not 2"),
+    (SUFFICIENCY, {"order": "attribution", "metric": {"kind": "loss"}}, "An attribution is in logits"),
+    (SUFFICIENCY, {"replacement": "zero"}, "must be one of resample, mean, mean_by_letter"),
     (OF_A_HEAD, {"head": None}, "params.head must be"),
     (OF_A_HEAD, {"head": "16.7"}, "written like L16H7"),
     (OF_A_HEAD, {"keep": "wrong"}, "params.keep must be one of all, right"),

@@ -1,0 +1,1 @@
+"""How many heads and MLPs are enough for the answer."""
