@@ -6,6 +6,7 @@ from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
 from backend.analyses.circuit.schema import EFFECTS, PATHS
 from backend.analyses.cost.schema import cost_of
 from backend.analyses.joint.schema import JOINT
+from backend.analyses.lens.schema import LENS, PATCHED_LENS
 from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
 from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.prediction.schema import PREDICTION
@@ -19,6 +20,7 @@ ANALYSES: dict[str, Analysis] = {
     analysis.name: analysis
     for analysis in (
         PREDICTION,
+        LENS,
         ATTRIBUTION,
         ATTENTION,
         PATCHING,
@@ -28,6 +30,7 @@ ANALYSES: dict[str, Analysis] = {
         SUFFICIENCY,
         ATTRIBUTION_PATCHING,
         POSSIBLE_CORRUPTIONS,
+        PATCHED_LENS,
         SUBSPACE,
         COMPRESSION,
         MUTATIONS_ANALYSIS,

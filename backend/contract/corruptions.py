@@ -1,5 +1,6 @@
 """How the corrupted prompt is made from the clean one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,3 +124,15 @@ def of_equal_length() -> str:
     'swap_options or text'
     """
     return " or ".join(name for name, corruption in CORRUPTIONS.items() if corruption.keeps_length)
+
+
+def one_draw(analysis: str) -> Callable[[Asked, dict[str, Any]], dict[str, Any]]:
+    """The rule of an analysis that takes one corrupted prompt: it raises RequestError where several are asked for."""
+
+    def rule(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
+        draws = values["corruption"].get("draws", 1)
+        if draws > 1:
+            raise RequestError(f"{analysis} takes one corrupted prompt, not {draws}. Leave draws out.")
+        return values
+
+    return rule

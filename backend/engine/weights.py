@@ -94,12 +94,16 @@ class Weights:
         return directions
 
     def unembed(
-        self, normed: Float[Tensor, "row d_model"], token_ids: Int[Tensor, " token"]
+        self, normed: Float[Tensor, "row d_model"], token_ids: Int[Tensor, " token"] | slice
     ) -> Float[Tensor, "row token"]:
-        """The model's logits of some tokens, from outputs of the final norm; in the model's dtype."""
+        """The model's logits of some tokens, from outputs of the final norm; in the model's dtype.
+
+        A slice of the vocabulary is not copied before it is multiplied with.
+        """
         with self._unembedding() as (matrix, offset):
-            rows = matrix[token_ids.to(matrix.device)]
-            bias = None if offset is None else offset[token_ids.to(offset.device)]
+            at = token_ids if isinstance(token_ids, slice) else token_ids.to(matrix.device)
+            rows = matrix[at]
+            bias = None if offset is None else offset[at]
         logits = torch.nn.functional.linear(normed.to(rows), rows, bias)
         divisor = self._family.logit_divisor(self._model.config)
         if divisor != 1:

@@ -1,12 +1,9 @@
 """What the analysis of this folder takes and gives. No torch."""
 
-from typing import Any
-
 from backend.analyses.patching.schema import OF_METRIC, PAIR_PARAMS, pair_scalars
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
-from backend.contract.asked import Asked
-from backend.contract.errors import RequestError
+from backend.contract.corruptions import one_draw
 from backend.contract.kinds import Heads, TrueFalse, Whole
 from backend.contract.param import NEEDED, Param
 from backend.contract.spec import ArraySpec, ScalarSpec
@@ -14,14 +11,6 @@ from backend.contract.spec import ArraySpec, ScalarSpec
 MOST_RANDOM = 200
 RECHECKED = 2
 """How many sets are run again as whole passes."""
-
-
-def _one_draw(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
-    """Raises RequestError where several corrupted prompts are asked for."""
-    draws = values["corruption"].get("draws", 1)
-    if draws > 1:
-        raise RequestError(f"joint-patching takes one corrupted prompt, not {draws}. Leave draws out.")
-    return values
 
 
 JOINT = Analysis(
@@ -43,7 +32,7 @@ JOINT = Analysis(
         ),
         Param("seed", Whole(), "which random heads are drawn", default=0),
     ),
-    rule=_one_draw,
+    rule=one_draw("joint-patching"),
     example={"heads": [[1, 2], [0, 1]]},
     arrays=(
         ArraySpec(

@@ -55,11 +55,13 @@ class Corrupted:
     Attributes:
         match: for each clean position the corrupted position with the same role; None if there is none. Such a cell is
             not patched.
+        roles: for each of its positions the role.
         note: how it differs from the clean prompt, in words.
     """
 
     token_ids: tuple[int, ...]
     match: tuple[int | None, ...]
+    roles: tuple[str, ...]
     note: str
 
     @property
@@ -118,7 +120,7 @@ def _text(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corr
             f"The corrupted prompt is {len(ids)} tokens, the clean one {expected}. The given text must have "
             "as many tokens. Replace words with others of the same length."
         )
-    return Corrupted(ids, tuple(range(expected)), "the given text")
+    return Corrupted(ids, tuple(range(expected)), clean.prompt.roles, "the given text")
 
 
 def _markup_in(text: str, prompt: Prompt) -> Spans | None:
@@ -200,7 +202,7 @@ def _rendered(
     instrument: Instrument, clean: Clean, question: Question, spec: PromptSpec, note: str
 ) -> Corrupted:
     other = instrument.prompt(question, spec, clean.shots)
-    return Corrupted(other.token_ids, matched(clean.prompt, other), note)
+    return Corrupted(other.token_ids, matched(clean.prompt, other), other.roles, note)
 
 
 def _drawn(question: Question, letter: int, bank: str, seed: int) -> Question:

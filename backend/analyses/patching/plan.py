@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from backend.analyses.patching.budget import Budget, SweepCost, Sweeps, chosen_budget, sweep_cost, within
 from backend.analyses.patching.pairs import Pair, Runs, pairs_of
 from backend.analyses.patching.schema import PATCHING
+from backend.analyses.positions import chosen_positions
 from backend.analyses.task import Task
 from backend.contract.corruptions import of_equal_length
-from backend.contract.errors import RequestError, shown
+from backend.contract.errors import RequestError
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import (
@@ -112,7 +113,7 @@ def plan(instrument: Instrument, task: Task, progress: Progress) -> SweepPlan:
     values = PATCHING.values(task.request)
     (prompt,) = task.prompts(instrument)
     component, direction = values["component"], values["direction"]
-    positions = _positions(values["positions"], prompt)
+    positions = chosen_positions(values["positions"], len(prompt.token_ids))
     cells = all_cells(component, instrument.shape, positions)
     draws = [
         _draw(pair, direction, component, cells)
@@ -140,20 +141,6 @@ def _draw(pair: Pair, direction: str, component: str, cells: list[Cell]) -> Draw
         position = runs.base_positions[cell.position]
         sets.append([] if position is None else [(component, Cell(cell.layer, position, cell.head))])
     return Draw(pair, runs, sets)
-
-
-def _positions(data: str | list[int], prompt: Prompt) -> tuple[int, ...]:
-    count = len(prompt.token_ids)
-    if data == "all":
-        return tuple(range(count))
-    if isinstance(data, str):
-        return (count - 1,)
-    for position in data:
-        if position >= count:
-            raise RequestError(
-                f"Position {shown(position)} is out of range: the prompt has {count} tokens, counted from 0."
-            )
-    return tuple(data)
 
 
 def _in_words(positions: Collection[int]) -> str:

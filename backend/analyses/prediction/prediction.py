@@ -41,7 +41,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={"label": prompt.labels, "layer": layer_head_ticks(instrument)["layer"]},
         scalars={
             **answer_scalars(trace, prompt),
-            "top_tokens": _top_tokens(instrument, logprobs),
+            "top_tokens": top_tokens(instrument, logprobs),
         },
         checks={
             "lens_error": (float((lens[-1] - label_logits).abs().max()), tolerance(instrument).logits),
@@ -81,9 +81,10 @@ def logit_lens(instrument: Instrument, trace: Trace, prompt: Prompt) -> Float[Te
     return logits.float().cpu()
 
 
-def _top_tokens(
+def top_tokens(
     instrument: Instrument, logprobs: Float[Tensor, " vocabulary"]
 ) -> list[dict[str, str | int | float]]:
+    """The likeliest tokens of a run, each with its text, its id and its log-probability in nats."""
     best = logprobs.topk(min(TOP_TOKENS, len(logprobs)))
     return [
         {"token": instrument.tokenizer.decode([token]), "id": token, "logprob": value}

@@ -22,12 +22,19 @@ from backend.engine.sweep.partial_results import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.recheck import recheck
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
+from backend.engine.sweep.stream_pass import (
+    RESIDUAL,
+    PatchedStream,
+    patched_stream,
+    whole_patched_stream,
+)
 from backend.engine.sweep.sweep import run_sweep
 
 __all__ = [
     "CLEAN",
     "LIVE",
     "REPLACED",
+    "RESIDUAL",
     "Cell",
     "Cost",
     "Estimate",
@@ -42,6 +49,7 @@ __all__ = [
     "OnDone",
     "OwnValues",
     "Pairing",
+    "PatchedStream",
     "RunSource",
     "Source",
     "States",
@@ -57,6 +65,7 @@ __all__ = [
     "experiments",
     "one_after_other",
     "outputs_of",
+    "patched_stream",
     "readout_of",
     "recheck",
     "recheck_final_sets",
@@ -64,4 +73,5 @@ __all__ = [
     "run_source",
     "run_sweep",
     "unembedded",
+    "whole_patched_stream",
 ]

@@ -32,13 +32,16 @@ from backend.engine.products import filler_rows
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.layer_call import Batch, call_layer
 from backend.engine.sweep.patches import patches_of
-from backend.engine.sweep.position_group import Piece, entry_order, grouped, take
+from backend.engine.sweep.position_group import Piece, PositionGroup, entry_order, grouped, take
 from backend.engine.sweep.row_limit import RowLimit
 from backend.engine.sweep.rows import Block
 from backend.engine.sweep.source import Source
 from backend.engine.trace import Trace
 from backend.models.memory import is_out_of_memory
 from backend.models.placement import device_of
+
+Watch = Callable[[int, Sequence[PositionGroup]], None]
+"""Called after each layer with its number and the groups, whose states are then those after this layer."""
 
 
 class ConePass:
@@ -52,13 +55,18 @@ class ConePass:
         experiments: Sequence[Experiment],
         limit: RowLimit,
         advanced: Callable[[int], None],
+        watch: Watch | None = None,
     ) -> None:
-        """`advanced` is called with the number of rows that went through a layer."""
+        """`advanced` is called with the number of rows that went through a layer.
+
+        With `watch` the last layer computes every row, not only the last of each experiment.
+        """
         self._instrument = instrument
         self._base = base
         self._source = source
         self._limit = limit
         self._advanced = advanced
+        self._watch = watch
         self._layers = instrument.family.layers(instrument.model)
         self._order = entry_order(experiments)
         self._groups = grouped((experiments[i] for i in self._order), base.positions)
@@ -78,6 +86,8 @@ class ConePass:
                 piece.state.copy_(self._base.resid_pre[layer, piece.group.position :])
             under_way = [piece for group in self._groups for piece in group.under_way()]
             self._in_batches(layer, [*under_way, *self._entering(layer, one_row=True)])
+            if self._watch is not None:
+                self._watch(layer, self._groups)
         final = torch.cat([group.state[:, -1] for group in self._groups])
         return final[torch.tensor(self._order, device=final.device).argsort()]
 
@@ -110,7 +120,7 @@ class ConePass:
 
     def _through(self, layer: int, pieces: Sequence[Piece], blocks: Sequence[Block]) -> None:
         """One call of `layer`."""
-        last_only = layer + 1 == len(self._layers)
+        last_only = layer + 1 == len(self._layers) and self._watch is None
         after = call_layer(
             self._instrument, [self._base], layer, self._batch(layer, pieces, blocks), last_only
         )

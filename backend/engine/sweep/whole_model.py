@@ -3,8 +3,8 @@
 It shares only the patched values with the cone, so that each can be checked against the other.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backend.contract.progress import Progress, silent
+from backend.engine.components import before_module
 from backend.engine.instrument import Instrument
 from backend.engine.model_pass import between_layers, final_logits
 from backend.engine.sweep.cells import Cell
@@ -33,20 +34,26 @@ def patched_run(
     """
     model = instrument.model
     finals: list[Tensor] = []
+    with patched(instrument, source, experiment), ExitStack() as stack:
+        before_module(
+            stack,
+            instrument.family.final_norm(model),
+            lambda residual: finals.append(residual[0, -1].float().cpu()),
+        )
+        stack.enter_context(between_layers(model, instrument.family, progress))
+        logits = final_logits(model, instrument.family, base_ids)
+    return logits.float().cpu(), finals[-1]
 
-    def record(residual: Tensor) -> Tensor:
-        finals.append(residual[0, -1].float().cpu())
-        return residual
 
+@contextmanager
+def patched(instrument: Instrument, source: Source, experiment: Experiment) -> Iterator[None]:
+    """While inside, an experiment's nodes are patched into every pass of the model."""
     with ExitStack() as stack:
         for component, cell in experiment.nodes:
             value = source.values(component, cell.layer, [(experiment.number, cell)])[0]
             for hook in HOOKS[component](_PatchedLayer(instrument, cell, value)):
                 stack.callback(hook.remove)
-        stack.callback(_change_input(instrument.family.final_norm(model), record).remove)
-        stack.enter_context(between_layers(model, instrument.family, progress))
-        logits = final_logits(model, instrument.family, base_ids)
-    return logits.float().cpu(), finals[-1]
+        yield
 
 
 def step_of(progress: Progress, message: str, done: int, total: int) -> Progress:

@@ -8,13 +8,14 @@ import numpy as np
 from backend.contract.request import Request
 from backend.contract.result import Array, Result
 from tests.app.made_up.heads import OF_HEADS
+from tests.app.made_up.lenses import OF_LENS
 from tests.app.made_up.nodes import OF_NODES
 from tests.app.made_up.parts import BANK, HEADS, LAYERS, SIZES, Arrays
 from tests.specs import declared, differences, needed
 
 __all__ = ["BANK", "HEADS", "LAYERS", "made_up"]
 
-MAKERS = {**OF_NODES, **OF_HEADS}
+MAKERS = {**OF_NODES, **OF_HEADS, **OF_LENS}
 
 
 def made_up(request: Request) -> Result:

@@ -69,6 +69,17 @@ PLACES = {
         '{"sizes": [1], "random": #}',
     ),
 }
+BLOCK = '{"from": "clean", "layers": [0, 0], "positions": [1, 1]}'
+PLACES["lens"] = ('{"top": #}', '{"positions": #}', '{"positions": [#], "top": 1}')
+PLACES["patched-lens"] = (
+    *PAIRED,
+    '{"check": #}',
+    '{"patches": #}',
+    *(
+        f'{{"patches": [{BLOCK.replace(old, new, 1)}]}}'
+        for old, new in (("0", "#"), ("1]", "#]"), ('"clean"', "#"))
+    ),
+)
 PLACES["cost"] = tuple(
     f'{{"analysis": "{name}", "params": {params}}}'
     for name in PLACES

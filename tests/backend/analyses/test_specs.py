@@ -21,6 +21,10 @@ TWO_TOGETHER = {"heads": [[1, 2], [2, 1]]}
 RANDOM = {"kind": "random_letters", "draws": 2}
 OF_ONE: list[tuple[str, dict[str, Any]]] = [
     ("prediction", {}),
+    ("lens", {}),
+    ("lens", {"top": 2, "positions": "final"}),
+    ("patched-lens", {}),
+    ("patched-lens", {"patches": [{"from": "clean", "layers": [0, 1], "positions": [20, 30]}]}),
     ("attribution", {}),
     ("attribution", {"head": [1, 2]}),
     ("attention", {}),

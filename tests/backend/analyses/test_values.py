@@ -15,6 +15,7 @@ from backend.contract.request import Request
 QUESTION = {"subject": "colors", "stem": "Which?", "options": ["red", "black", "white"], "answer": 1}
 PAIR = ("patching", "effects", "paths", "attribution_patching", "joint-patching")
 SUFFICIENCY = ("sufficiency",)
+PATCH = {"from": "clean", "layers": [0, 1], "positions": [3, 3]}
 SWEPT = ("patching",)
 OF_A_HEAD = ("subspace", "compression", "mutations", "swap-test", "key-steering")
 OF_HEADS = ("compression", "mutations")
@@ -82,6 +83,19 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("attribution_patching",), {"verify": {"top": 0, "random": 0}}, "no cells"),
     (("attribution_patching",), {"metric": {"kind": "kl"}, "direction": "noise"}, "no slope"),
     (("attribution_patching",), {"qk_fix": 1}, "qk_fix must be true or false"),
+    (("lens",), {"top": 11}, "params.top must be a whole number from 0 to 10, not 11"),
+    (("lens",), {"positions": [-1]}, "Position -1 is out of range"),
+    (("patched-lens",), {"corruption": {"kind": "question", "draws": 2}}, "one corrupted prompt, not 2"),
+    (("patched-lens",), {"patches": {}}, "params.patches must be a list of at most 32 blocks"),
+    (("patched-lens",), {"patches": [PATCH] * 33}, "a list of at most 32 blocks"),
+    (
+        ("patched-lens",),
+        {"patches": [{**PATCH, "from": "left"}]},
+        "one of the runs clean, corrupted, not 'left'",
+    ),
+    (("patched-lens",), {"patches": [{**PATCH, "layers": [2, 1]}]}, "layers are a first and a last one"),
+    (("patched-lens",), {"patches": [{**PATCH, "to": 1}]}, "A patch has no field 'to'"),
+    (("patched-lens",), {"patches": ["x"]}, "A patch must be an object"),
     (("paths",), {"receiver": None}, "must be"),
     (("paths",), {"sender": {"mlp": 0}}, "either params.receiver or params.sender"),
     (("paths",), {"receiver": {"embedding": True}}, "The embedding receives nothing"),

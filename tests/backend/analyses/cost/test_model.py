@@ -21,6 +21,7 @@ from tests import tiny
 from tests.backend.analyses.subspace.test_subspace import questions
 
 COSTED = {name for name, analysis in ANALYSES.items() if analysis.cost}
+PATCH = [{"from": "clean", "layers": [0, 0], "positions": [1, 2]}]
 MACHINE = Machine(Curve(1e11, 10), Curve(1e11, 10), 1e10)
 
 
@@ -45,6 +46,10 @@ def test_every_analysis_has_a_formula() -> None:
     [
         ("effects", {}, {"corruption": {"kind": "question", "draws": 3}}),
         ("joint-patching", {"heads": [[1, 2]]}, {"heads": [[1, 2], [0, 1]], "alone": True, "random": 20}),
+        ("lens", {}, {"top": 1}),
+        ("lens", {"top": 1, "positions": "final"}, {"top": 1}),
+        ("patched-lens", {}, {"patches": PATCH, "check": False}),
+        ("patched-lens", {"patches": PATCH, "check": False}, {"patches": PATCH}),
         ("attribution_patching", {}, {"grad_drop": True}),
         ("attribution_patching", {}, {"verify": {"top": 20, "random": 20}}),
         ("patching", {"positions": "final"}, {"positions": "all"}),

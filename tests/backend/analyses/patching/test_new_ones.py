@@ -28,7 +28,7 @@ def doubled(runs: metrics.LabelLogits, labels: Mapping[str, int]) -> metrics.Val
 
 def other_stem(instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
     asked = instrument.prompt(replace(clean.question, stem="pick delta"), clean.spec, clean.shots)
-    return Corrupted(asked.token_ids, tuple(range(len(asked.token_ids))), "another stem")
+    return Corrupted(asked.token_ids, tuple(range(len(asked.token_ids))), asked.roles, "another stem")
 
 
 def task(corruption: str, metric: str) -> Task:
