@@ -50,11 +50,23 @@ def question(right: int) -> Question:
 def hand_wired(by_place: bool = False) -> RunnableModel:
     """The model and its word-level tokenizer; `by_place` is its second form."""
     torch.manual_seed(0)
+    model = blank(layers=2)
+    with torch.no_grad():
+        embed(model)
+        wire_gatherer(model)
+        _wire_correct_letter(model)
+        if by_place:
+            _wire_places(model)
+    return loaded(model.eval().requires_grad_(False), tokenizer(), "hand-wired")
+
+
+def blank(layers: int) -> LlamaForCausalLM:
+    """A model of small noise, to be wired."""
     config = LlamaConfig(
         vocab_size=len(WORDS),
         hidden_size=D_MODEL,
         intermediate_size=16,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=HEADS,
         num_key_value_heads=KV_HEADS,
         head_dim=D_HEAD,
@@ -65,16 +77,11 @@ def hand_wired(by_place: bool = False) -> RunnableModel:
     for name, parameter in model.named_parameters():
         if "norm" not in name:
             torch.nn.init.normal_(parameter, std=1e-3)
-    with torch.no_grad():
-        _embed(model)
-        _wire_gatherer(model)
-        _wire_correct_letter(model)
-        if by_place:
-            _wire_places(model)
-    return loaded(model.eval().requires_grad_(False), _tokenizer(), "hand-wired")
+    return model
 
 
-def _embed(model: LlamaForCausalLM) -> None:
+def embed(model: LlamaForCausalLM) -> None:
+    """What the words are, and which residual dimension says which label."""
     embedding, unembedding = model.model.embed_tokens.weight, model.lm_head.weight
     for index in range(4):
         embedding[WORDS.index(LABELS[index]), LABEL + index] = 1
@@ -83,7 +90,8 @@ def _embed(model: LlamaForCausalLM) -> None:
     embedding[WORDS.index("("), BRACKET] = 1
 
 
-def _wire_gatherer(model: LlamaForCausalLM) -> None:
+def wire_gatherer(model: LlamaForCausalLM) -> None:
+    """L0H1 brings to each bracket which option the stem names."""
     attention = model.model.layers[0].self_attn
     head, kv_head = GATHERER.head, GATHERER.head // (HEADS // KV_HEADS)
     attention.q_proj.weight[head * D_HEAD + STABLE[0], BRACKET] = 2
@@ -127,7 +135,8 @@ def _wire_places(model: LlamaForCausalLM) -> None:
         key[BEFORE : BEFORE + 3] = 2 * torch.tensor(before, dtype=key.dtype)
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A token for each of `WORDS`."""
     inner = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[unk]"))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"\w+|\s|[^\w\s]"), "isolated")
     return PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="[unk]")

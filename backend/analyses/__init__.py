@@ -1,5 +1,6 @@
 """The registry of analyses. A new one is a new file here and one line in `ANALYSES`."""
 
+from backend.analyses.atlas.schema import HEADS
 from backend.analyses.attention.schema import ATTENTION
 from backend.analyses.attribution.schema import ATTRIBUTION
 from backend.analyses.checks.schema import CHECK_MODEL, READINGS, SELF_CHECK
@@ -25,6 +26,7 @@ ANALYSES: dict[str, Analysis] = {
         ATTENTION,
         PATCHING,
         EFFECTS,
+        HEADS,
         JOINT,
         PATHS,
         SUFFICIENCY,

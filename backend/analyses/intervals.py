@@ -1,7 +1,6 @@
 """95 % intervals: Wilson's for a share, the normal one for a mean."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isnan
 from typing import Any, SupportsFloat
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from backend.analyses.findings import array
 from backend.contract.result import Array
+from backend.results.bootstrap import letters_alike as letters_alike
 
 Z95 = 1.959964
 ENDS = ("", "_low", "_high")
@@ -38,16 +38,6 @@ def share_intervals(samples: Floats) -> tuple[Floats, Floats, Floats]:
     share, low, high = np.array(ends).T
     shape = samples.shape[1:]
     return share.reshape(shape), low.reshape(shape), high.reshape(shape)
-
-
-def letters_alike(rights: Sequence[int]) -> Floats:
-    """Weights of questions by their right labels, `[question]`, so that each label that is right weighs the same.
-
-    >>> letters_alike([0, 0, 0, 1]).round(3).tolist()
-    [0.167, 0.167, 0.167, 0.5]
-    """
-    counts = Counter(rights)
-    return np.array([1 / (len(counts) * counts[right]) for right in rights])
 
 
 def mean_interval(samples: Floats, weights: Floats | None = None) -> tuple[Floats, Floats, Floats]:

@@ -11,6 +11,7 @@ from backend.contract.corruptions import CORRUPTIONS
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
 from backend.contract.request import Request
+from tests.app.made_up.atlas import heads_atlas
 from tests.app.made_up.parts import (
     HEADS,
     HELPER,
@@ -310,6 +311,7 @@ OF_NODES = {
     "possible-corruptions": _possible_corruptions,
     "cost": _cost,
     "effects": _effects,
+    "heads": heads_atlas,
     "joint-patching": _joint,
     "paths": _paths,
     "attribution_patching": _attribution_patching,

@@ -47,6 +47,7 @@ PLACES = {
         *(f'{{"verify": {{"{field}": #}}}}' for field in ("top", "random", "seed", "positions")),
     ),
     "effects": PAIRED,
+    "heads": (*PAIRED, '{"effects": #}'),
     "paths": tuple(f'{{"{end}": {node}}}' for end in ("receiver", "sender") for node in NODES),
     "subspace": (*OF_A_HEAD, '{"head": [1, 2], "rank": #}', '{"head": [1, 2], "stacked": #}'),
     "compression": (*OF_HEADS, '{"head": [1, 2], "ranks": [#]}', '{"head": [1, 2], "ranks": #}'),

@@ -59,6 +59,8 @@ OF_SEVERAL: list[tuple[str, dict[str, Any]]] = [
     ("attention", {}),
     ("effects", {}),
     ("effects", {"metric": {"kind": "loss"}}),
+    ("heads", {}),
+    ("heads", {"effects": False}),
     ("sufficiency", {"random": 2, "sizes": [1, 3]}),
     ("sufficiency", {"nodes": ["L1H2"], "random": 1, "metric": {"kind": "loss"}, "replacement": "mean"}),
     ("subspace", {"head": [1, 2]}),

@@ -122,6 +122,8 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("key-steering",), {"strengths": [101]}, "A strength is a number from -100 to 100, not 101"),
     (("key-steering",), {"fitted_on": "some"}, "params.fitted_on must be one of same, all"),
     (("subspace",), {"stacked": 0}, "params.stacked must be true or false"),
+    (("heads",), {"effects": 1}, "params.effects must be true or false"),
+    (("heads",), {"metric": {"kind": "loss"}}, "heads has no parameter 'metric'"),
     (("readings",), {"patched": -1}, "params.patched must be a whole number"),
     (("attribution", "attention"), {"head": [1]}, "params.head must be"),
     (("cost",), {"analysis": "cost"}, "params.analysis must be one of prediction, .*, not 'cost'"),
