@@ -9,8 +9,12 @@ from backend.contract.result import Result
 def show_provenance(result: Result, *, checks: bool = True) -> None:
     """Draw the lines under a result. `checks=False` leaves out checks that the page already shows."""
     quiet(provenance_text(result, checks=checks), f"provenance {result.request['analysis']}")
-    if notes := result.scalars.get("prompt_notes"):
-        quiet("\n".join(notes), f"prompts {result.request['analysis']}")
+    notes = [
+        *result.scalars.get("prompt_notes", ()),
+        *result.model.get("notes", ()),
+    ]  # an older result has none
+    if notes:
+        quiet("\n".join(notes), f"notes {result.request['analysis']}")
     warning_box(unbalanced(result), f"letters {result.request['analysis']}")
 
 

@@ -3,11 +3,17 @@
 from collections import Counter
 from typing import Any
 
+from backend.analyses.right_letters import right_letters
 from backend.analyses.task import Task
 from backend.contract.errors import QuestionError
 from backend.engine.instrument import Instrument
 
 MOST = 3
+
+
+def about_questions(instrument: Instrument, task: Task) -> dict[str, Any]:
+    """The scalars of every result over several questions; none of one question."""
+    return {**right_letters(task), **prompt_notes(instrument, task)}
 
 
 def prompt_notes(instrument: Instrument, task: Task) -> dict[str, Any]:

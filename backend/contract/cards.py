@@ -1,6 +1,6 @@
 """What lists and polls show: a job as it stands, a model as it is or would be held, a catalogue entry, a bank."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -93,7 +93,10 @@ class ResolvedModel:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The model in memory. `checks`: the self-check's figures, each with what it must stay under."""
+    """The model in memory.
+
+    `checks`: the self-check's figures, each with what it must stay under. `notes`: sentences on what is special.
+    """
 
     name: str
     dtype: str
@@ -104,4 +107,5 @@ class LoadedModel:
     layers: int
     heads: int
     kv_heads: int
+    notes: Sequence[str] = ()
     checks: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -18,8 +18,8 @@ def path_shown(path: Path | None) -> str:
 def check_config(folder: Path) -> None:
     """Refuse a folder whose config shows that the model cannot be analysed, before anything is loaded.
 
-    Raises ModelError if there is no readable config, the model brings its own code, its weights are quantized already,
-    or it is not a language model that continues a text.
+    Raises ModelError if there is no readable config, its weights are quantized already, or it is not a language model
+    that continues a text.
     """
     file = folder / "config.json"
     try:
@@ -32,11 +32,6 @@ def check_config(folder: Path) -> None:
         raise ModelError(f"{path_shown(file)} cannot be read. Fetch the model again.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise ModelError(f"{path_shown(file)} names no model_type, so the model is not known.")
-    if "auto_map" in config:
-        raise ModelError(
-            f"{path_shown(folder)} brings its own code (auto_map in config.json), which is never run "
-            "here. Use a model that transformers knows by itself."
-        )
     if quantized := config.get("quantization_config"):
         method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized
         raise ModelError(

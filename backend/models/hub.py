@@ -14,9 +14,11 @@ from backend.contract.progress import Progress
 from backend.models.config import check_config
 from backend.models.disk import need_disk_space
 from backend.models.download_process import bytes_under, run_download
+from backend.models.own_code import refuse_own_code
 from backend.models.weights import weight_files
 
 TIMEOUT = 4.0
+NAMED_TEMPLATES = "additional_chat_templates"
 ROOT = Path(__file__).resolve().parents[2]
 _unreached: set[str] = set()  # endpoints that did not answer since this process started
 
@@ -52,6 +54,7 @@ def fetch_snapshot(repo: str, progress: Progress) -> Path:
     _download(repo, ["config.json"], progress, total)
     if snapshot := _snapshot(repo):
         check_config(snapshot)
+        refuse_own_code(snapshot)
     _download(repo, wanted, progress, total)
     folder = find_snapshot(repo)
     if folder is None:
@@ -146,6 +149,8 @@ def _snapshot(repo: str) -> Path | None:
 
 def _wanted(name: str) -> bool:
     # Files in folders, and "consolidated" ones, hold the same weights in other formats.
+    if name.startswith(f"{NAMED_TEMPLATES}/") and name.count("/") == 1:
+        return name.endswith(".jinja")
     if "/" in name or name.startswith("consolidated"):
         return False
     return name.endswith((".safetensors", ".json", ".jinja", ".model")) or name in ("merges.txt", "vocab.txt")

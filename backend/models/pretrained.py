@@ -7,6 +7,7 @@ from backend.contract.errors import ModelError, shown
 from backend.models.config import path_shown
 from backend.models.memory import is_out_of_memory
 from backend.models.memory_check import memory_need, too_large
+from backend.models.own_code import refuse_own_code
 from backend.models.resolve import Resolved
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -39,6 +40,8 @@ def pretrained_config(resolved: Resolved) -> Any:
     """The transformers config of a model that is downloaded. Raises ModelError."""
     from transformers import AutoConfig
 
+    if resolved.folder is not None:
+        refuse_own_code(resolved.folder)
     return from_pretrained(resolved, "its config", AutoConfig)
 
 

@@ -12,6 +12,7 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.models import RunnableModel, prepare, release, resolve
 from backend.models.memory import OFFLOAD, held_bytes, is_out_of_memory, return_freed
+from backend.models.own_code import code_notes
 
 Prepare = Callable[[ModelSpec, Progress, int], Callable[[], RunnableModel]]
 
@@ -100,4 +101,5 @@ def described(instrument: Instrument) -> dict[str, Any]:
         "layers": shape.layers,
         "heads": shape.heads,
         "kv_heads": shape.kv_heads,
+        "notes": list(code_notes(resolved.folder)),
     }

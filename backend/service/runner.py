@@ -13,10 +13,8 @@ import transformers
 
 from backend import __version__
 from backend.analyses import Findings, Task, analysis_named
-from backend.analyses.prompt_notes import prompt_notes
-from backend.analyses.right_letters import right_letters
+from backend.analyses.prompt_notes import about_questions
 from backend.contract.errors import (
-    Cancelled,
     LetterheadsError,
     ModelError,
     ResourceError,
@@ -45,15 +43,14 @@ from backend.service.messages import (
     Failed,
     FromHost,
     Loaded,
-    Progressed,
     Run,
     ToHost,
 )
+from backend.service.reporting import Reporting
 from backend.service.resident import Prepare, Resident, described
 from backend.service.run_errors import out_of_memory, unexpected
 
 log = logging.getLogger(__name__)
-PROGRESS_SECONDS = 0.1
 DEVICES = ("cpu", "cuda", "mps", "offload")
 
 
@@ -85,7 +82,7 @@ class Runner:
         end: FromHost
         failed: LetterheadsError
         try:
-            end = self._compute(run, _Reporting(run.job, stop, self._emit))
+            end = self._compute(run, Reporting(run.job, stop, self._emit))
         except LetterheadsError as error:
             end = Failed(run.job, type(error).__name__, str(error))
         except Exception as error:  # the border: whatever went wrong, the host lives and the user is told
@@ -98,11 +95,13 @@ class Runner:
         if short_of:  # not earlier: the error held what had been taken
             return_freed(short_of.resolved.device)
         del self._stops[run.job]
-        self._tell_loaded()
-        self._emit(end)
+        try:
+            self._tell_loaded()
+        finally:  # whoever waits for the end gets it
+            self._emit(end)
         trim_heap()  # between jobs, so that a long row of them takes no more than the largest
 
-    def _compute(self, run: Run, progress: "_Reporting") -> Done:
+    def _compute(self, run: Run, progress: "Reporting") -> Done:
         """Leave the result in the store, where it may be already."""
         task = _task(run)
         analysis, spec = analysis_named(run.request["analysis"]), task.request.model
@@ -172,21 +171,21 @@ class Runner:
             if self._resident.instrument is not before:
                 self._tell_loaded()
 
-    def _analysed(self, task: Task, instrument: Instrument, key: str, progress: "_Reporting") -> Result:
+    def _analysed(self, task: Task, instrument: Instrument, key: str, progress: "Reporting") -> Result:
         """Run it, showing what it has so far."""
         analysis = analysis_named(task.request.analysis)
         progress("Computing")
         begun = time.perf_counter()
         checkpoint = self._store.checkpoint(key) if analysis.stored else None
         shown: Result | None = None
-        of_questions = {**right_letters(task), **prompt_notes(instrument, task)}
+        questions = about_questions(instrument, task)
 
         def result_of(found: Findings) -> Result:
             return Result(
                 request=task.request.to_json(),
                 arrays=found.arrays,
                 ticks=found.ticks,
-                scalars={**found.scalars, **of_questions},
+                scalars={**found.scalars, **questions},
                 checks=found.checks,
                 model=described(instrument),
                 versions={
@@ -228,28 +227,6 @@ class Runner:
             return {"needed": need.needed, "free": need.free, "others": need.others}
         shape = known_shape(resolved)
         return shape and {"layers": shape.layers, "heads": shape.heads, "parallel": shape.parallel}
-
-
-class _Reporting:
-    """The Progress of a run: reports at most ten times a second, each new message at once."""
-
-    def __init__(self, job: str, stop: threading.Event, emit: Callable[[FromHost], None]) -> None:
-        self.job = job
-        self._stop = stop
-        self._emit = emit
-        self._said: tuple[str, float] = ("", 0.0)
-
-    def check(self) -> None:
-        """Raises Cancelled once the run is to stop."""
-        if self._stop.is_set():
-            raise Cancelled("Cancelled. What was finished before is kept.")
-
-    def __call__(self, message: str, done: int = 0, total: int = 0) -> None:
-        self.check()
-        now = time.monotonic()
-        if message != self._said[0] or now - self._said[1] >= PROGRESS_SECONDS:
-            self._said = (message, now)
-            self._emit(Progressed(self.job, message, done, total))
 
 
 def _task(run: Run) -> Task:

@@ -71,7 +71,8 @@ def pickled(folder: Path) -> None:
 
 
 def own_code(folder: Path) -> None:
-    config(auto_map={"AutoModelForCausalLM": "modeling_evil.Evil"})(folder)
+    """Of a type that only this code knows."""
+    config(auto_map={"AutoModelForCausalLM": "modeling_evil.Evil"}, model_type="evil")(folder)
     (folder / "modeling_evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
 
 
@@ -126,7 +127,7 @@ def first_again(shard: Path) -> None:
 
 
 BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "its own code": (own_code, "brings its own code .* never run"),
+    "its own code": (own_code, r"its own code \(modeling_evil\.py, .* never run here, .* of type 'evil'"),
     "a pickle": (pickled, r"only pytorch_model\.bin, a pickle, which can run code"),
     "an encoder": (encoder, "type 'bert' .BertForMaskedLM"),
     "a vision model": (vision, "type 'vit' .ViTForImageClassification"),

@@ -26,7 +26,6 @@ def test_every_family_passes(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "names no model_type"),
         ('{"model_type": ["x"]}', "names no model_type"),
-        ('{"model_type": "x", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}', "brings its own code"),
         ('{"model_type": "x", "quantization_config": {"quant_method": "gptq"}}', "quantized already.*'gptq'"),
         ('{"model_type": "x", "quantization_config": 4}', "quantized already"),
         (

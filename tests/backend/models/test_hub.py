@@ -16,6 +16,7 @@ from backend.models import hub
 from backend.models.fetch import fetch, fetch_gguf
 from backend.models.hub import fetch_file, find_snapshot
 from backend.models.resolve import resolve
+from backend.models.tokenizer import read_tokenizer
 from tests.backend.models.hub_server import COMMIT, hub_server
 from tests.backend.models.making import write_wheels
 
@@ -76,7 +77,7 @@ def test_pickles_and_code_are_refused_before_the_download(
     folder = repositories / "org" / "tiny"
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(
-        json.dumps({**config, "auto_map": {"AutoModel": "modeling_evil.Evil"}})
+        json.dumps({**config, "model_type": "evil", "auto_map": {"AutoModel": "modeling_evil.Evil"}})
     )
     with hub_server(repositories) as (endpoint, asked):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
@@ -87,6 +88,19 @@ def test_pickles_and_code_are_refused_before_the_download(
         with pytest.raises(ModelError, match="only pickled weights, which can run code"):
             fetch(SPEC)
     assert not any(path.endswith((".safetensors", ".bin", ".py")) for path in asked)
+
+
+def test_named_chat_templates_are_fetched(repositories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = repositories / "org" / "tiny"
+    (folder / "chat_template.jinja").write_text("{{ 'the usual' }}")
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "rag.jinja").write_text("{{ 'with texts' }}")
+    (folder / "additional_chat_templates" / "evil.py").write_text("")
+    with hub_server(repositories) as (endpoint, asked):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        tokenizer = read_tokenizer(fetch(SPEC))
+    assert tokenizer.chat_template == {"default": "{{ 'the usual' }}", "rag": "{{ 'with texts' }}"}
+    assert not any(path.endswith(".py") for path in asked)
 
 
 def test_unknown_and_gated_repositories_are_told(repositories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
