@@ -49,6 +49,12 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "Which activations, put into another run, change the answer.",
     },
     {
+        "page": "app/views/patch_lens.py",
+        "title": "Patch Lens",
+        "icon": ":material/compare:",
+        "help": "Two prompts side by side: put a piece of one run into the other, and see what it says.",
+    },
+    {
         "page": "app/views/effects.py",
         "title": "Effects",
         "icon": ":material/scatter_plot:",

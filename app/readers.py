@@ -10,10 +10,12 @@ from backend.contract.head import HeadRef
 from backend.contract.kinds import Whole
 from backend.contract.param import Param
 from backend.contract.question import Question
+from backend.contract.stream_patch import StreamPatch
 from backend.questions.mutations import MUTATIONS
 
 MAX_ALSO = 3
 MAX_HEADS = 64
+MAX_PATCHES = 32
 ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
 """Titles of the mutations that can be shown in addition to the unchanged prompts, by name."""
 
@@ -104,3 +106,11 @@ def heads(name: str, text: str) -> tuple[str, ...]:
     if len(names) > MAX_HEADS or len(set(names)) < len(names):
         raise RequestError(f"{name} must be at most {MAX_HEADS} different heads, not {shown(text)}.")
     return names
+
+
+def stream_patches(name: str, text: str) -> tuple[str, ...]:
+    """Blocks of the residual stream, separated by commas, each once and in the one form in which they are written."""
+    found = tuple(str(StreamPatch.parse(one)) for one in text.split(","))
+    if len(found) > MAX_PATCHES or len(set(found)) < len(found):
+        raise RequestError(f"{name} must be at most {MAX_PATCHES} different blocks, not {shown(text)}.")
+    return found

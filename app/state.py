@@ -14,10 +14,24 @@ from typing import Any
 
 import streamlit as st
 
+from app.figures.lens_grids import SPANS
 from app.figures.net import MODES, NODES
 from app.figures.patched import SHOWN
 from app.figures.subspace_points import COLOURINGS
-from app.readers import free, head, heads, mutations, named, one_of, question, strength, truth, whole, within
+from app.readers import (
+    free,
+    head,
+    heads,
+    mutations,
+    named,
+    one_of,
+    question,
+    stream_patches,
+    strength,
+    truth,
+    whole,
+    within,
+)
 from backend.contract.choices import DIRECTIONS, KEY_POSITIONS, NORMS, POSITIONS, QUESTIONS_USED
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, DRAWS
@@ -105,6 +119,9 @@ class Chosen:
     # Story: the heads whose arcs are switched off, and those that are not replaced.
     hidden: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    # Patch Lens: what was put from one run into the other, the last one at the end, and which tokens are shown.
+    patches: tuple[str, ...] = ()
+    span: str = "stem"
     # Mutations. `steered` counts the steered questions from 1; `towards` is the label steered at.
     measure: str = "loss"
     mutation: str = ""
@@ -226,6 +243,8 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "also": mutations,
     "hidden": heads,
     "kept": heads,
+    "patches": stream_patches,
+    "span": one_of(SPANS),
     "measure": one_of(MEASURES),
     "mutation": free,
     "strength": strength,

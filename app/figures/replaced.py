@@ -10,11 +10,15 @@ from app.figures.steering import among_labels
 from app.figures.style import OTHER, Numbers, finish, legend_below, plain
 from backend.contract.result import Result
 
-PATTERNS = ("/", "", ".")
+PATTERNS = ("/", "", ".", "x")
 ALL = "#767C89"
 
 
-def replaced_bars(runs: Sequence[tuple[str, Numbers]], labels: Sequence[str]) -> go.Figure:
+def replaced_bars(
+    runs: Sequence[tuple[str, Numbers]],
+    labels: Sequence[str],
+    title: str = "The letters, with heads replaced",
+) -> go.Figure:
     """Bars of the letters' probabilities for each of these runs, given as names and `logits[label]`."""
     figure = go.Figure()
     for (name, logits), pattern in zip(runs, PATTERNS, strict=False):
@@ -33,7 +37,7 @@ def replaced_bars(runs: Sequence[tuple[str, Numbers]], labels: Sequence[str]) ->
             cliponaxis=False,
             hovertemplate=f"%{{x}}, {name}: %{{y:.4f}}<extra></extra>",
         )
-    finish(figure, title="The letters, with heads replaced", x="label", y="probability", height=330)
+    finish(figure, title=title, x="label", y="probability", height=330)
     legend_below(figure, -0.25)
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickformat=".0%", range=[0, 1.1])

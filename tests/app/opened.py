@@ -16,6 +16,7 @@ PAGES = (
     "attribution",
     "attention",
     "patching",
+    "patch_lens",
     "effects",
     "paths",
     "head",
@@ -43,6 +44,12 @@ def drawn(at: AppTest, name: str) -> list[Any]:
     ]
 
 
+def header(data: bytes) -> dict[str, Any]:
+    """What stands before the numbers that a component was given."""
+    found: dict[str, Any] = json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])
+    return found
+
+
 def notices(at: AppTest, kind: str) -> list[str]:
     """The texts of the notices of one kind: error, warning, plain, lead or quiet."""
     return [
@@ -54,4 +61,5 @@ def titles(at: AppTest) -> list[str]:
     """The titles of all pictures: charts, heatmaps and token strips."""
     charts = [json.loads(chart.proto.spec)["layout"]["title"]["text"] for chart in at.get("plotly_chart")]
     heatmaps = [json.loads(data[4 : data.index(b"}") + 1])["title"] for data in drawn(at, "heatmap")]
-    return [*charts, *heatmaps, *(data["title"] for data in drawn(at, "tokens"))]
+    grids = [header(data)["title"] for data in drawn(at, "patch_grids")]
+    return [*charts, *heatmaps, *grids, *(data["title"] for data in drawn(at, "tokens"))]

@@ -32,7 +32,7 @@ SETTLED = """() => {
 }"""
 
 PRICED = re.compile(
-    "^(Compute the effects|Follow the paths|Collect queries|Ask the questions|Run the question)"
+    "^(Compute the effects|Follow the paths|Collect queries|Ask the questions|Run the question|Read both)"
 )
 
 # The first question waits for the model to load.

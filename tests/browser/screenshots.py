@@ -18,6 +18,7 @@ PICTURES = {
     "attribution": ("/attribution?scope=bank&bank=copy-colors", "light"),
     "attention": ("/attention?scope=bank&bank=copy-colors", "dark"),
     "patching": ("/patching?bank=copy-colors", "light"),
+    "patch_lens": ("/patch_lens?bank=copy-colors&patches=clean:22..22:44..44", "light"),
     "effects": ("/effects", "light"),
     "paths": ("/paths", "dark"),
     "head": ("/head", "light"),

@@ -19,6 +19,7 @@ PICTURES = {
     "attribution": 2,
     "attention": 2,
     "patching": 2,
+    "patch_lens": 2,
     "effects": 1,
     "paths": 4,
     "head": 4,
@@ -285,7 +286,7 @@ def test_the_model_page_says_what_memory_it_needs_and_what_would_fit() -> None:
 def test_each_page_ends_with_the_next(page: str) -> None:
     at = opened(page, item="2")
     last = at.main.get("page_link")[-1].proto
-    then, question = NEXT[page.title()]
+    then, question = NEXT[page.replace("_", " ").title()]
     assert last.label == f"Next, {then}: {question}"
     assert "item=2" in last.query_string
 
