@@ -14,11 +14,13 @@ HEAD_PAGE = "app/views/head.py"
 MODEL_PAGE = "app/views/model.py"
 PATCHING_PAGE = "app/views/patching.py"
 PATHS_PAGE = "app/views/paths.py"
+MUTATIONS_PAGE = "app/views/mutations.py"
 QUESTION_PAGE = "app/views/question.py"
+STORY_PAGE = "app/views/story.py"
 SUBSPACE_PAGE = "app/views/subspace.py"
 PAGES: tuple[dict[str, Any], ...] = (
     {
-        "page": "app/views/story.py",
+        "page": STORY_PAGE,
         "title": "Story",
         "icon": ":material/auto_stories:",
         "default": True,
@@ -79,7 +81,7 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "What one head compares: its queries and keys in three dimensions.",
     },
     {
-        "page": "app/views/mutations.py",
+        "page": MUTATIONS_PAGE,
         "title": "Mutations",
         "icon": ":material/shuffle:",
         "help": "Other labels, other order: does a head look for a place in the list or for a letter?",

@@ -45,6 +45,8 @@ from backend.contract.question import Question
 ABOUT = ("said", "right")
 SCOPES = ("question", "bank")
 READINGS = ("plain", "value-weighted")
+WAYS = ("key", "query")
+VARIANTS = ("asked", "swapped", "letters")
 MEASURES = ("loss", "accuracy")
 MAX_LIMIT = 5000
 
@@ -122,6 +124,9 @@ class Chosen:
     # Patch Lens: what was put from one run into the other, the last one at the end, and which tokens are shown.
     patches: tuple[str, ...] = ()
     span: str = "stem"
+    # Story: what of the head is moved to turn it, and in which form the question is asked again.
+    way: str = "key"
+    variant: str = "asked"
     # Mutations. `steered` counts the steered questions from 1; `towards` is the label steered at.
     measure: str = "loss"
     mutation: str = ""
@@ -245,6 +250,8 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "kept": heads,
     "patches": stream_patches,
     "span": one_of(SPANS),
+    "way": one_of(WAYS),
+    "variant": one_of(VARIANTS),
     "measure": one_of(MEASURES),
     "mutation": free,
     "strength": strength,

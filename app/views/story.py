@@ -13,6 +13,8 @@ from app.components.story_looks import show_looks, writing_heads
 from app.components.story_own import show_own
 from app.components.story_parts import Answer
 from app.components.story_says import show_rotations, show_says
+from app.components.story_turn import show_turn
+from app.components.story_variant import show_variant
 from app.components.story_writes import show_writes
 from app.state import current, write
 from backend.contract.client import Client
@@ -46,7 +48,7 @@ if prediction is None:
 show_prompt_notes(prediction, selection)
 answer = Answer(selection, prediction)
 # Sections stand in this order. The other orders of the options are asked last, because they take several passes.
-says, lens, writes, looks, holds = (st.container() for _ in range(5))
+says, lens, writes, looks, holds, turn = (st.container() for _ in range(6))
 with says:
     st.subheader("1. What it says")
     says_sentence = show_says(answer)
@@ -71,4 +73,10 @@ with holds:
     st.subheader("5. Does it hold?")
     if attribution and attention:
         holds_sentence = show_holds(client, answer, writing_heads(answer, attribution), attention)
+turn_sentence = None
+with turn:
+    st.subheader("6. Turn it")
+    if attribution and attention:
+        turn_sentence = show_turn(client, answer, writing_heads(answer, attribution), attention)
+        show_variant(client, answer, writing_heads(answer, attribution), attention)
 show_end([told for told in (says_sentence, writes_sentence, holds_sentence or looks_sentence) if told])

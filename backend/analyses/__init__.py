@@ -14,6 +14,7 @@ from backend.analyses.prediction.schema import PREDICTION
 from backend.analyses.subspace.schema import COMPRESSION, SUBSPACE
 from backend.analyses.sufficiency.schema import SUFFICIENCY
 from backend.analyses.task import Findings, Task
+from backend.analyses.turn.schema import TURN
 from backend.contract.analysis import Analysis
 from backend.contract.errors import RequestError, shown
 
@@ -38,6 +39,7 @@ ANALYSES: dict[str, Analysis] = {
         MUTATIONS_ANALYSIS,
         SWAP_TEST,
         KEY_STEERING,
+        TURN,
         CHECK_MODEL,
         READINGS,
         SELF_CHECK,

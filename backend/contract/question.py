@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.contract.errors import QuestionError, shown
@@ -47,6 +47,18 @@ class Question:
                 f"The right answer is option {self.answer} counted from 0, but there are {len(self.options)} "
                 f"options. Use 0 to {len(self.options) - 1}."
             )
+
+    def swapped(self, first: int, second: int) -> "Question":
+        """The question with the options at these two places swapped; the right one is the same text.
+
+        >>> Question("Which?", ("a", "b", "c"), 0).swapped(0, 2).answer
+        2
+        """
+        options = list(self.options)
+        options[first], options[second] = options[second], options[first]
+        moved = {first: second, second: first}
+        answer = None if self.answer is None else moved.get(self.answer, self.answer)
+        return replace(self, options=tuple(options), answer=answer)
 
     @classmethod
     def from_json(cls, data: object) -> "Question":

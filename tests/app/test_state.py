@@ -23,6 +23,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(question=OWN, template="chat", labels="K P X Z", shots=5),
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
         Chosen(head=HeadRef(16, 7)),
+        Chosen(way="query", variant="letters"),
         Chosen(strength=-2.5, steered=7, towards="D"),
         Chosen(patches=("clean:-1..3:20..22", "corrupted:5..5:7..7"), span="all"),
         Chosen(norm="frozen", mode="sender", node="mlp", mlp=12),

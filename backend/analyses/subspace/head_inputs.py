@@ -177,12 +177,12 @@ def _inputs(
     positions = tuple(tokens[-1] for tokens in of_labels)
     found = {}
     for head in options.heads:
-        q, k, v, z = _vectors(trace, head, positions, options.rotated)
+        q, k, v, z = head_vectors(trace, head, positions, options.rotated)
         found[head] = HeadInputs(number, prompt, positions, predicted, right, loss, q, k, v, z)
     return found
 
 
-def _vectors(
+def head_vectors(
     trace: Trace, head: HeadRef, positions: tuple[int, ...], rotated: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A head's q, k, v and z. They are copies, since a view would keep the whole trace in memory."""

@@ -11,11 +11,12 @@ from tests.app.made_up.heads import OF_HEADS
 from tests.app.made_up.lenses import OF_LENS
 from tests.app.made_up.nodes import OF_NODES
 from tests.app.made_up.parts import BANK, HEADS, LAYERS, SIZES, Arrays
+from tests.app.made_up.turned import turned
 from tests.specs import declared, differences, needed
 
 __all__ = ["BANK", "HEADS", "LAYERS", "made_up"]
 
-MAKERS = {**OF_NODES, **OF_HEADS, **OF_LENS}
+MAKERS = {**OF_NODES, **OF_HEADS, **OF_LENS, "turn": turned}
 
 
 def made_up(request: Request) -> Result:

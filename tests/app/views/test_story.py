@@ -34,6 +34,7 @@ SECTIONS = [
     "3. Who writes it",
     "4. Where they look",
     "5. Does it hold?",
+    "6. Turn it",
     "To quote",
 ]
 WRONG = json.dumps({"stem": f"{MISREAD}what?", "options": ["up", "down", "left"], "answer": 0})
@@ -78,7 +79,7 @@ def test_all_sections_are_there(params: dict[str, str]) -> None:
     ] == SECTIONS
     assert not notices(at, "error")
     assert not notices(at, "warning")
-    assert len(notices(at, "lead")) == 8
+    assert len(notices(at, "lead")) == 9
     assert len(drawn(at, "arcs")) == 1
 
 

@@ -54,6 +54,7 @@ PLACES = {
     "mutations": OF_HEADS,
     "swap-test": OF_A_HEAD,
     "key-steering": (*OF_A_HEAD, '{"head": [1, 2], "strengths": [#]}', '{"head": [1, 2], "strengths": #}'),
+    "turn": (*OF_A_HEAD, '{"head": [1, 2], "to": #}', '{"head": [1, 2], "strengths": [#]}'),
     "readings": ('{"patched": #}',),
     "possible-corruptions": ('{"label": #}', '{"bank": #}'),
     "joint-patching": (

@@ -48,6 +48,7 @@ OF_ONE: list[tuple[str, dict[str, Any]]] = [
     ("effects", {"corruption": RANDOM, "metric": {"kind": "probability"}}),
     ("joint-patching", {"heads": [[1, 2], [0, 1]]}),
     ("joint-patching", {"heads": [[1, 2]], "alone": True, "random": 2, "metric": {"kind": "loss"}}),
+    ("turn", {"head": [1, 2]}),
     ("paths", {"receiver": {"head": [1, 2]}}),
     ("paths", {"receiver": {"mlp": 1}, "metric": {"kind": "loss"}}),
     ("paths", {"sender": {"head": [0, 1]}}),

@@ -24,6 +24,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     **{name: {"head": [1, 2]} for name in OF_A_HEAD},
     "paths": {"receiver": {"mlp": 1}},
     "joint-patching": {"heads": [[1, 2]]},
+    "turn": {"head": [1, 2]},
     "cost": {"analysis": "effects"},
 }
 
@@ -120,6 +121,7 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("compression",), {"ranks": [-1]}, "A rank is a whole number, 0 or more, not -1"),
     (("compression",), {"ranks": [True]}, "A rank is a whole number, 0 or more, not True"),
     (("key-steering",), {"strengths": [101]}, "A strength is a number from -100 to 100, not 101"),
+    (("turn",), {"to": "D"}, "params.to must be one of the labels A, B, C, not 'D'"),
     (("key-steering",), {"fitted_on": "some"}, "params.fitted_on must be one of same, all"),
     (("subspace",), {"stacked": 0}, "params.stacked must be true or false"),
     (("heads",), {"effects": 1}, "params.effects must be true or false"),

@@ -17,6 +17,7 @@ GIVEN = {
     "patching": PAIR,
     "paths": {"receiver": {"head": [1, 0]}},
     "joint-patching": {**PAIR, "heads": [[1, 0]]},
+    "turn": {"head": [1, 0]},
 }
 
 

@@ -57,6 +57,7 @@ def test_every_analysis_has_a_formula() -> None:
         ("compression", {}, {"heads": [[1, 0], [1, 2]]}),
         ("mutations", {}, {"heads": [[1, 0], [1, 2]]}),
         ("key-steering", {"strengths": [1]}, {"strengths": 3}),
+        ("turn", {"head": [1, 2], "strengths": [1]}, {"head": [1, 2], "strengths": [0, 1, 2, 3, 4, 5]}),
     ],
 )
 def test_who_asks_for_more_pays_more(

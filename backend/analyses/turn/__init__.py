@@ -1,0 +1,1 @@
+"""One question whose letter one head is made to turn."""
