@@ -24,7 +24,7 @@ def open_page(title: str, intro: str, guide: str) -> tuple[Client, Selection]:
     `guide` is the name of the page's guide in docs/guide.
     """
     st.title(title)
-    st.markdown(intro)
+    sentence(*intro.split("**"), key="intro", explain=True)
     guide_link(guide)
     client = backend()
     chosen, problems = current()

@@ -8,9 +8,28 @@ export default function (component) {
   else box.removeAttribute("role");
   parentElement.querySelector(".title").textContent = data.title;
   const text = parentElement.querySelector(".text");
-  text.replaceChildren(...data.parts.map(([piece, strong]) => {
+  text.replaceChildren(...data.parts.map(([piece, strong], part) => {
     const element = document.createElement(strong ? "strong" : "span");
-    element.textContent = piece;
+    const letters = Array.from(piece); // Python counts code points, JavaScript halves of some
+    let from = 0;
+    for (const [, start, end, meaning] of data.marks.filter(([of]) => of === part)) {
+      element.append(letters.slice(from, start).join(""), explained(letters.slice(start, end).join(""), meaning));
+      from = end;
+    }
+    element.append(letters.slice(from).join(""));
     return element;
   }));
+}
+
+function explained(word, meaning) {
+  const element = document.createElement("abbr");
+  element.textContent = word;
+  element.dataset.meaning = meaning;
+  element.tabIndex = 0;
+  element.setAttribute("role", "term");
+  element.setAttribute("aria-description", meaning);
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") element.blur();
+  });
+  return element;
 }

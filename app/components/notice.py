@@ -1,10 +1,12 @@
 """Messages and sentences, shown as plain text, since they may contain what a user typed. Each needs its own key."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import streamlit as st
 
+from app.glossary import Mark, marks
 from backend.contract.errors import LetterheadsError
 
 _HERE = Path(__file__).parent
@@ -27,11 +29,14 @@ def warning_box(problems: Sequence[str], key: str) -> None:
         _show(key, "warning", "", [("\n".join(problems), False)])
 
 
-def sentence(*parts: str, key: str, lead: bool = False) -> None:
-    """Draw parts, in turn plain and **strong**: `sentence("It says ", "B", ".", key="says")`."""
-    _show(
-        key, "lead" if lead else "plain", "", [(part, number % 2 == 1) for number, part in enumerate(parts)]
-    )
+def sentence(*parts: str, key: str, lead: bool = False, explain: bool = False) -> None:
+    """Draw parts, in turn plain and **strong**: `sentence("It says ", "B", ".", key="says")`.
+
+    With `lead` or `explain`, words of the glossary in plain parts get an explanation, which a pointer or the keyboard
+    opens. So a text that a user typed has to be a strong part there.
+    """
+    told = [(part, number % 2 == 1) for number, part in enumerate(parts)]
+    _show(key, "lead" if lead else "plain", "", told, marks(parts) if lead or explain else ())
 
 
 def quiet(text: str, key: str) -> None:
@@ -48,5 +53,13 @@ def cut(text: str, most: int = 120) -> str:
     return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 
-def _show(key: str, kind: str, title: str, parts: list[tuple[str, bool]]) -> None:
-    _MOUNT(key=f"notice {key}", data={"kind": kind, "title": f"{title} " if title else "", "parts": parts})
+def _show(
+    key: str, kind: str, title: str, parts: list[tuple[str, bool]], explained: Sequence[Mark] = ()
+) -> None:
+    data = {
+        "kind": kind,
+        "title": f"{title} " if title else "",
+        "parts": parts,
+        "marks": [astuple(mark) for mark in explained],
+    }
+    _MOUNT(key=f"notice {key}", data=data)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from app.components.job import result_of
 from app.components.notice import cut, quiet
@@ -23,6 +25,9 @@ from backend.contract.request import Request
 from backend.contract.result import Result
 
 AS_ASKED = "asked"
+NOTHING = "none of them"
+Shares = NDArray[np.float32]
+"""A head's attention to each label's token."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,16 @@ class Variant:
     labels: tuple[str, ...]
     content: int
     means: Mapping[int, str]
+
+    def followed(self, after: Shares) -> str:
+        """What a head follows with this attention to the labels, if it looked at the label said before."""
+        now = looks_at(after)
+        return NOTHING if now is None else self.means.get(now, NOTHING)
+
+    def seen(self, after: Shares) -> str:
+        """The label that a head looks at with this attention to the labels."""
+        now = looks_at(after)
+        return "no label" if now is None else f"{self.labels[now]} ({float(after[now]):.0%})"
 
 
 def swapped(answer: Answer, to: int) -> Variant:
@@ -65,9 +80,6 @@ def moved_on(answer: Answer) -> Variant:
         content=said,
         means={said: "content and place", (said - 1) % len(labels): "the letter"},
     )
-
-
-NOTHING = "none of them"
 
 
 def variant_parts(
@@ -118,30 +130,23 @@ def show_variant(client: Client, answer: Answer, heads: Sequence[HeadRef], atten
     changed = result_of(client, _ask(variant, answer, "attention"), "variant heads", start="")
     if changed is None:
         return
-    _show_changed(variant, answer, prediction, changed, attention, heads)
+    _show_changed(variant, answer, prediction, _looked(answer, heads, attention, changed))
+    how_sure(
+        "variant",
+        [prediction, changed],
+        "A head looks at a label if at least 20% of its attention from the last token is on it, and no other label "
+        "gets more. One question in one other form: over many questions see the page Mutations.",
+    )
 
 
 def _show_changed(
     variant: Variant,
     answer: Answer,
     prediction: Result,
-    changed: Result,
-    attention: Result,
-    heads: Sequence[HeadRef],
+    looked: Mapping[HeadRef, tuple[Shares, Shares]],
 ) -> None:
-    count = len(variant.labels)
-    looked = {
-        head: [
-            on_labels(result["final"], result.scalars["roles"], head, count)
-            for result in (attention, changed)
-        ]
-        for head in heads
-    }
-    followed = {
-        head: variant.means.get(-1 if (now := looks_at(after)) is None else now, NOTHING)
-        for head, (before, after) in looked.items()
-        if looks_at(before) == answer.place
-    }
+    """Draw what is said in this form. `looked`: each head's attention to the labels as asked, and now."""
+    followed = {head: variant.followed(after) for head, (_, after) in looked.items()}
     tell(variant_parts(variant, answer, prediction, followed), "variant told")
     right = variant.question.answer
     figure = probability_bars(
@@ -151,24 +156,19 @@ def _show_changed(
         None if right is None else variant.labels[right],
     )
     st.plotly_chart(figure, key="variant bars", alt="Bars of the labels' probabilities")
-    if not followed:
-        quiet(f"No head shown here looked at the label {answer.said}, so none can follow.", "none follow")
-    rows = []
-    for head in followed:
-        before, after = looked[head]
-        now = looks_at(after)
-        rows.append(
+    if followed:
+        table = [
             {
                 "head": str(head),
                 "looked at": f"{answer.said} ({float(before[answer.place]):.0%})",
-                "now looks at": "no label"
-                if now is None
-                else f"{variant.labels[now]} ({float(after[now]):.0%})",
+                "now looks at": variant.seen(after),
                 "follows": followed[head],
             }
-        )
-    if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
+            for head, (before, after) in looked.items()
+        ]
+        st.dataframe(pd.DataFrame(table), hide_index=True)
+    else:
+        quiet(f"No head shown here looked at the label {answer.said}, so none can follow.", "none follow")
     page_link(
         STORY_PAGE,
         "The whole story of this form",
@@ -177,9 +177,17 @@ def _show_changed(
             question=variant.question, labels=" ".join(variant.labels), variant=AS_ASKED, hidden=(), kept=()
         ),
     )
-    how_sure(
-        "variant",
-        [prediction, changed],
-        "A head looks at a label if at least 20% of its attention from the last token is on it, and no other label "
-        "gets more. One question in one other form: over many questions see the page Mutations.",
-    )
+
+
+def _looked(
+    answer: Answer, heads: Sequence[HeadRef], attention: Result, changed: Result
+) -> dict[HeadRef, tuple[Shares, Shares]]:
+    """Attention to the labels as asked and changed, of the heads that look at the label said as asked."""
+    count = len(answer.selection.labels)
+    shares = {
+        head: [on_labels(one["final"], one.scalars["roles"], head, count) for one in (attention, changed)]
+        for head in heads
+    }
+    return {
+        head: (before, after) for head, (before, after) in shares.items() if looks_at(before) == answer.place
+    }

@@ -26,6 +26,7 @@ from backend.analyses.turn.schema import RECHECKED, TURN, WAYS
 from backend.contract.errors import RequestError
 from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
+from backend.contract.result import Array
 from backend.engine.instrument import Instrument
 from backend.engine.log_probability import log_probabilities
 from backend.engine.rotation import Rotations
@@ -65,24 +66,12 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     other = instrument.trace(swapped.token_ids, progress)
     turned = _inputs(other, swapped, head, values["at"])
     moved = _moved(inputs, turned, values["seed"])
-    rotations = Rotations(instrument, head.layer)
-    row = HeadRow(trace, inputs, head, rotations)
+    row = HeadRow(trace, inputs, head, Rotations(instrument, head.layer))
     output = row.output(*_cases(inputs, moved, strengths, to), inputs.v[None])
     z = torch.cat([inputs.z[None], inputs.v[to][None], output.z[1:]])
     outcome = run_replaced(instrument, inputs, {head: z}, progress, RECHECKED)
-    attention = output.attention[:, list(inputs.positions)]
-    sizes = (len(WAYS), len(strengths), len(prompt.labels))
-    axes = ("way", "strength", "label")
-    apart = float((inputs.k - inputs.k.mean(0)).norm(dim=-1).mean())
     return Findings(
-        arrays={
-            "strength": array(strengths, ("strength",), "differences"),
-            "label_logits": array(outcome.logits[2:].view(sizes), axes, "logits"),
-            "attention": array(attention[1:].view(sizes), axes, "probability"),
-            "label_logits_model": array(outcome.logits[0], ("label",), "logits"),
-            "attention_model": array(attention[0], ("label",), "probability"),
-            "label_logits_at_all": array(outcome.logits[1], ("label",), "logits"),
-        },
+        arrays=_arrays(strengths, outcome.logits, output.attention[:, list(inputs.positions)]),
         ticks={
             "way": WAYS,
             "strength": tuple(f"{one:g}" for one in values["strengths"]),
@@ -94,14 +83,42 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
             "predicted": prompt.labels[inputs.predicted],
             "to": prompt.labels[to],
             "swapped_predicted": prompt.labels[turned.predicted],
-            "key_length": float(moved.key.norm()) / apart if apart else 0.0,
-            "query_length": float(moved.query.norm() / inputs.q.norm()),
+            **_lengths(inputs, moved),
         },
         checks={
             "own_key_error": (largest_share(output.z[0], inputs.z), tolerance(instrument).activations),
             "oracle_error": (outcome.oracle_error, tolerance(instrument).logits),
         },
     )
+
+
+def _arrays(
+    strengths: Float[Tensor, " strength"],
+    logits: Float[Tensor, "case label"],
+    attention: Float[Tensor, "row label"],
+) -> dict[str, Array]:
+    """The result's arrays.
+
+    Cases: as it is, all attention on the option, then by way and strength. Rows of attention lack the second.
+    """
+    sizes, axes = (len(WAYS), len(strengths), logits.shape[1]), ("way", "strength", "label")
+    return {
+        "strength": array(strengths, ("strength",), "differences"),
+        "label_logits": array(logits[2:].view(sizes), axes, "logits"),
+        "attention": array(attention[1:].view(sizes), axes, "probability"),
+        "label_logits_model": array(logits[0], ("label",), "logits"),
+        "attention_model": array(attention[0], ("label",), "probability"),
+        "label_logits_at_all": array(logits[1], ("label",), "logits"),
+    }
+
+
+def _lengths(inputs: HeadInputs, moved: Moved) -> dict[str, float]:
+    """How long the differences are, each as a share of what it is added to."""
+    apart = float((inputs.k - inputs.k.mean(0)).norm(dim=-1).mean())
+    return {
+        "key_length": float(moved.key.norm()) / apart if apart else 0.0,
+        "query_length": float(moved.query.norm() / inputs.q.norm()),
+    }
 
 
 def _inputs(trace: Trace, prompt: Prompt, head: HeadRef, at: str) -> HeadInputs:
