@@ -1,4 +1,4 @@
-"""The command line: `run REQUEST.json --out DIR`, `drift DIR DIR`, `verify [DIR]`, `describe ANALYSIS`,
+"""The command line: `run REQUEST.json --out DIR`, `read FILE`, `drift DIR DIR`, `verify [DIR]`, `describe ANALYSIS`,
 `models`, `banks`, `analyses`.
 
 Errors: one line, exit status 2.
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.analyses import ANALYSES, analysis_named
+from backend.cli_files import add_read, with_questions
 from backend.contract.describe import described, reference
 from backend.contract.errors import LetterheadsError, RequestError, StoreError, shown
 from backend.contract.request import Request
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("request", help="a request as JSON: a file, or - for standard input")
     run.add_argument("--out", required=True, type=Path, help="folder for the two files; made if need be")
     run.set_defaults(command=_run)
+    add_read(commands)
     compare = commands.add_parser("drift", help="compare two models by their results of readings")
     compare.add_argument("one", type=Path, help="folder of the first's result.json and arrays.npz")
     compare.add_argument("other", type=Path, help="folder of the second's")
@@ -76,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     """Exit status 1 where the result failed its check."""
-    request = Request.from_json(_read(options.request))
+    request = Request.from_json(with_questions(_read(options.request)))
     _check_out(options.out)
     client = connect()
     job = client.submit(request)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.components.bank_choice import change_bank
 from app.components.notice import error_box, quiet
+from app.components.upload_preview import begin_preview, show_preview
 from app.selection import Selection
 from backend.contract.cards import BankCard
 from backend.contract.client import Client
@@ -15,16 +16,17 @@ UPLOADED = "upload-"
 def manage_uploads(client: Client, selection: Selection) -> None:
     """Draw the uploader, and for an uploaded bank in use the button that deletes it, which asks again first."""
     st.markdown(
-        "**CSV** as MMLU has it (question, four options, letter), or **JSONL** with `stem`, `options`, "
-        "`answer` and `subject`. Up to 5,000 questions, 5 MB."
+        "**CSV, JSON, JSONL or parquet** as MMLU, MMLU-Pro, ARC, OpenBookQA, CommonsenseQA, TruthfulQA and MIB have "
+        "them, or with columns that you map. Up to 5,000 questions, 5 MB."
     )
     key = _uploader_key()
     st.file_uploader(
-        "Bank", type=["csv", "jsonl"], key=key, on_change=_take, args=(client, key),
+        "Bank", type=["csv", "tsv", "json", "jsonl", "parquet"], key=key, on_change=_take, args=(client, key),
         label_visibility="collapsed",
     )  # fmt: skip
     if "upload error" in st.session_state:
         error_box(st.session_state["upload error"], "upload")
+    show_preview(client)
     if _uploaded(selection.bank):
         _delete(client, selection.bank)
     elif any(_uploaded(card) for card in client.banks()):
@@ -45,13 +47,8 @@ def _take(client: Client, key: str) -> None:
     file = st.session_state[key]
     if file is None:
         return
-    try:
-        card = client.upload(file.name, file.getvalue())
-    except LetterheadsError as error:
-        st.session_state["upload error"] = error
-    else:
-        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
-        change_bank(card.name)
+    st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
+    begin_preview(client, file.name, file.getvalue())
 
 
 def _delete(client: Client, bank: BankCard) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ResolvedModel
+from backend.contract.files import FilePreview, Reading
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
 from backend.contract.request import Request
@@ -25,8 +26,11 @@ class Client(Protocol):
     def questions(self, bank: str) -> Sequence[Question]:
         """All questions of one bank. Raises QuestionError for an unknown one."""
 
-    def upload(self, name: str, data: bytes) -> BankCard:
-        """Keep an uploaded CSV or JSONL file as a bank. Raises QuestionError with the line at fault."""
+    def preview(self, name: str, data: bytes, reading: Reading) -> FilePreview:
+        """What an uploaded file holds; nothing is kept. Raises QuestionError where there is no table in it."""
+
+    def upload(self, name: str, data: bytes, reading: Reading) -> BankCard:
+        """Keep an uploaded file as a bank. Raises QuestionError with the line at fault, or what has to be said."""
 
     def delete_bank(self, name: str) -> None:
         """Delete an uploaded bank; saved results about it stay. Raises QuestionError for one that was not uploaded."""

@@ -14,7 +14,7 @@ from backend.contract.question import Question
 from backend.contract.request import QuestionSet
 from backend.questions import copying, hub_sets, uploads
 from backend.questions.bank import Bank as Bank
-from backend.questions.files import parse_jsonl
+from backend.questions.files import read_file
 
 KNOWLEDGE_FILE = Path(__file__).parent / "data" / "knowledge.jsonl"
 DEFAULT_BANK = "knowledge"
@@ -23,7 +23,7 @@ Questions = tuple[Question, ...]
 
 
 def _knowledge() -> Questions:
-    return parse_jsonl(KNOWLEDGE_FILE.read_bytes())
+    return read_file(KNOWLEDGE_FILE.name, KNOWLEDGE_FILE.read_bytes()).questions
 
 
 # name -> title and what makes the questions
@@ -71,7 +71,11 @@ def draw(questions: QuestionSet) -> Questions:
 
     Right letters are as equal as the bank allows, unless the request asks for the first version of the drawing.
     """
-    everything = load_bank(questions.bank).questions
+    return drawn_from(load_bank(questions.bank).questions, questions)
+
+
+def drawn_from(everything: Questions, questions: QuestionSet) -> Questions:
+    """As `draw`, from questions that need be in no bank."""
     if questions.limit is None:
         return everything
     order = sorted(range(len(everything)), key=lambda index: _digest(f"{questions.seed}:{index}"))

@@ -1,166 +1,207 @@
-"""Question files: MMLU-style CSV and JSONL, parsed from bytes. A mistake is reported with its line."""
+"""Question files: from bytes to questions. One table of readers serves uploads, the hub and the command line.
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+A row that is no usable question is left out and counted, with its place and reason. Where more than a fifth would be
+left out the file is refused: it is then more likely read in a wrong way than full of faults.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from backend.contract.errors import QuestionError, shown
+from backend.contract.files import AS_FOUND, FilePreview, FileRead, LeftOut, Reading, summary
 from backend.contract.question import Question
+from backend.questions.formats.answers import index_of, kind_of, missing
+from backend.questions.formats.columns import column_format, named_columns
+from backend.questions.formats.csv_table import csv_table
+from backend.questions.formats.json_table import json_table
+from backend.questions.formats.parquet_table import parquet_table
+from backend.questions.formats.raw import Raw
+from backend.questions.formats.registry import REGISTRY, Format
+from backend.questions.formats.table import Row, RowError, Table
+from backend.questions.formats.text import decoded
 
 MAX_QUESTIONS = 5_000
 MAX_BYTES = 5 * 1024 * 1024
-LETTERS = "ABCDEFGHIJ"
-STEM_COLUMNS = ("question", "stem")
-
-Questions = tuple[Question, ...]
-
-
-def parse_csv(data: bytes) -> Questions:
-    """Questions from UTF-8 CSV: question, four options, letter, and perhaps a subject, in this order.
-
-    A first line that names the columns (question, A, B, ..., answer, subject) allows any order and 2 to 10
-    options. Raises QuestionError for a file too large, empty or with mistakes, naming the first line.
-    """
-    rows = csv.reader(io.StringIO(_decoded(data), newline=""), strict=True)
-    return _collected(_csv_records(rows))
-
-
-def parse_jsonl(data: bytes) -> Questions:
-    """Questions from UTF-8 JSONL: on each line an object with stem, options, answer and perhaps subject.
-
-    answer is the right option's index from 0, its letter, or null. Raises QuestionError as `parse_csv` does.
-    """
-    # Not splitlines: it also splits at U+2028, which a JSON text may contain.
-    lines = enumerate(_decoded(data).split("\n"), start=1)
-    return _collected((number, _from_line, line) for number, line in lines if line.strip())
-
-
-# The line where a question starts, the function that parses it, and its text or cells.
-Record = tuple[int, Callable[[Any], Question], Any]
-
-
-def _collected(records: Iterable[Record]) -> Questions:
-    questions: list[Question] = []
-    mistakes: list[str] = []
-    for number, parse, raw in records:
-        if len(questions) + len(mistakes) == MAX_QUESTIONS:
-            raise QuestionError(f"The file has more than {MAX_QUESTIONS:,} questions. Upload it in parts.")
-        try:
-            questions.append(parse(raw))
-        except QuestionError as error:
-            mistakes.append(f"Line {number}: {error}")
-    if mistakes:
-        others = len(mistakes) - 1
-        more = (
-            f" {others:,} other question{'s have' if others > 1 else ' has'} mistakes too." if others else ""
-        )
-        raise QuestionError(mistakes[0] + more)
-    if not questions:
-        raise QuestionError("The file has no questions.")
-    return tuple(questions)
-
-
-def _decoded(data: bytes) -> str:
-    if len(data) > MAX_BYTES:
-        raise QuestionError(
-            f"The file is {len(data):,} bytes; at most {MAX_BYTES:,} are read. Upload it in parts."
-        )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise QuestionError(
-            f"Line {line}: the byte 0x{data[error.start]:02X} is not UTF-8. Save the file as UTF-8."
-        ) from error
-
-
-def _from_line(line: str) -> Question:
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise QuestionError(f"this is not JSON ({error}). Write one object on each line.") from error
-    if isinstance(data, dict) and isinstance(data.get("answer"), str):
-        data["answer"] = _index(data["answer"], LETTERS)
-    return Question.from_json(data)
-
-
-def _index(letter: str, letters: str) -> int:
-    index = letters.find(letter.strip().upper())
-    if index < 0 or len(letter.strip()) != 1:
-        raise QuestionError(
-            f"The right answer must be one of the letters {letters[0]} to {letters[-1]}, not {shown(letter)}."
-        )
-    return index
+MAX_LEFT_OUT = 0.2
+PREVIEW_ROWS = 5
+PREVIEW_CHARACTERS = 200
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+# MMLU's files are named after their subject.
+SUBJECT_FILE = re.compile(r"(?P<subject>[a-z_]+)_(?:test|dev|val)\.csv")
+# What the message of a refused question holds, and the kind under which it is counted.
+FAULTS = (
+    ("are the same", "equal options"),
+    ("is empty", "empty text"),
+    ("control character", "control character"),
+    ("options; this one has", "number of options"),
+)
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """The meaning of a row's columns, as indices; `subject` is None if there is no such column."""
+class Limits:
+    """The most bytes and questions of one file."""
 
-    width: int
-    stem: int
-    options: tuple[int, ...]
-    answer: int
-    subject: int | None
-
-    def parse(self, row: list[str]) -> Question:
-        if len(row) != self.width:
-            raise QuestionError(
-                f"{len(row)} columns instead of {self.width}. Put quotes around a text that contains a comma."
-            )
-        return Question(
-            stem=row[self.stem],
-            options=tuple(row[column] for column in self.options),
-            answer=_index(row[self.answer], LETTERS[: len(self.options)]),
-            subject=Question.subject if self.subject is None else row[self.subject],
-        )
+    bytes: int = MAX_BYTES
+    questions: int = MAX_QUESTIONS
 
 
-def _csv_records(rows: Any) -> Iterator[Record]:
-    columns: _Columns | None = None
-    for number, row in _numbered(rows):
-        if columns is None:
-            named = _header(row)
-            columns = named or _unnamed(len(row), number)
-            if named:
-                continue
-        yield number, columns.parse, row
+OF_UPLOADS = Limits()
 
 
-def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, each with the line where it starts (a quoted text may have several lines)."""
-    start = 1
-    try:
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                yield start, row
-            start = rows.line_num + 1
-    except csv.Error as error:
-        raise QuestionError(f"Line {start}: this is not CSV ({error}). Check its quotes.") from error
+def read_file(name: str, data: bytes, reading: Reading = AS_FOUND, limits: Limits = OF_UPLOADS) -> FileRead:
+    """The questions of a file, and what was left out.
+
+    Raises QuestionError where the file is too large, damaged, of no known format, of two (the message says what to
+    name), or where more than a fifth of its rows are not usable.
+    """
+    return read_table(table_of(name, data, reading, limits), reading, name, limits)
 
 
-def _header(row: list[str]) -> _Columns | None:
-    """The columns that a first line names; None if that line is a question."""
-    names = [cell.strip().lower() for cell in row]
-    stems = [column for column, name in enumerate(names) if name in STEM_COLUMNS]
-    if not stems or "answer" not in names:
-        return None
-    letters = [letter for letter in LETTERS.lower() if letter in names]
-    return _Columns(
-        width=len(row),
-        stem=stems[0],
-        options=tuple(names.index(letter) for letter in letters),
-        answer=names.index("answer"),
-        subject=names.index("subject") if "subject" in names else None,
-    )
-
-
-def _unnamed(width: int, number: int) -> _Columns:
-    if width not in (6, 7):
+def table_of(name: str, data: bytes, reading: Reading = AS_FOUND, limits: Limits = OF_UPLOADS) -> Table:
+    """The table in a file. The end of its name tells its kind. Raises QuestionError as `read_file` does."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix not in SUFFIXES:
         raise QuestionError(
-            f"Line {number}: {width} columns. A line is: question, four options, letter, perhaps a subject."
+            f"The file {shown(name)} is none of {', '.join(SUFFIXES)}. Use one of these kinds."
         )
-    return _Columns(width=width, stem=0, options=(1, 2, 3, 4), answer=5, subject=6 if width == 7 else None)
+    if len(data) > limits.bytes:
+        raise QuestionError(
+            f"The file is {len(data):,} bytes; at most {limits.bytes:,} are read. Use it in parts."
+        )
+    if suffix == ".parquet":
+        return parquet_table(data)
+    text = decoded(data, reading.encoding)
+    if suffix in (".json", ".jsonl"):
+        return json_table(text)
+    return csv_table(text, reading.delimiter or ("tab" if suffix == ".tsv" else ""), reading.header)
+
+
+def read_table(table: Table, reading: Reading, name: str = "", limits: Limits = OF_UPLOADS) -> FileRead:
+    """The questions of a table. Raises QuestionError as `read_file` does."""
+    if not table.rows:
+        raise QuestionError("The file has no questions.")
+    if len(table.rows) > limits.questions:
+        raise QuestionError(f"The file has more than {limits.questions:,} questions. Use it in parts.")
+    chosen, form = _format(table, reading)
+    questions, left_out, notes = _questions(table, form, reading)
+    _check_left_out(left_out, len(table.rows))
+    subject = SUBJECT_FILE.fullmatch(name)
+    if subject and chosen == "mmlu-csv" and len(table.columns) == 6:
+        questions = [
+            replace(question, subject=subject["subject"].replace("_", " ")) for question in questions
+        ]
+    return FileRead(chosen, tuple(questions), tuple(left_out), (*table.notes, *form.notes, *notes))
+
+
+def preview(name: str, data: bytes, reading: Reading = AS_FOUND) -> FilePreview:
+    """What is in a file before anything is kept. Raises QuestionError where there is no table in it at all."""
+    table = table_of(name, data, reading)
+    rows = tuple(
+        tuple(_cut(row.cells.get(column)) for column in table.columns) for row in table.rows[:PREVIEW_ROWS]
+    )
+    try:
+        return FilePreview(table.columns, rows, read_table(table, reading, name))
+    except QuestionError as error:
+        return FilePreview(table.columns, rows, None, str(error))
+
+
+def _cut(value: object) -> str:
+    text = "" if value is None else value if isinstance(value, str) else repr(value)
+    return text if len(text) <= PREVIEW_CHARACTERS else text[: PREVIEW_CHARACTERS - 1] + "…"
+
+
+def _format(table: Table, reading: Reading) -> tuple[str, Format]:
+    """The format that is named, or the only one that fits, or that of the columns' names."""
+    if reading.columns:
+        return "columns", column_format(table, reading.columns)
+    if reading.format == "columns":
+        return "columns", column_format(table, named_columns(table))
+    if reading.format:
+        if reading.format not in REGISTRY:
+            raise QuestionError(
+                f"There is no format {shown(reading.format)}. Choose one of {', '.join((*REGISTRY, 'columns'))}."
+            )
+        if not REGISTRY[reading.format].fits(table):
+            raise QuestionError(
+                f"The file is not of the format {reading.format} ({REGISTRY[reading.format].title}). "
+                f"It has the columns {table.seen()}."
+            )
+        return reading.format, REGISTRY[reading.format]
+    fitting = [name for name, form in REGISTRY.items() if form.fits(table)]
+    if len(fitting) > 1:
+        raise QuestionError(
+            f"The file fits {len(fitting)} formats: {', '.join(fitting)}. Say which it is. "
+            f"It has the columns {table.seen()}."
+        )
+    if fitting:
+        return fitting[0], REGISTRY[fitting[0]]
+    faults = [row for row in table.rows if row.fault]
+    if len(faults) == len(table.rows):
+        raise _all_faults(faults)
+    return "columns", column_format(table, named_columns(table))
+
+
+def _all_faults(rows: Sequence[Row]) -> QuestionError:
+    more = f" {len(rows) - 1:,} other rows have mistakes too." if len(rows) > 1 else ""
+    return QuestionError(f"{rows[0].place}: {rows[0].fault}{more}")
+
+
+def _questions(
+    table: Table, form: Format, reading: Reading
+) -> tuple[list[Question], list[LeftOut], tuple[str, ...]]:
+    left_out: list[LeftOut] = []
+    raws: list[tuple[Row, Raw]] = []
+    for row in table.rows:
+        try:
+            if row.fault:
+                raise row.fault
+            raws.append((row, form.read(row.cells)))
+        except QuestionError as error:
+            left_out.append(_left_out(row, error))
+    unanswered = all(_without_answer(raw) for _, raw in raws)
+    kind = reading.answers or (
+        kind_of([(raw.answer, raw.options) for _, raw in raws], form.answers)
+        if form.answers and not unanswered
+        else ""
+    )
+    questions = []
+    for row, raw in raws:
+        try:
+            questions.append(_question(raw, kind, unanswered or form.unanswered))
+        except QuestionError as error:
+            left_out.append(_left_out(row, error))
+    places = {row.place: place for place, row in enumerate(table.rows)}
+    left_out.sort(key=lambda row: places[row.place])
+    notes = ("No question of the file has a right answer.",) if unanswered and questions else ()
+    return questions, left_out, notes
+
+
+def _without_answer(raw: Raw) -> bool:
+    return raw.index is None and missing(raw.answer)
+
+
+def _question(raw: Raw, kind: str, unanswered: bool) -> Question:
+    if _without_answer(raw):
+        if not unanswered:
+            raise RowError("no answer", "The question has no answer, and others of the file have one.")
+        return raw.question(None)
+    index = raw.index if raw.index is not None else index_of(raw.answer, raw.options, kind)
+    return raw.question(index)
+
+
+def _left_out(row: Row, error: QuestionError) -> LeftOut:
+    message = str(error)
+    kind = error.kind if isinstance(error, RowError) else ""
+    kind = kind or next((name for part, name in FAULTS if part in message), "not usable")
+    return LeftOut(row.place, kind, message)
+
+
+def _check_left_out(left_out: Sequence[LeftOut], rows: int) -> None:
+    if len(left_out) > MAX_LEFT_OUT * rows:
+        first = left_out[0]
+        raise QuestionError(
+            f"{first.place}: {first.reason} {len(left_out):,} of {rows:,} rows are not usable, more than a fifth: "
+            f"{summary(tuple(left_out))}. Mend the file, or say how it is to be read."
+        )

@@ -1,14 +1,13 @@
 """Multiple-choice data sets of the Hugging Face hub, by name: `hub:cais/mmlu/astronomy`.
 
-Their test split is read from parquet files with the columns question, choices, answer and perhaps subject, as
-cais/mmlu has them. No code of the repository is run.
+Their test split, or where there is none their validation split, is read from parquet files of any format that uploads
+may have too (formats/registry.py). No code of the repository is run.
 """
 
 import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import snapshot_download
 
@@ -16,14 +15,17 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HTTPError, RepositoryNotFoundError  # type: ignore[attr-defined]
 
 from backend.contract.errors import QuestionError, shown
-from backend.contract.question import Question
+from backend.contract.files import AS_FOUND, FileRead, summary
 from backend.questions.bank import Bank
+from backend.questions.files import Limits, read_table
+from backend.questions.formats.parquet_table import MAX_ROWS, parquet_table
+from backend.questions.formats.table import Row, Table
 
 PREFIX = "hub:"
 NAME = re.compile(r"hub:(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:/(?P<subset>\w[\w.-]*))?", re.ASCII)
 # Repositories without subsets keep their files here.
 WITHOUT_SUBSET = "data"
-COLUMNS = {"question", "choices", "answer"}
+SPLITS = ("test", "validation")
 SECONDS = 10
 
 
@@ -33,7 +35,7 @@ class _DamagedError(QuestionError):
 
 @lru_cache(maxsize=8)
 def load(name: str) -> Bank:
-    """The data set `name`, downloaded once. Its title tells how many questions are left out (equal options).
+    """The data set `name`, downloaded once. Its title tells how many questions are left out, and why.
 
     Raises QuestionError where the name is unknown, the hub out of reach, or the files are of another kind.
     """
@@ -44,28 +46,37 @@ def load(name: str) -> Bank:
         )
     subset = match["subset"] or WITHOUT_SUBSET
     try:
-        questions, left_out = read_folder(_downloaded(match["repository"], subset), subset)
+        split, read = read_folder(_downloaded(match["repository"], subset), subset)
     except _DamagedError:  # in the hub's cache, which would give the same file for ever
-        questions, left_out = read_folder(_downloaded(match["repository"], subset, again=True), subset)
-    title = name.removeprefix(PREFIX) + (f" (left out as not usable: {left_out})" if left_out else "")
-    return Bank(name, title, questions)
+        split, read = read_folder(_downloaded(match["repository"], subset, again=True), subset)
+    said = [f"{split} split"] if split != SPLITS[0] else []
+    said += [f"left out: {summary(read.left_out)}"] if read.left_out else []
+    title = name.removeprefix(PREFIX) + (f" ({'; '.join(said)})" if said else "")
+    return Bank(name, title, read.questions)
 
 
-def read_folder(folder: Path, subset: str) -> tuple[tuple[Question, ...], int]:
-    """The questions in `folder/subset/test-*.parquet`, and how many others are not usable.
+def read_folder(folder: Path, subset: str) -> tuple[str, FileRead]:
+    """The split that is read, and what is in its files `folder/subset/test-*.parquet`.
 
     Raises QuestionError as `load` does.
     """
-    files = sorted((folder / subset).glob("test-*.parquet"))
-    if not files:
+    found = {split: sorted((folder / subset).glob(f"{split}-*.parquet")) for split in SPLITS}
+    split = next((split for split in SPLITS if found[split]), "")
+    if not split:
         raise QuestionError(
-            f"The data set has no test split named {shown(subset)}. Write it like hub:cais/mmlu/astronomy."
+            f"The data set has no {' or '.join(SPLITS)} split named {shown(subset)}. "
+            "Write it like hub:cais/mmlu/astronomy."
         )
-    rows = [row for file in files for row in _rows(file)]
-    questions = [question for row in rows if (question := _question(row))]
-    if not questions:
-        raise QuestionError(f"The data set's part {shown(subset)} holds no usable questions.")
-    return tuple(questions), len(rows) - len(questions)
+    tables = [_table(file) for file in found[split]]
+    rows = [row for table in tables for row in table.rows]
+    numbered = tuple(Row(f"Row {number}", row.cells) for number, row in enumerate(rows, start=1))
+    everything = Table(tables[0].columns, numbered)
+    try:
+        return split, read_table(everything, AS_FOUND, limits=Limits(questions=MAX_ROWS))
+    except QuestionError as error:
+        raise QuestionError(
+            f"The data set's part {shown(subset)} cannot be used: {error} Or upload its questions as a file."
+        ) from error
 
 
 def _downloaded(repository: str, subset: str, again: bool = False) -> Path:
@@ -74,7 +85,7 @@ def _downloaded(repository: str, subset: str, again: bool = False) -> Path:
         folder = snapshot_download(
             repository,
             repo_type="dataset",
-            allow_patterns=f"{subset}/test-*.parquet",
+            allow_patterns=[f"{subset}/{split}-*.parquet" for split in SPLITS],
             etag_timeout=SECONDS,
             force_download=again,
         )
@@ -89,26 +100,15 @@ def _downloaded(repository: str, subset: str, again: bool = False) -> Path:
     return Path(folder)
 
 
-def _rows(file: Path) -> list[dict[str, Any]]:
-    # Here and not above: it takes half a second to import and most sessions never need it.
-    import pyarrow
-    import pyarrow.parquet
-
+def _table(file: Path) -> Table:
     try:
         _check_digest(file)
-        table = pyarrow.parquet.read_table(file)
-        rows: list[dict[str, Any]] = table.to_pylist()
-    except (OSError, ValueError, ArithmeticError, pyarrow.ArrowException) as error:
+        return parquet_table(file.read_bytes())
+    except (OSError, ValueError, QuestionError) as error:
         raise _DamagedError(
             f"The file {file.name} of the data set cannot be read ({shown(str(error), 200)}). "
             "Load the data set again when the hub can be reached, or upload the questions as a file."
         ) from error
-    if not COLUMNS.issubset(table.column_names):
-        raise QuestionError(
-            f"The data set has the columns {', '.join(table.column_names)}; "
-            f"{', '.join(sorted(COLUMNS))} are needed. Upload its questions as a file."
-        )
-    return rows
 
 
 def _check_digest(file: Path) -> None:
@@ -119,18 +119,3 @@ def _check_digest(file: Path) -> None:
     name = file.resolve().name
     if re.fullmatch("[0-9a-f]{64}", name) and hashlib.sha256(file.read_bytes()).hexdigest() != name:
         raise ValueError("it is damaged on the disk")
-
-
-def _question(row: dict[str, Any]) -> Question | None:
-    subject = row.get("subject") or Question.subject
-    try:
-        return Question.from_json(
-            {
-                "stem": row["question"],
-                "options": row["choices"],
-                "answer": row["answer"],
-                "subject": subject.replace("_", " ") if isinstance(subject, str) else subject,
-            }
-        )
-    except QuestionError:
-        return None

@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-import os
 import re
 from functools import lru_cache
 from pathlib import Path
 
 from backend.contract.errors import QuestionError, StoreError, shown
+from backend.contract.files import AS_FOUND, Reading, summary
 from backend.contract.question import Question
 from backend.home import home
 from backend.questions.bank import Bank
-from backend.questions.files import parse_csv, parse_jsonl
+from backend.questions.files import read_file
 from backend.whole_file import write_whole
 
 PREFIX = "upload-"
@@ -19,20 +19,18 @@ NAME = re.compile(r"upload-[0-9a-f]{12}")
 MAX_TITLE = 80
 MAX_UPLOADS = 200
 MAX_BYTES = 500 * 10**6
-PARSERS = {".csv": parse_csv, ".jsonl": parse_jsonl}
 
 
-def keep(file_name: str, data: bytes) -> Bank:
-    """Keep a CSV or JSONL file as a bank; the same file under the same name again is the same bank.
+def keep(file_name: str, data: bytes, reading: Reading = AS_FOUND) -> Bank:
+    """Keep a file as a bank; the same file under the same name, read in the same way, is the same bank.
 
-    Raises QuestionError where the file is not usable, StoreError where it cannot be written.
+    Its title tells what was left out. Raises QuestionError where the file is not usable, StoreError where it cannot be
+    written.
     """
-    parse = PARSERS.get(os.path.splitext(file_name)[1].lower())
-    if parse is None:
-        raise QuestionError(
-            f"The file {shown(file_name)} is neither .csv nor .jsonl. Upload one of these two kinds."
-        )
-    lines: list[object] = [{"title": _title(file_name)}, *(question.to_json() for question in parse(data))]
+    read = read_file(file_name, data, reading)
+    left_out = f" (left out: {summary(read.left_out)})" if read.left_out else ""
+    header = {"title": _title(file_name) + left_out}
+    lines: list[object] = [header, *(question.to_json() for question in read.questions)]
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     name = PREFIX + _digest(content)
     _refuse_too_many(name, len(content))

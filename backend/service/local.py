@@ -5,6 +5,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ModelShape, ResolvedModel
+from backend.contract.files import FilePreview, Reading
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
 from backend.contract.request import Request
@@ -13,6 +14,7 @@ from backend.models.catalogue import catalogue
 from backend.models.memory_check import memory_need
 from backend.models.resolve import Resolved, resolve, usable_devices
 from backend.questions import banks, upload_index, uploads
+from backend.questions.files import preview
 from backend.questions.upload_index import card_of
 from backend.service.jobs import Jobs
 from backend.service.shapes import Shapes
@@ -50,8 +52,11 @@ class LocalClient:
     def questions(self, bank: str) -> Sequence[Question]:
         return banks.load_bank(bank).questions
 
-    def upload(self, name: str, data: bytes) -> BankCard:
-        return card_of(uploads.keep(name, data))
+    def preview(self, name: str, data: bytes, reading: Reading) -> FilePreview:
+        return preview(name, data, reading)
+
+    def upload(self, name: str, data: bytes, reading: Reading) -> BankCard:
+        return card_of(uploads.keep(name, data, reading))
 
     def delete_bank(self, name: str) -> None:
         uploads.delete(name)

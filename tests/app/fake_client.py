@@ -5,11 +5,14 @@ from collections.abc import Collection, Sequence
 from backend.analyses import analysis_named
 from backend.contract.cards import BankCard, JobStatus, LoadedModel, ModelCard, ModelShape, ResolvedModel
 from backend.contract.errors import Cancelled, LetterheadsError, QuestionError, shown
+from backend.contract.files import FilePreview, FileRead, LeftOut, Reading
 from backend.contract.model import ModelSpec
 from backend.contract.question import Question
 from backend.contract.request import QuestionSet, Request
 from backend.contract.result import Result
 from tests.app.made_up import BANK, HEADS, LAYERS, made_up
+
+FOREIGN = ("foreign", "one", "two", "key")
 
 
 class FakeClient:
@@ -39,6 +42,7 @@ class FakeClient:
         self.submitted: list[Request] = []
         self.cancelled: list[str] = []
         self.titles: dict[str, str] = {}
+        self.read_as: list[Reading] = []
         self.banked = {"copy-colors": BANK, "other": BANK[:2]}
 
     def models(self) -> Sequence[ModelCard]:
@@ -76,9 +80,17 @@ class FakeClient:
             raise QuestionError(f"There is no bank {shown(bank)}.")
         return self.banked[bank]
 
-    def upload(self, name: str, data: bytes) -> BankCard:
+    def preview(self, name: str, data: bytes, reading: Reading) -> FilePreview:
         if not data.strip():
             raise QuestionError(f"Line 1 of {shown(name)} is empty.")
+        if b"foreign" in data:
+            read = FileRead("columns", BANK[:3]) if reading.columns else None
+            return FilePreview(FOREIGN, (tuple("?abA"),), read, "" if read else "Map the columns by hand.")
+        odd = (LeftOut("Line 3", "equal options", "Options 1 and 2 are the same."),) if b"odd" in data else ()
+        return FilePreview(("q", "a"), (("?", "a"),), FileRead("columns", BANK[:3], odd))
+
+    def upload(self, name: str, data: bytes, reading: Reading) -> BankCard:
+        self.read_as.append(reading)
         self.banked["upload-1"], self.titles["upload-1"] = BANK[:3], name
         return BankCard("upload-1", name, 3, ("colors",))
 

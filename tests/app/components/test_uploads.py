@@ -3,10 +3,12 @@
 from streamlit.testing.v1 import AppTest
 
 from backend.contract.errors import StoreError
+from backend.contract.files import AS_FOUND, Columns, Reading
 from backend.contract.model import DEFAULT_MODEL
-from tests.app.fake_client import FakeClient
+from tests.app.fake_client import FOREIGN, FakeClient
 from tests.app.opened import notices, opened
 
+ABOUT = " ".join(FOREIGN)
 MARKUP = "<b>mine</b> **:red[x]**.csv"
 
 
@@ -30,8 +32,39 @@ def test_an_upload_becomes_the_bank_and_the_uploader_is_empty_again() -> None:
 def test_an_unusable_upload_is_told_with_its_line() -> None:
     at = opened("question", item="3")
     at.file_uploader(key="upload 0").upload("mine.csv", b" ").run()
-    assert notices(at, "error") == ["Line 1 of 'mine.csv' is empty."]
+    assert notices(at, "warning") == ["Line 1 of 'mine.csv' is empty."]
+    assert at.button(key="keep upload").disabled
     assert at.query_params == {"item": "3"}
+
+
+def test_a_file_of_which_something_is_left_out_is_kept_only_after_a_look() -> None:
+    client = FakeClient()
+    at = opened("question", client)
+    at.file_uploader(key="upload 0").upload("mine.csv", b"odd").run()
+    assert "upload-1" not in client.banked
+    assert notices(at, "warning") == ["Left out: 1 equal options (Line 3)."]
+    at.button(key="discard upload").click().run()
+    assert "upload-1" not in client.banked
+    assert notices(at, "warning") == []
+    at.file_uploader(key="upload 1").upload("mine.csv", b"odd").run()
+    at.button(key="keep upload").click().run()
+    assert at.query_params["bank"] == "upload-1"
+
+
+def test_columns_are_mapped_by_hand_before_a_file_is_kept() -> None:
+    client = FakeClient()
+    at = opened("question", client)
+    at.file_uploader(key="upload 0").upload("mine.csv", b"foreign").run()
+    assert notices(at, "warning") == ["Map the columns by hand."]
+    at.toggle(key="read by hand").set_value(True).run()
+    assert any("columns of its options" in text for text in notices(at, "quiet"))
+    at.multiselect(key=f"read options {ABOUT}").set_value(["one", "two"]).run()
+    at.selectbox(key=f"read Column of the right answer {ABOUT}").set_value(4).run()
+    at.selectbox(key="read The answer is").set_value(1).run()
+    assert notices(at, "warning") == []
+    at.button(key="keep upload").click().run()
+    assert client.read_as == [Reading(columns=Columns("foreign", ("one", "two"), "key"), answers="letter")]
+    assert at.query_params["bank"] == "upload-1"
 
 
 def test_a_users_name_for_a_file_is_text_wherever_it_is_shown() -> None:
@@ -47,7 +80,7 @@ def test_only_an_uploaded_bank_can_be_deleted() -> None:
     assert buttons(at) == set()
     assert not any("To delete" in caption.value for caption in at.caption)
     client = FakeClient()
-    client.upload("mine.csv", b"x")
+    client.upload("mine.csv", b"x", AS_FOUND)
     at = opened("question", client)
     assert buttons(at) == set()
     assert "To delete an uploaded bank, choose it as the bank first." in [c.value for c in at.caption]

@@ -10,6 +10,7 @@ import pandas
 import pytest
 
 from backend.contract.errors import QuestionError
+from backend.contract.files import summary
 from backend.contract.question import Question
 from backend.questions import hub_sets
 
@@ -19,6 +20,8 @@ ROW = {
     "choices": ["red", "black"],
     "answer": 1,
 }
+# An answer 0 tells that answers are counted from 0.
+FIRST = {**ROW, "answer": 0}
 RAVEN = Question("What color is a raven?", ("red", "black"), 1, "high school biology")
 
 
@@ -33,29 +36,38 @@ def repository(folder: Path, subset: str, *parts: list[dict[str, Any]]) -> Path:
 
 
 def test_the_test_split_is_read_from_all_its_parts(tmp_path: Path) -> None:
-    second = {**ROW, "question": "Which bird?"}
-    questions, left_out = hub_sets.read_folder(repository(tmp_path, "birds", [ROW], [second]), "birds")
-    assert questions == (RAVEN, Question("Which bird?", ("red", "black"), 1, "high school biology"))
-    assert left_out == 0
+    second = {**ROW, "question": "Which bird?", "answer": 0}
+    split, read = hub_sets.read_folder(repository(tmp_path, "birds", [ROW], [second]), "birds")
+    assert read.questions == (RAVEN, Question("Which bird?", ("red", "black"), 0, "high school biology"))
+    assert (split, read.left_out) == ("test", ())
 
 
 def test_questions_that_are_not_usable_are_left_out_and_counted(tmp_path: Path) -> None:
     twice = {**ROW, "choices": ["red", "red"]}
-    assert hub_sets.read_folder(repository(tmp_path, "birds", [ROW, twice]), "birds") == ((RAVEN,), 1)
-    only = repository(tmp_path, "twice", [twice])
-    with pytest.raises(QuestionError, match="'twice' holds no usable questions"):
+    _, read = hub_sets.read_folder(repository(tmp_path, "birds", [FIRST] * 8, [twice]), "birds")
+    assert len(read.questions) == 8
+    assert summary(read.left_out) == "1 equal options (Row 9)"
+    only = repository(tmp_path, "twice", [{**twice, "answer": 0}])
+    with pytest.raises(QuestionError, match=r"'twice' cannot be used: Row 1: Options 1 and 2 are the same"):
         hub_sets.read_folder(only, "twice")
 
 
 def test_an_unknown_subset_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(QuestionError, match="no test split named 'fish'"):
-        hub_sets.read_folder(repository(tmp_path, "birds", [ROW]), "fish")
+    with pytest.raises(QuestionError, match="no test or validation split named 'fish'"):
+        hub_sets.read_folder(repository(tmp_path, "birds", [FIRST]), "fish")
+
+
+def test_the_validation_split_is_read_where_there_is_no_test_split(tmp_path: Path) -> None:
+    folder = repository(tmp_path, "birds", [FIRST])
+    (folder / "birds" / "test-00000-of-00001.parquet").rename(folder / "birds" / "validation-0.parquet")
+    split, read = hub_sets.read_folder(folder, "birds")
+    assert (split, len(read.questions)) == ("validation", 1)
 
 
 def test_other_columns_are_a_clear_error(tmp_path: Path) -> None:
     folder = repository(tmp_path, "birds", [{"text": "x", "label": 1}])
     with pytest.raises(
-        QuestionError, match="has the columns text, label; answer, choices, question are needed"
+        QuestionError, match=r"No column is known to be the question .* columns 'text', 'label'"
     ):
         hub_sets.read_folder(folder, "birds")
 
@@ -98,7 +110,7 @@ def cached(folder: Path, subset: str, content: bytes) -> tuple[Path, Path]:
 def test_a_file_damaged_in_the_cache_is_downloaded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repository(tmp_path, "birds", [ROW])
+    repository(tmp_path, "birds", [ROW, FIRST])
     content = (tmp_path / "birds" / "test-00000-of-00001.parquet").read_bytes()
     folder, blob = cached(tmp_path / "cache", "birds", content)
     place = content.index(b"red")
@@ -115,7 +127,7 @@ def test_a_file_damaged_in_the_cache_is_downloaded_again(
 
     monkeypatch.setattr(hub_sets, "snapshot_download", download)
     hub_sets.load.cache_clear()
-    assert hub_sets.load("hub:zoo/quiz/birds").questions == (RAVEN,)
+    assert hub_sets.load("hub:zoo/quiz/birds").questions[0] == RAVEN
     assert asked == [False, True]
     hub_sets.load.cache_clear()
 
@@ -132,7 +144,7 @@ def test_a_name_of_another_form_is_refused(name: str) -> None:
 def test_load_downloads_once_and_tells_what_it_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = repository(tmp_path, "birds", [ROW, {**ROW, "choices": ["red", "red"]}])
+    folder = repository(tmp_path, "birds", [*[FIRST] * 8, {**ROW, "choices": ["red", "red"]}])
     asked: list[tuple[str, object]] = []
 
     def download(repository: str, **settings: object) -> str:
@@ -143,8 +155,8 @@ def test_load_downloads_once_and_tells_what_it_left_out(
     hub_sets.load.cache_clear()
     bank = hub_sets.load("hub:zoo/quiz/birds")
     assert hub_sets.load("hub:zoo/quiz/birds") is bank
-    assert asked == [("zoo/quiz", "birds/test-*.parquet")]
-    assert bank.title == "zoo/quiz/birds (left out as not usable: 1)"
+    assert asked == [("zoo/quiz", ["birds/test-*.parquet", "birds/validation-*.parquet"])]
+    assert bank.title == "zoo/quiz/birds (left out: 1 equal options (Row 9))"
     hub_sets.load.cache_clear()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.contract.errors import QuestionError, StoreError
+from backend.contract.files import Reading
 from backend.contract.question import Question
 from backend.home import home
 from backend.questions import uploads
@@ -51,8 +52,23 @@ def test_the_users_name_is_never_a_path() -> None:
 
 @pytest.mark.parametrize("name", ["birds.xlsx", "birds", "", ".csv"])
 def test_other_kinds_of_file_are_refused(name: str) -> None:
-    with pytest.raises(QuestionError, match=r"is neither \.csv nor \.jsonl"):
+    with pytest.raises(QuestionError, match=r"is none of \.csv, \.tsv, \.json"):
         uploads.keep(name, LINE)
+
+
+def test_the_title_tells_what_was_left_out() -> None:
+    bank = uploads.keep("birds.csv", LINE * 8 + b"Why?,a,a,b,c,A\n")
+    assert (bank.title, len(bank.questions)) == ("birds.csv (left out: 1 equal options (Line 9))", 8)
+    assert uploads.load(bank.name).title == bank.title
+
+
+def test_a_file_is_kept_as_it_is_said_to_be_read() -> None:
+    data = b"question,option1,option2,answer\nWhy?,a,b,1\n"
+    with pytest.raises(QuestionError, match="Say which it is"):
+        uploads.keep("x.csv", data)
+    one, other = (uploads.keep("x.csv", data, Reading(answers=answers)) for answers in ("from-0", "from-1"))
+    assert [bank.questions[0].answer for bank in (one, other)] == [1, 0]
+    assert one.name != other.name
 
 
 def test_a_file_with_mistakes_leaves_nothing_behind() -> None:
