@@ -13,6 +13,7 @@ ATTRIBUTION_PAGE = "app/views/attribution.py"
 HEAD_PAGE = "app/views/head.py"
 MODEL_PAGE = "app/views/model.py"
 PATCHING_PAGE = "app/views/patching.py"
+PATCH_LENS_PAGE = "app/views/patch_lens.py"
 PATHS_PAGE = "app/views/paths.py"
 MUTATIONS_PAGE = "app/views/mutations.py"
 QUESTION_PAGE = "app/views/question.py"
@@ -51,7 +52,7 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "Which activations, put into another run, change the answer.",
     },
     {
-        "page": "app/views/patch_lens.py",
+        "page": PATCH_LENS_PAGE,
         "title": "Patch Lens",
         "icon": ":material/compare:",
         "help": "Two prompts side by side: put a piece of one run into the other, and see what it says.",

@@ -1,4 +1,4 @@
-"""The value of one parameter of the address. A reader takes name and text, and raises RequestError for a bad value."""
+"""One parameter of the address, read and written. A reader takes name and text; RequestError for a bad value."""
 
 import json
 import math
@@ -108,9 +108,16 @@ def heads(name: str, text: str) -> tuple[str, ...]:
     return names
 
 
-def stream_patches(name: str, text: str) -> tuple[str, ...]:
+def blocks(name: str, text: str) -> tuple[str, ...]:
     """Blocks of the residual stream, separated by commas, each once and in the one form in which they are written."""
     found = tuple(str(StreamPatch.parse(one)) for one in text.split(","))
     if len(found) > MAX_PATCHES or len(set(found)) < len(found):
         raise RequestError(f"{name} must be at most {MAX_PATCHES} different blocks, not {shown(text)}.")
     return found
+
+
+def written(value: object) -> str:
+    """A value as the address has it: what its reader reads."""
+    if isinstance(value, Question):
+        return json.dumps(value.to_json(), ensure_ascii=False, separators=(",", ":"))
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -6,7 +6,6 @@ All other choices are at their defaults, so they are not in the address. `read` 
 `Chosen(model="qwen2.5-0.5b", bank="copy-colors", item=7, where="all", place=12)`; `write` gives the parameters back.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -19,6 +18,7 @@ from app.figures.net import MODES, NODES
 from app.figures.patched import SHOWN
 from app.figures.subspace_points import COLOURINGS
 from app.readers import (
+    blocks,
     free,
     head,
     heads,
@@ -26,11 +26,11 @@ from app.readers import (
     named,
     one_of,
     question,
-    stream_patches,
     strength,
     truth,
     whole,
     within,
+    written,
 )
 from backend.contract.choices import DIRECTIONS, KEY_POSITIONS, NORMS, POSITIONS, QUESTIONS_USED
 from backend.contract.components import COMPONENTS
@@ -118,7 +118,8 @@ class Chosen:
     rotated: bool = False
     stacked: bool = True
     also: tuple[str, ...] = ()
-    # Story: the heads whose arcs are switched off, and those that are not replaced.
+    # Story: whether the lens is shown at all tokens; the heads whose arcs are off, and those that are not replaced.
+    everywhere: bool = False
     hidden: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     # Patch Lens: what was put from one run into the other, the last one at the end, and which tokens are shown.
@@ -162,7 +163,7 @@ def write(chosen: Chosen) -> dict[str, str]:
         for field in fields(chosen)
         if field.name == "model" or getattr(chosen, field.name) != field.default
     )
-    return {name: _text(getattr(chosen, name)) for name in names}
+    return {name: written(getattr(chosen, name)) for name in names}
 
 
 def current() -> tuple[Chosen, list[str]]:
@@ -188,12 +189,6 @@ def _take(name: str) -> None:
     # A second click on the chosen segment of a segmented control gives None. The choice then stays.
     if picked is not None:
         change(**{name: tuple(picked) if isinstance(picked, list) else picked})
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Question):
-        return json.dumps(value.to_json(), ensure_ascii=False, separators=(",", ":"))
-    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 READERS: dict[str, Callable[[str, str], Any]] = {
@@ -246,9 +241,10 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "rotated": truth,
     "stacked": truth,
     "also": mutations,
+    "everywhere": truth,
     "hidden": heads,
     "kept": heads,
-    "patches": stream_patches,
+    "patches": blocks,
     "span": one_of(SPANS),
     "way": one_of(WAYS),
     "variant": one_of(VARIANTS),

@@ -119,7 +119,7 @@ base = result_of(client, asked(selection, corruption, (), check=False), "both ru
 if base is None:
     end_page("Patch Lens")
 letters, patches = letters_of(base), chosen_patches()
-quiet(f"The other prompt: {base.scalars['corruption']}.", "other prompt")
+quiet(f"The other prompt: {base.scalars['corruption']}", "other prompt")
 under_way, picture = st.container(), st.empty()
 patched: Result | None = None
 if patches:

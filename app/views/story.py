@@ -54,7 +54,7 @@ with says:
     says_sentence = show_says(answer)
 with lens:
     st.subheader("2. When it knows")
-    show_lens(answer)
+    show_lens(client, answer)
 writes_sentence = looks_sentence = None
 with writes:
     st.subheader("3. Who writes it")
