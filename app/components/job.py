@@ -88,7 +88,14 @@ def answer_of(
             return _checked(client.result(job))
     except LetterheadsError as error:
         return error
-    _follow(client, job, place, draw, dict(st.query_params))
+    address = dict(st.query_params)
+    with _row(draw):
+        with st.container():
+            _follow(client, job, place, address, draw is None)
+        # No part of what polls draw: that may be taken away for a moment, and a click in that moment would be lost.
+        st.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,))
+    if draw is not None:
+        _follow_picture(client, job, place, address, draw)
     time.sleep(SEND)
     return None
 
@@ -150,20 +157,31 @@ def _forget(place: str) -> None:
 
 
 @st.fragment(run_every=POLL)
-def _follow(client: Client, job: str, place: str, draw: Draw | None, address: dict[str, str]) -> None:
+def _follow(client: Client, job: str, place: str, address: dict[str, str], noted: bool) -> None:
+    """How far the job is, and where `noted` what happened on the way."""
+    status = _status(client, job, address)
+    st.progress(min(1.0, status.done / status.total) if status.total else 0.0)
+    quiet(_how_far(status), f"progress {place}")
+    if noted and status.note:
+        quiet(status.note, f"note {place}")
+
+
+@st.fragment(run_every=POLL)
+def _follow_picture(client: Client, job: str, place: str, address: dict[str, str], draw: Draw) -> None:
+    """The picture of what is known so far, and what happened on the way."""
+    status = _status(client, job, address)
+    if status.note:
+        quiet(status.note, f"note {place}")
+    draw(client.partial(job), False)
+
+
+def _status(client: Client, job: str, address: dict[str, str]) -> JobStatus:
+    """How a job stands; the page is run again once the job is finished."""
     status = client.status(job)
     # A click in the picture may have changed the address, which the whole page is about.
     if status.finished or dict(st.query_params) != address:
         st.rerun()
-    with _row(draw):
-        with st.container():
-            st.progress(min(1.0, status.done / status.total) if status.total else 0.0)
-            quiet(_how_far(status), f"progress {place}")
-        st.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,))
-    if status.note:
-        quiet(status.note, f"note {place}")
-    if draw is not None:
-        draw(client.partial(job), False)
+    return status
 
 
 def _show_end(

@@ -30,11 +30,12 @@ KINDS = {
 
 
 def encode(message: Message) -> bytes:
-    """The frame of a message. Raises TypeError for a value that JSON cannot carry."""
+    """The frame of a message. Raises TypeError for a value that JSON cannot carry, ValueError for other arrays."""
     fields = {name: value for name, value in vars(message).items() if name not in ARRAYS}
     described, blocks = [], []
     for field in ARRAYS:
         for name, values in getattr(message, field, {}).items():
+            _check_dtype(str(values.dtype))
             described.append((field, name, str(values.dtype), values.shape))
             blocks.append(np.ascontiguousarray(values).tobytes())
     header = json.dumps({"kind": type(message).__name__, "fields": fields, "arrays": described}).encode()
@@ -75,11 +76,15 @@ def _message(header: bytes, body: bytes) -> Message:
     arrays: dict[str, dict[str, Any]] = {name: {} for name in ARRAYS if name in kind.__dataclass_fields__}
     start = 0
     for field, name, dtype, shape in told["arrays"]:
-        if dtype not in DTYPES:
-            raise ValueError(f"An array of {dtype} cannot be sent.")
+        _check_dtype(dtype)
         count = int(np.prod(shape, dtype=np.int64))
         values = np.frombuffer(body, dtype, count, start).reshape(shape)
         arrays[field][name] = values
         start += values.nbytes
     found: Message = kind(**told["fields"], **arrays)
     return found
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise ValueError(f"An array of {dtype} cannot be sent.")

@@ -129,6 +129,9 @@ class _Child:
             self.kill(f"it said nothing for {SILENCE_SECONDS:.0f} s")
         except OSError:
             self.kill("its connection broke")
+        except Exception:  # whatever it was: without this thread nobody would hear how its jobs end
+            log.exception("A message of the model's process could not be used")
+            self.kill("it sent what could not be used")
         status = self.process.wait()
         self._outgoing.put(None)
         self._socket.close()
@@ -136,8 +139,12 @@ class _Child:
 
     def _write(self) -> None:
         while (message := self._outgoing.get()) is not None:
-            with suppress(OSError):  # it died: the reading thread finds out
+            try:
                 self._socket.sendall(encode(message))
+            except TimeoutError:  # a part was sent, so what follows would not be understood
+                self.kill(f"it took no message for {SILENCE_SECONDS:.0f} s")
+            except OSError:  # it died: the reading thread finds out
+                pass
 
 
 def _reason(status: int) -> str:

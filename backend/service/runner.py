@@ -72,14 +72,15 @@ class Runner:
                 stop = self._stops.setdefault(message.job, threading.Event())
                 threading.Thread(target=self._run, args=(message, stop), name="run", daemon=True).start()
             case Cancel(job):
-                if job in self._stops:
-                    self._stops[job].set()
+                event = self._stops.get(job)  # in one step: the run may end meanwhile
+                if event is not None:
+                    event.set()
             case Ask():
                 threading.Thread(target=self._answer, args=(message,), name="ask", daemon=True).start()
 
     def _run(self, run: Run, stop: threading.Event) -> None:
         short_of = None
-        end: FromHost
+        end: Done | Failed
         failed: LetterheadsError
         try:
             end = self._compute(run, Reporting(run.job, stop, self._emit))
@@ -98,10 +99,19 @@ class Runner:
         try:
             self._tell_loaded()
         finally:  # whoever waits for the end gets it
-            self._emit(end)
+            self._emit_end(end)
         trim_heap()  # between jobs, so that a long row of them takes no more than the largest
 
-    def _compute(self, run: Run, progress: "Reporting") -> Done:
+    def _emit_end(self, end: Done | Failed) -> None:
+        """A result that cannot be sent is a failure: without an end the job would go on for ever."""
+        try:
+            self._emit(end)
+        except (TypeError, ValueError) as error:
+            log.exception("A result could not be sent")
+            failed = unexpected(error)
+            self._emit(Failed(end.job, type(failed).__name__, str(failed)))
+
+    def _compute(self, run: Run, progress: Reporting) -> Done:
         """Leave the result in the store, where it may be already."""
         task = _task(run)
         analysis, spec = analysis_named(run.request["analysis"]), task.request.model
@@ -171,7 +181,7 @@ class Runner:
             if self._resident.instrument is not before:
                 self._tell_loaded()
 
-    def _analysed(self, task: Task, instrument: Instrument, key: str, progress: "Reporting") -> Result:
+    def _analysed(self, task: Task, instrument: Instrument, key: str, progress: Reporting) -> Result:
         """Run it, showing what it has so far."""
         analysis = analysis_named(task.request.analysis)
         progress("Computing")

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 from streamlit.testing.v1 import AppTest
 
 from backend.contract.cards import JobStatus
@@ -84,6 +86,21 @@ def test_a_running_job_says_how_far_it_is_and_can_be_left() -> None:
     assert notices(at, "quiet") == ["Stopped. What was finished is kept."]
     at = pressed(at, "Go on")
     assert len(client.submitted) == 2
+
+
+def test_polls_do_not_draw_the_button_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fragments = {}
+    for name in ("button", "progress"):
+        plain = getattr(st, name)
+
+        def noted(*args: Any, _plain: Callable[..., Any] = plain, _name: str = name, **kwargs: Any) -> Any:
+            fragments[_name] = ThreadState.get().fragment_id
+            return _plain(*args, **kwargs)
+
+        monkeypatch.setattr(st, name, noted)
+    opened(Standing())
+    assert fragments["progress"] is not None
+    assert fragments["button"] is None
 
 
 def test_a_waiting_job_says_its_place() -> None:

@@ -63,7 +63,10 @@ def test_frames_come_apart_again_in_a_stream_and_its_end_is_noticed() -> None:
 
 def test_arrays_of_other_kinds_are_refused() -> None:
     with pytest.raises(ValueError, match="float64"):
-        decode(encode(Partial("1", 0.0, None, {"a": np.zeros(2)}, {}, {})))
+        encode(Partial("1", 0.0, None, {"a": np.zeros(2)}, {}, {}))
+    sent = encode(Partial("1", 0.0, None, {"a": np.zeros(2, np.float32)}, {}, {}))
+    with pytest.raises(ValueError, match="float16"):
+        decode(sent.replace(b"float32", b"float16"))
 
 
 def test_only_what_changed_is_sent_and_the_whole_is_put_together_again() -> None:

@@ -21,6 +21,7 @@ from backend.results.store import Store
 from backend.service import process_host
 from backend.service.jobs import Jobs
 from backend.service.local import LocalClient
+from backend.service.messages import Died, FromHost
 from backend.service.process_host import ProcessHost
 from tests import tiny
 from tests.backend.service.serving import serving, wait_until
@@ -166,3 +167,18 @@ def test_it_ends_with_its_parent(tmp_path: Path, killed: bool) -> None:
         if killed:
             parent.kill()
     wait_until(lambda: not psutil.pid_exists(number), 20)
+
+
+def test_a_message_that_cannot_be_used_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unusable(stream: object) -> None:
+        raise KeyError("kind")
+
+    monkeypatch.setattr(process_host, "receive", unusable)
+    host, heard = ProcessHost(tmp_path), list[FromHost]()
+    host.listen(heard.append)
+    host.start()
+    wait_until(lambda: bool(heard), 20)
+    host.close()
+    assert heard == [Died("it sent what could not be used")]
