@@ -1,8 +1,11 @@
 """`--fast`: the tests for while one works. What is left out runs with every whole run.
 
 Left out are tests with real models or a browser, those marked `slow`, and of the tests that go over every family of
-models all but `SAMPLE`: a plain one, and one with every norm and cap.
+models all but `SAMPLE`: a plain one, and one with every norm and cap. Of a test marked `sampled`, which goes over many
+values, every fifth is run.
 """
+
+from collections import Counter
 
 import pytest
 
@@ -10,6 +13,7 @@ from tests import tiny
 
 SAMPLE = {"qwen2", "gemma2"}
 LEFT_OUT = {"small_model", "default_model", "browser", "slow"}
+EVERY = 5  # of the values of a test marked `sampled`, one in so many
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,9 +24,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect what the fast tier leaves out."""
     if not config.getoption("--fast"):
         return
-    out = [item for item in items if _left_out(item)]
-    config.hook.pytest_deselected(items=out)
-    items[:] = [item for item in items if not _left_out(item)]
+    chosen = _sample([item for item in items if not _left_out(item)])
+    config.hook.pytest_deselected(items=[*{*items} - {*chosen}])
+    items[:] = chosen
+
+
+def _sample(items: list[pytest.Item]) -> list[pytest.Item]:
+    """All items, but of each test marked `sampled` only the first, the sixth and so on."""
+    chosen, seen = [], Counter[str]()
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            name = item.nodeid.split("[")[0]
+            seen[name] += 1
+            if seen[name] % EVERY != 1:
+                continue
+        chosen.append(item)
+    return chosen
 
 
 def _left_out(item: pytest.Item) -> bool:

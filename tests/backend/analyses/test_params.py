@@ -94,6 +94,7 @@ def test_no_analysis_with_params_is_left_out() -> None:
     assert {name for name, analysis in ANALYSES.items() if analysis.params} == {*PLACES}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("analysis", "params"), [(name, params) for name, places in PLACES.items() for params in places]
 )

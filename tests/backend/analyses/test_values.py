@@ -190,6 +190,7 @@ ANYTHING = some.recursive(
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "param"), [(name, param.name) for name in sorted(ANALYSES) for param in ANALYSES[name].params]
 )

@@ -231,6 +231,7 @@ def refused(
     assert asked(client, good) == ""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "what",
     [

@@ -49,6 +49,7 @@ def named(result: Findings, array: str = "class") -> Mapping[HeadRef, list[str]]
     return classes
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", hand_wired_heads.EXPECTED)
 def test_known_heads_are_named_and_no_others(kind: str) -> None:
     instrument = Instrument(hand_wired_heads.hand_wired_head(kind))

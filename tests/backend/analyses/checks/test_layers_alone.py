@@ -45,6 +45,7 @@ def paths(instrument: Instrument) -> Any:
     return run(instrument, Task(request, (QUESTION,), ((),)), silent)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "how"),
     [

@@ -94,6 +94,7 @@ def test_wrong_facts_fail(monkeypatch: pytest.MonkeyPatch, facts: Family, failed
 @pytest.mark.parametrize(
     "name", ["arcee", "nemotron", "flex_olmo", "cohere2_moe", "apertus", "glm", "phimoe"]
 )
+@pytest.mark.sampled
 def test_a_family_that_is_not_listed_is_found_by_structure(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

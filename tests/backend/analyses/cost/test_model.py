@@ -77,6 +77,7 @@ def test_a_longer_prompt_costs_more(instrument: Instrument, analysis: str) -> No
     assert large.held >= small.held > 0
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("module", "params"),
     [

@@ -340,6 +340,7 @@ def test_two_passes_forwards_are_all(direction: str, kept: int, monkeypatch: pyt
     assert len(passes) == 2
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("analysis", [ATTRIBUTION_PATCHING, PATCHING], ids=lambda analysis: analysis.name)
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 @pytest.mark.parametrize("answer", [QUESTION.answer, None])

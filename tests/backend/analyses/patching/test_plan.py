@@ -55,6 +55,7 @@ def half_of(instrument: Instrument, limit: str, **params: Any) -> dict[str, floa
     return {"seconds": (least.seconds + whole.seconds) / 2, "megabytes": 1e6}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("limit", ["seconds", "megabytes"])
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 @pytest.mark.parametrize("corruption", [TEXT, LONGER, SHORTER, {"kind": "shuffle_labels", "draws": 2}])
