@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from math import prod
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from backend.contract.errors import ModelError
+from backend.contract.errors import ModelError, shown
 from backend.contract.progress import Progress, silent
 from backend.engine.attention_call import AttentionCall
 from backend.engine.attention_hook import listening
@@ -106,7 +107,19 @@ class _Record:
         axis = 1 if name.endswith("_rotated") else 0
         sizes = list(target.shape)
         recorded, sizes[axis] = sizes[axis], self.keys
+        if value.numel() != prod(sizes):
+            raise self.misfit(name, layer, value)
         target.copy_(value.detach().reshape(sizes).narrow(axis, self.keys - recorded, recorded))
+
+    def misfit(self, name: str, layer: int, value: Tensor) -> ModelError:
+        """The error for an activation that has another size than the config says."""
+        sizes = self.tensors[name].shape
+        expected = prod(sizes[1:]) // sizes[2 if name.endswith("_rotated") else 1]
+        return ModelError(
+            f"Models of type {shown(self.shape.model_type)} are not served: in layer {layer}, {name} has "
+            f"{value.numel() // self.keys:,} numbers a token, where the config says {expected:,}, so that its layers "
+            "are not built as they are known here. Choose another model."
+        )
 
     def attention_call(self, layer: int, call: AttentionCall) -> None:
         self.component("q_rotated", layer, call.query)
@@ -158,7 +171,11 @@ def _recording(model: PreTrainedModel, family: Family, record: _Record) -> Itera
         return lambda _, args: record.route(index, *args)
 
     def component(name: str, layer: int, tensor: Tensor, slot: Slot | None) -> None:
-        record.component(name, layer, tensor if slot is None else slot.read(tensor))
+        try:
+            value = tensor if slot is None else slot.read(tensor)
+        except RuntimeError as error:
+            raise record.misfit(name, layer, tensor) from error
+        record.component(name, layer, value)
 
     with ExitStack() as stack:
         stack.enter_context(at_components(model, family, component))

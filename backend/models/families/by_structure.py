@@ -61,6 +61,7 @@ class ByStructure(Family):
             setattr(self, part, _found(model, layer, names))
         for part, names in PARTS_OF_ATTENTION.items():
             setattr(self, part, _found(model, self.attention(layer), names))
+        self._check_layers(model)
         after = _has(layer, "post_attention_layernorm")
         before_mlp = next((name for name in NORMS_BEFORE_THE_MLP if _has(layer, name)), None)
         self._parallel = not (after or before_mlp)
@@ -74,6 +75,21 @@ class ByStructure(Family):
             self.mlp_norm_at = "post_feedforward_layernorm"
         self._heads_first = self._take_query_norms(model, self.attention(layer))
         self.shape(model)  # a config may have no answer, as where heads are of several widths
+
+    def _check_layers(self, model: PreTrainedModel) -> None:
+        """Raises ModelError where a later layer has other parts than the first, or an output is no one matrix."""
+        for number, layer in enumerate(self.layers(model)):
+            for name in (self.attention_at, self.mlp_at):
+                if not _has(layer, name):
+                    raise _not_found(model, f"{name} in layer {number}, which layer 0 has")
+            for part in PARTS_OF_ATTENTION:
+                if not _has(self.attention(layer), getattr(self, part)):
+                    raise _not_found(model, f"{getattr(self, part)} in layer {number}, which layer 0 has")
+            output = self.output(self.attention(layer))
+            if not isinstance(getattr(output, "weight", None), torch.Tensor):
+                raise _not_found(
+                    model, f"one weight matrix in its {self.output_at}, a {type(output).__name__}"
+                )
 
     def _take_query_norms(self, model: PreTrainedModel, attention: nn.Module) -> bool:
         """Let queries and keys be what their norms give, if there are any; whether those give heads first."""
@@ -94,7 +110,8 @@ class ByStructure(Family):
 
     def logit_divisor(self, config: Any) -> float:
         # Granite divides, Cohere multiplies.
-        return float(getattr(config, "logits_scaling", 1.0) / getattr(config, "logit_scale", 1.0))
+        divisor, factor = (getattr(config, name, None) for name in ("logits_scaling", "logit_scale"))
+        return float((1.0 if divisor is None else divisor) / (1.0 if factor is None else factor))
 
     def logit_cap(self, config: Any) -> float | None:
         cap: float | None = getattr(config, "final_logit_softcapping", None)
@@ -132,7 +149,9 @@ def _refuse_other_kinds(model: PreTrainedModel) -> None:
         what = "their attention has learned sinks, so that the weights of a head sum to less than 1"
     else:
         return
-    raise ModelError(f"Models of type {shown(model.config.model_type)} are not served: {what}.")
+    raise ModelError(
+        f"Models of type {shown(model.config.model_type)} are not served: {what}. Choose another."
+    )
 
 
 def _layers_name(model: PreTrainedModel) -> str:
@@ -158,7 +177,7 @@ def _has(module: nn.Module, name: str) -> bool:
 def _not_found(model: PreTrainedModel, what: str) -> ModelError:
     return ModelError(
         f"Models of type {shown(model.config.model_type)} are not known, and by its structure this one cannot be "
-        f"used: there is no {what}."
+        f"used: there is no {what}. Choose another model."
     )
 
 

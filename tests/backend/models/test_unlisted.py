@@ -30,7 +30,7 @@ def checked(folder: Path, **how: str) -> Instrument:
     return instrument
 
 
-@pytest.mark.parametrize("name", ["apertus", "flex_olmo", "arcee", "cohere2_moe"])
+@pytest.mark.parametrize("name", ["apertus", "flex_olmo", "arcee", "cohere2_moe", "cohere_compass_text"])
 def test_queries_and_keys_with_norms_are_found_in_a_folder(name: str, tmp_path: Path) -> None:
     save_small_model(name, tmp_path)
     instrument = checked(tmp_path)
@@ -112,6 +112,9 @@ def test_the_command_line_refuses_a_small_misfit_in_4_bits(
         ("gemma4_unified_text", r"their layers differ in head_dim \(per_layer_config\)"),
         ("mllama", "transformers has no model of its type that goes on with a text"),
         ("blt", "there is no num_hidden_layers in its config"),
+        ("gemma3n_text", "layer 0, resid_pre has 192 numbers a token, where the config says 48"),
+        ("laguna", "layer 0, q has 576 numbers a token, where the config says 48"),
+        ("moshi", r"no one weight matrix in its o_proj, a MoshiLinear\. Choose another model"),
     ],
 )
 def test_models_of_other_layers_are_refused_in_a_sentence(name: str, message: str, tmp_path: Path) -> None:
