@@ -54,6 +54,11 @@ def error_named(code: str, message: str) -> LetterheadsError:
     return LetterheadsError(message)
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether something failed: an Exception, or what a library written in Rust raises, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def shown(value: object, limit: int = 80) -> str:
     """A user's value as it appears in a message: quoted, on one line, cut at `limit` characters.
 

@@ -28,7 +28,7 @@ def check_config(folder: Path) -> None:
         raise ModelError(
             f"{path_shown(folder)} has no config.json, so it is not a model's folder."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path_shown(file)} cannot be read. Fetch the model again.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise ModelError(f"{path_shown(file)} names no model_type, so the model is not known.")

@@ -95,7 +95,7 @@ def _read_model(resolved: Resolved, **placement: Any) -> "transformers.PreTraine
 
     model, report = from_pretrained(
         resolved,
-        "its weights",
+        "the model of its config and weights",
         AutoModelForCausalLM,
         dtype=getattr(torch, resolved.dtype),
         use_safetensors=True,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from backend.contract.errors import ModelError, shown
+from backend.contract.errors import ModelError, is_failure, shown
 from backend.models.config import path_shown
 from backend.models.memory import is_out_of_memory
 from backend.models.memory_check import memory_need, too_large
@@ -24,7 +24,9 @@ def from_pretrained(resolved: Resolved, what: str, reader: Any, **settings: Any)
     try:
         with silent_transformers():
             return reader.from_pretrained(resolved.folder, **LOCAL, **settings)
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         if is_out_of_memory(error):
             raise too_large(resolved, memory_need(resolved)) from error
         message = str(error).partition(" For details")[0]  # the details are in a log that is silenced here

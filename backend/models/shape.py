@@ -7,6 +7,7 @@ from backend.contract.errors import shown
 from backend.models.families import Shape, listed_family
 from backend.models.pretrained import pretrained_config, unusable
 from backend.models.resolve import Resolved
+from backend.models.weights import read_weights
 
 
 def known_shape(resolved: Resolved) -> Shape | None:
@@ -22,6 +23,7 @@ def known_shape(resolved: Resolved) -> Shape | None:
 @lru_cache(maxsize=16)
 def _shape(resolved: Resolved, changed: int) -> Shape | None:
     config = pretrained_config(resolved)
+    _check_layers(resolved, getattr(config, "num_hidden_layers", None))
     try:
         family = listed_family(config)
         shape = None if family is None else family.shape_by(config)
@@ -32,3 +34,13 @@ def _shape(resolved: Resolved, changed: int) -> Shape | None:
         if name not in ("model_type", "parallel") and (type(size) is not int or size < 1):
             raise unusable(resolved, f"its config gives {name} = {shown(size)}, not a whole number above 0")
     return shape
+
+
+def _check_layers(resolved: Resolved, layers: object) -> None:
+    """Refuse more layers than there are tensors, before such a model is built, which would take for ever."""
+    assert resolved.folder is not None
+    tensors = read_weights(resolved.folder).tensors
+    if isinstance(layers, int) and layers > tensors:
+        raise unusable(
+            resolved, f"its config gives {layers:,} layers, and its weights are {tensors:,} tensors"
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
-from backend.contract.errors import ModelError, shown
+from backend.contract.errors import ModelError, is_failure, shown
 from backend.models.pretrained import from_pretrained, unusable
 from backend.models.resolve import Resolved
 
@@ -39,6 +39,8 @@ def read_tokenizer(resolved: Resolved) -> "transformers.PreTrainedTokenizerFast"
         raise ModelError(
             f"{shown(resolved.name)} has no {FILE}, which is needed to place tokens in the text."
         )
+    if not tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False):
+        raise unusable(resolved, f"its tokenizer has no vocabulary ({FILE})")
     for parts in ("_vocab", "_merges"):  # what it was built from and does not look at again
         vars(tokenizer).pop(parts, None)
     gc.collect()
@@ -69,7 +71,11 @@ def _of_file(resolved: Resolved, file: Path) -> "transformers.PreTrainedTokenize
 def _ids(encode: Any) -> list[int] | str:
     try:
         return list(encode())
-    except Exception as error:  # the library raises nothing more special: a vocabulary without all characters
+    except (
+        BaseException
+    ) as error:  # the library raises nothing more special: a vocabulary without all characters
+        if not is_failure(error):
+            raise
         return str(error)
 
 

@@ -20,11 +20,14 @@ NEVER_QUANTIZED = ("embed", "wte", "wpe", "lm_head")
 
 @dataclass(frozen=True)
 class Weights:
-    """The weight files, their number of parameters, and how many of these are in linear layers (quantizable)."""
+    """The weight files, their numbers of parameters and of tensors, and how many parameters are in linear layers
+    (quantizable).
+    """
 
     files: tuple[Path, ...]
     parameters: int
     linear: int
+    tensors: int = 0
 
     def bytes_as(self, dtype: str, quantization: str) -> int:
         """Bytes of the weights in memory, loaded as `dtype` with `quantization`."""
@@ -40,14 +43,15 @@ def read_weights(folder: Path) -> Weights:
     Raises ModelError if a file is missing, truncated or not safetensors.
     """
     files = weight_files(folder)
-    parameters = linear = 0
+    parameters = linear = tensors = 0
     for file in files:
         for name, shape in _header(file).items():
             size = prod(shape)
             parameters += size
+            tensors += 1
             if len(shape) == 2 and not any(part in name for part in NEVER_QUANTIZED):
                 linear += size
-    return Weights(files, parameters, linear)
+    return Weights(files, parameters, linear, tensors)
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
@@ -64,7 +68,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         )
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ModelError(f"{path_shown(index)} is damaged. Fetch the model again.") from error
     if not names or any(not isinstance(name, str) or Path(name).name != name for name in names):
         raise ModelError(
@@ -87,7 +91,7 @@ def _header(file: Path) -> dict[str, list[int]]:
         header.pop("__metadata__", None)
         needed = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
         shapes = {name: entry["shape"] for name, entry in header.items()}
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"The weights file {path_shown(file)} is not safetensors, or is damaged. Fetch the model again."
         ) from error

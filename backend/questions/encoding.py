@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from backend.contract.errors import QuestionError, shown
+from backend.contract.errors import QuestionError, is_failure, shown
 from backend.questions.control_tokens import reader_of_text, spelled
 from backend.questions.tokenizer import Tokenizer
 
@@ -48,11 +48,13 @@ def encode(tokenizer: Tokenizer, text: str, *, special: bool, markup: Spans | No
         cut = tokenizer(
             text, add_special_tokens=special, return_offsets_mapping=True, return_special_tokens_mask=True
         )
-    except (
-        Exception
-    ) as error:  # the library raises nothing more special where its vocabulary lacks a character
+    except BaseException as error:  # nothing more special is raised where the vocabulary lacks a character
+        if not is_failure(error):
+            raise
         raise QuestionError(_not_cut(tokenizer, text, error)) from error
     _refuse_dropped(tokenizer, text)
+    if not cut["input_ids"]:
+        raise QuestionError("This model's tokenizer makes no tokens of the text. Choose another model.")
     return _without_end(cut["input_ids"], cut["offset_mapping"], cut["special_tokens_mask"])
 
 
@@ -63,7 +65,7 @@ def _without_end(ids: Sequence[int], offsets: Sequence[tuple[int, int]], added: 
     return Encoded(tuple(ids[:kept]), tuple(map(tuple, offsets[:kept])), tuple(ids[kept:]))  # type: ignore[arg-type]
 
 
-def _not_cut(tokenizer: Tokenizer, text: str, error: Exception) -> str:
+def _not_cut(tokenizer: Tokenizer, text: str, error: BaseException) -> str:
     lacking = next(
         (character for character in dict.fromkeys(text) if _alone(tokenizer, character) == "refused"), None
     )
@@ -91,7 +93,9 @@ def _alone(tokenizer: Tokenizer, character: str) -> Literal["cut", "dropped", "r
     """What the tokenizer does with one character. What its normalizer takes away, such as an accent, is not lost."""
     try:
         ids = tokenizer(character, add_special_tokens=False)["input_ids"]
-    except Exception:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         return "refused"
     normalizer = tokenizer.backend_tokenizer.normalizer
     if ids or (normalizer is not None and not normalizer.normalize_str(character).strip()):

@@ -34,7 +34,7 @@ def died_too_often(resolved: Resolved, why: str, deaths: int) -> ResourceError:
     )
 
 
-def unexpected(error: Exception) -> LetterheadsError:
+def unexpected(error: BaseException) -> LetterheadsError:
     """A fault of ours, or of the machine's."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ResourceError("The disk is full. Free some space, or set LETTERHEADS_HOME to another disk.")

@@ -86,7 +86,7 @@ class Runner:
             end = self._compute(run, Reporting(run.job, stop, self._emit))
         except LetterheadsError as error:
             end = Failed(run.job, type(error).__name__, str(error))
-        except Exception as error:  # the border: whatever went wrong, the host lives and the user is told
+        except BaseException as error:  # the border: whatever went wrong, the host lives and the user is told
             if is_out_of_memory(error) and (short_of := self._resident.instrument):
                 failed = out_of_memory(short_of.resolved, Request.from_json(run.request))
             else:

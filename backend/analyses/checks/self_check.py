@@ -24,6 +24,8 @@ from backend.models.placement import device_of
 from backend.questions.encoding import encode
 
 TEXT = "The capital of France is Paris. The capital of Italy is"
+MOST_TOKENS = 10
+"""For each character of the text. Bytes are four at most, and a token is at least one byte."""
 
 FLOAT32_PREFIX = "float32_"
 """Begins the names of the figures of some layers in float32."""
@@ -52,6 +54,11 @@ def self_check(instrument: Instrument, progress: Progress = silent) -> Checks:
     """
     _refuse_not_finite(instrument, unread_only=True)
     token_ids = encode(instrument.tokenizer, TEXT, special=True).ids
+    if len(token_ids) > MOST_TOKENS * len(TEXT):
+        raise ModelError(
+            f"The tokenizer of {instrument.resolved.name} makes {len(token_ids):,} tokens of a text of {len(TEXT)} "
+            "characters, so that it belongs to no model. Fetch the model again, or choose another."
+        )
     refuse_unknown_tokens(instrument.shape, token_ids)
     try:
         checks = _checks(instrument, token_ids, progress)
