@@ -13,6 +13,7 @@ ATTRIBUTION_PAGE = "app/views/attribution.py"
 HEAD_PAGE = "app/views/head.py"
 MODEL_PAGE = "app/views/model.py"
 PATCHING_PAGE = "app/views/patching.py"
+HEADS_PAGE = "app/views/heads.py"
 PATCH_LENS_PAGE = "app/views/patch_lens.py"
 PATHS_PAGE = "app/views/paths.py"
 MUTATIONS_PAGE = "app/views/mutations.py"
@@ -62,6 +63,12 @@ PAGES: tuple[dict[str, Any], ...] = (
         "title": "Effects",
         "icon": ":material/scatter_plot:",
         "help": "Which heads and MLPs act by what they write themselves, which through others.",
+    },
+    {
+        "page": HEADS_PAGE,
+        "title": "Heads",
+        "icon": ":material/apps:",
+        "help": "Every head over a bank of questions: its class, with the figures that speak for it.",
     },
     {
         "page": PATHS_PAGE,

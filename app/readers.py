@@ -12,10 +12,13 @@ from backend.contract.param import Param
 from backend.contract.question import Question
 from backend.contract.stream_patch import StreamPatch
 from backend.questions.mutations import MUTATIONS
+from backend.results.head_classes import CLASSES
 
 MAX_ALSO = 3
 MAX_HEADS = 64
 MAX_PATCHES = 32
+LISTED = (*CLASSES, "negative", "none")
+"""What a list of heads can be narrowed down to."""
 ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
 """Titles of the mutations that can be shown in addition to the unchanged prompts, by name."""
 
@@ -82,6 +85,16 @@ def mutations(name: str, text: str) -> tuple[str, ...]:
         one_of(ALSO)(name, one)
     if len(names) > MAX_ALSO or len(set(names)) < len(names):
         raise RequestError(f"{name} must be at most {MAX_ALSO} different mutations, not {shown(text)}.")
+    return names
+
+
+def classes(name: str, text: str) -> tuple[str, ...]:
+    """Classes of heads, separated by commas, each once."""
+    names = tuple(text.split(","))
+    for one in names:
+        one_of(LISTED)(name, one)
+    if len(set(names)) < len(names):
+        raise RequestError(f"{name} must name each class once, not {shown(text)}.")
     return names
 
 

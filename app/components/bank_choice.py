@@ -5,8 +5,9 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.address import MAX_LIMIT
 from app.selection import Selection
-from app.state import MAX_LIMIT, bound, change
+from app.state import bound, change
 from backend.contract.client import Client
 
 

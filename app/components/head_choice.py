@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import streamlit as st
 
+from app.address import READINGS
 from app.components.notice import quiet, warning_box
 from app.figures.net import net_effect, strongest_head
 from app.letter import Letter, letter_explained
 from app.navigation import HEAD_PAGE, PATHS_PAGE, SUBSPACE_PAGE
 from app.selection import Selection
-from app.state import READINGS, bound, change, current, write
+from app.state import bound, change, current, write
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
 

@@ -61,6 +61,7 @@ class Heatmap {
     text(".high", number(data.range[1]));
     text(".unit", data.unit);
     this.plot.classList.toggle("clickable", data.clickable);
+    this.root.querySelector(".bar").hidden = data.categories.length > 0;
     const keys = data.clickable ? "Arrow keys move, Enter opens." : "Arrow keys move.";
     this.plot.setAttribute("aria-label", `${data.title}. ${data.rowAxis} by ${data.columnAxis}. ${keys}`);
     this.draw();
@@ -106,7 +107,8 @@ class Heatmap {
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     this.drawCells(context, box);
-    this.drawRoles(context, box);
+    if (this.data.categories.length) this.drawCategories(context, box);
+    else this.drawRoles(context, box);
     this.drawTicks(context, box);
     for (const [row, column] of this.data.marked) this.frame(context, row, column, 1.5);
     if (this.focus && this.plot.matches(":focus")) this.frame(context, ...this.focus, 3);
@@ -140,6 +142,34 @@ class Heatmap {
     }
     context.strokeStyle = this.theme.line;
     context.strokeRect(box.left - 0.5, box.top - 0.5, box.width, box.height);
+  }
+
+  // Each category has a mark as well as a colour, in the cells and in the legend.
+  drawCategories(context, box) {
+    const { rows, columns, values, categories } = this.data;
+    context.font = `600 ${Math.min(11, box.cellHeight - 2)}px ${this.theme.font}`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    if (Math.min(box.cellWidth, box.cellHeight) >= 9)
+      values.forEach((value, index) => {
+        if (Number.isNaN(value)) return;
+        const [row, column] = [Math.floor(index / columns.length), index % columns.length];
+        context.fillStyle = inkOn(categories[value][2]);
+        context.fillText(categories[value][1], box.left + (column + 0.5) * box.cellWidth - 0.5,
+                         box.top + (row + 0.5) * box.cellHeight);
+      });
+    this.root.querySelector(".legend").replaceChildren(
+      ...categories.map(([name, mark, colour], place) => {
+        const item = document.createElement("li");
+        const swatch = document.createElement("span");
+        swatch.className = "mark";
+        swatch.style.backgroundColor = colour;
+        swatch.style.color = inkOn(colour);
+        swatch.textContent = mark;
+        item.append(swatch, `${name} (${values.filter((value) => value === place).length})`);
+        return item;
+      }),
+    );
   }
 
   hatching(context) {
@@ -223,6 +253,7 @@ class Heatmap {
   }
 
   colour(value) {
+    if (this.data.categories.length) return this.data.categories[value][2];
     const [low, high] = this.data.range;
     const place = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5;
     const stops = this.theme.stops;
@@ -281,6 +312,7 @@ class Heatmap {
     const role = roles.length ? ` (${roles[column]})` : "";
     const name = heads ? `L${rows[row]}H${columns[column]}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
     const index = row * columns.length + column;
+    if (this.data.categories.length) return `${name}: ${this.data.texts[index]}`;
     if (!Number.isNaN(values[index])) {
       const interval = low && high ? ` (95 % ${number(low[index])} to ${number(high[index])})` : "";
       const around = spread ? ` ± ${number(spread[index])}` : "";
@@ -326,6 +358,15 @@ function number(value) {
 function rgb(text) {
   const hex = text.trim().replace("#", "");
   return [0, 2, 4].map((place) => parseInt(hex.slice(place, place + 2), 16));
+}
+
+// Black or white, whichever is easier to read on this colour.
+function inkOn(colour) {
+  const [red, green, blue] = rgb(colour).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
 function css(parts) {

@@ -35,6 +35,8 @@ class Heatmap:
         roles: one for each column, whose text is then a token on its role's colour.
         marked: cells with a frame.
         heads: a cell's name is L16H7 for row "16" and column "7". Otherwise it is both texts.
+        categories: name, mark and colour of each kind of cell. Values are then their indices, NaN for none.
+        texts: with categories, what is told of each cell, row by row.
     """
 
     title: str
@@ -55,6 +57,8 @@ class Heatmap:
     marked: Sequence[tuple[int, int]] = ()
     heads: bool = False
     square: bool = False
+    categories: Sequence[tuple[str, str, str]] = ()
+    texts: Sequence[str] = ()
 
     def packed(self, clickable: bool) -> bytes:
         """One piece of bytes for heatmap.js: header length, JSON header padded to 4 bytes, float32 numbers.
@@ -85,6 +89,8 @@ class Heatmap:
             "missing": self.missing,
             "roles": [kind_of(role) for role in self.roles],
             "kinds": TINTS,
+            "categories": [list(category) for category in self.categories],
+            "texts": list(self.texts),
             "arrays": list(arrays),
         }
         text = json.dumps(header, ensure_ascii=True).encode("ascii")

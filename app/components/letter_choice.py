@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from app.address import ABOUT
 from app.components.job import result_of
 from app.components.notice import quiet
 from app.letter import Letter, letter_explained
 from app.selection import Selection
-from app.state import ABOUT, bound
+from app.state import bound
 from backend.contract.client import Client
 
 

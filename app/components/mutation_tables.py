@@ -3,10 +3,11 @@
 import numpy as np
 import streamlit as st
 
+from app.address import MEASURES
 from app.components.notice import sentence
 from app.figures.mutations import Compared, change_table, interval_of, looks, mutation_lines, titles_of
 from app.selection import Selection
-from app.state import MEASURES, bound
+from app.state import bound
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
 

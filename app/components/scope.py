@@ -2,9 +2,10 @@
 
 from streamlit.delta_generator import DeltaGenerator
 
+from app.address import SCOPES
 from app.components.bank_choice import choose_questions
 from app.selection import Selection
-from app.state import SCOPES, bound
+from app.state import bound
 from backend.contract.client import Client
 
 NAMES = {"question": "This question", "bank": "Mean over a bank"}

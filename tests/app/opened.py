@@ -18,6 +18,7 @@ PAGES = (
     "patching",
     "patch_lens",
     "effects",
+    "heads",
     "paths",
     "head",
     "subspace",

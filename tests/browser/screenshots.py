@@ -20,6 +20,7 @@ PICTURES = {
     "patching": ("/patching?bank=copy-colors", "light"),
     "patch_lens": ("/patch_lens?bank=copy-colors&patches=clean:22..22:44..44", "light"),
     "effects": ("/effects", "light"),
+    "heads": ("/heads?bank=copy-colors", "light"),
     "paths": ("/paths", "dark"),
     "head": ("/head", "light"),
     "subspace": ("/subspace?bank=knowledge&limit=60&labels=A+B+C+D&head=L22H7", "light"),

@@ -166,7 +166,7 @@ def _possible_corruptions(request: Request, generator: np.random.Generator) -> M
 
 
 SECONDS = 2.0
-LONG = ("compression", "mutations", "swap-test", "key-steering", "readings")
+LONG = ("heads", "compression", "mutations", "swap-test", "key-steering", "readings")
 
 
 def _cost(request: Request, generator: np.random.Generator) -> Made:
