@@ -17,6 +17,7 @@ from app.readers import (
     heads,
     mutations,
     named,
+    nodes,
     one_of,
     question,
     strength,
@@ -24,7 +25,15 @@ from app.readers import (
     whole,
     within,
 )
-from backend.contract.choices import DIRECTIONS, KEY_POSITIONS, NORMS, POSITIONS, QUESTIONS_USED
+from backend.contract.choices import (
+    DIRECTIONS,
+    KEY_POSITIONS,
+    NODE_ORDERS,
+    NORMS,
+    POSITIONS,
+    QUESTIONS_USED,
+    REPLACEMENTS,
+)
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, DRAWS
 from backend.contract.metrics import METRICS
@@ -103,6 +112,9 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "span": one_of(SPANS),
     "way": one_of(WAYS),
     "variant": one_of(VARIANTS),
+    "order": one_of(NODE_ORDERS),
+    "replacement": one_of(REPLACEMENTS),
+    "nodes": nodes,
     "measure": one_of(MEASURES),
     "mutation": free,
     "strength": strength,

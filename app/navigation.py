@@ -77,6 +77,12 @@ PAGES: tuple[dict[str, Any], ...] = (
         "help": "Who feeds a head's query, key and value, and whom it feeds.",
     },
     {
+        "page": "app/views/circuit.py",
+        "title": "Circuit",
+        "icon": ":material/hub:",
+        "help": "Which heads and MLPs are enough for the answer when all others are replaced.",
+    },
+    {
         "page": HEAD_PAGE,
         "title": "Head",
         "icon": ":material/center_focus_strong:",

@@ -19,6 +19,7 @@ MAX_HEADS = 64
 MAX_PATCHES = 32
 LISTED = (*CLASSES, "negative", "none")
 """What a list of heads can be narrowed down to."""
+MAX_NODES = 400
 ALSO = {name: mutation.title for name, mutation in MUTATIONS.items() if name != "base"}
 """Titles of the mutations that can be shown in addition to the unchanged prompts, by name."""
 
@@ -134,3 +135,16 @@ def written(value: object) -> str:
     if isinstance(value, Question):
         return json.dumps(value.to_json(), ensure_ascii=False, separators=(",", ":"))
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def nodes(name: str, text: str) -> tuple[str, ...]:
+    """Names of heads and MLPs (`L16H7`, `MLP 20`), separated by commas, each once."""
+    names = tuple(_node(name, one) for one in text.split(","))
+    if len(names) > MAX_NODES or len(set(names)) < len(names):
+        raise RequestError(f"{name} must be at most {MAX_NODES} different heads and MLPs, not {shown(text)}.")
+    return names
+
+
+def _node(name: str, text: str) -> str:
+    kind, _, layer = text.partition(" ")
+    return f"MLP {whole(0, 9999)(name, layer)}" if kind == "MLP" else str(head(name, text))

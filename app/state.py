@@ -107,6 +107,10 @@ class Chosen:
     # Story: what of the head is moved to turn it, and in which form the question is asked again.
     way: str = "key"
     variant: str = "asked"
+    # Circuit: what nodes are sorted by and replaced with, and a set of one's own.
+    order: str = "total"
+    replacement: str = "resample"
+    nodes: tuple[str, ...] = ()
     # Mutations. `steered` counts the steered questions from 1; `towards` is the label steered at.
     measure: str = "loss"
     mutation: str = ""

@@ -9,7 +9,8 @@ from backend.analyses.cost.schema import cost_of
 from backend.analyses.joint.schema import JOINT
 from backend.analyses.lens.schema import LENS, PATCHED_LENS
 from backend.analyses.mutations.schema import KEY_STEERING, MUTATIONS_ANALYSIS, SWAP_TEST
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING, POSSIBLE_CORRUPTIONS
+from backend.analyses.patching.attribution_schema import ATTRIBUTION_PATCHING
+from backend.analyses.patching.schema import PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.prediction.schema import PREDICTION
 from backend.analyses.subspace.schema import COMPRESSION, SUBSPACE
 from backend.analyses.sufficiency.schema import SUFFICIENCY

@@ -17,3 +17,11 @@ QUESTIONS_USED = {"all": "All", "right": "Answered right"}
 """All questions, or those that the model answers right."""
 STRONGEST = 100
 """By how many differences of means a key may be steered, either way."""
+REPLACEMENTS = {
+    "resample": "its output in the corrupted run",
+    "mean": "its mean output over the questions",
+    "mean_by_letter": "its mean output over questions with the same right letter",
+}
+"""What takes the place of a node's output. In the plain mean each right letter weighs the same."""
+NODE_ORDERS = {"total": "Total effect", "direct": "Direct effect", "attribution": "Attribution"}
+"""By whose size nodes are sorted: a mean over questions; attribution is that to the right letter, net of the others."""

@@ -50,6 +50,20 @@ class Component:
         """
         return ("layer", "position") if self.heads is None else ("layer", self.heads, "position")
 
+    @property
+    def role_axes(self) -> tuple[str, ...]:
+        """The same with all positions of a role taken together.
+
+        >>> COMPONENTS["mlp_out"].role_axes
+        ('layer', 'role')
+        """
+        return (*self.axes[:-1], "role")
+
+    @property
+    def question_axes(self) -> tuple[str, ...]:
+        """`role_axes` of each question."""
+        return ("question", *self.role_axes)
+
     def head_count(self, shape: HeadCounts) -> int | None:
         """How many heads have one; None for a component without heads."""
         return {None: None, "head": shape.heads, "kv_head": shape.kv_heads}[self.heads]

@@ -20,6 +20,7 @@ PAGES = (
     "effects",
     "heads",
     "paths",
+    "circuit",
     "head",
     "subspace",
     "mutations",

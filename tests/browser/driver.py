@@ -32,8 +32,8 @@ SETTLED = """() => {
 }"""
 
 PRICED = re.compile(
-    "^(Compute the effects|Follow the paths|Collect queries|Ask the questions|Run the question|Read both|"
-    "Read every head)"
+    "^(Compute the effects|Find the nodes|Follow the paths|Collect queries|Ask the questions|Run the question|"
+    "Read both|Read every head)"
 )
 
 # The first question waits for the model to load.

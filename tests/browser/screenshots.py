@@ -22,6 +22,7 @@ PICTURES = {
     "effects": ("/effects", "light"),
     "heads": ("/heads?bank=copy-colors", "light"),
     "paths": ("/paths", "dark"),
+    "circuit": ("/circuit?bank=copy-colors&limit=48", "light"),
     "head": ("/head", "light"),
     "subspace": ("/subspace?bank=knowledge&limit=60&labels=A+B+C+D&head=L22H7", "light"),
     "mutations": ("/mutations?bank=copy-colors&limit=60&labels=A+B+C+D&head=L22H7", "light"),

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
+from backend.analyses.patching.attribution_schema import ATTRIBUTION_PATCHING
 from backend.analyses.patching.budget import Budget, chosen_budget
 from backend.analyses.patching.pairs import Pair, pair_scalars, pairs_of
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING
 from backend.analyses.patching.verification import Verification, Verify, agreement, chosen_verify
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import largest_share, tolerance, worst

@@ -109,6 +109,16 @@ def refuse_beyond(budget: Budget, cost: SweepCost, what_fits: Callable[[], str])
     )
 
 
+def refuse_long(budget: Budget, work: Work, instrument: Instrument) -> None:
+    """Raise ResourceError for patching over questions that would take longer than the budget."""
+    seconds = PATCHING.overhead * machine_of(instrument).seconds(work)
+    if seconds > budget.seconds:
+        raise ResourceError(
+            f"Patching all of these questions takes about {spoken(seconds)} on this machine; the budget is "
+            f"{spoken(budget.seconds)}. Take fewer questions, the final token only, or a larger budget."
+        )
+
+
 def spoken(seconds: float) -> str:
     """A time in words.
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from backend.analyses.cost.model import CostModel, OnePrompt, per_prompt
 from backend.analyses.cost.work import Work, cones, one_pass, traced, two_traces
+from backend.analyses.patching.attribution_schema import ATTRIBUTION_PATCHING
 from backend.analyses.patching.budget import RECHECKED, sweep_work
 from backend.analyses.patching.plan import plan
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, POSSIBLE_CORRUPTIONS
+from backend.analyses.patching.schema import PATCHING, POSSIBLE_CORRUPTIONS
 from backend.analyses.task import Task
 from backend.contract.progress import Progress
 from backend.engine.gradients import PER_TRACE
@@ -54,10 +55,18 @@ def _formula(sizes: Cost, prompt: OnePrompt) -> Work:
     return (two_traces(sizes, prompt.tokens) + swept) * prompt.draws + rechecked
 
 
-def _work(instrument: Instrument, task: Task, progress: Progress) -> Work:
-    """The sweep of the cells that can change the answer; they are known once the corrupted prompt is made."""
+_over_bank = per_prompt(PATCHING)(_formula)
+
+
+def work_of(instrument: Instrument, task: Task, progress: Progress) -> Work:
+    """The sweep of the cells that can change the answer; they are known once the corrupted prompt is made.
+
+    Of several questions all cells count, as if each could.
+    """
+    if task.request.question is None:
+        return _over_bank.work(instrument, task, progress)
     chosen = plan(instrument, task, progress)
     return sweep_work(cost_of(instrument), chosen.sweeps(instrument, progress))
 
 
-patching = CostModel(_formula, _work)
+patching = CostModel(_formula, work_of)

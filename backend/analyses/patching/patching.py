@@ -14,10 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.analyses.findings import array, layer_head_ticks, prompt_scalars
-from backend.analyses.patching.budget import rechecks_of, refuse_beyond
+from backend.analyses.patching.budget import chosen_budget, rechecks_of, refuse_beyond, refuse_long
+from backend.analyses.patching.cost import work_of
+from backend.analyses.patching.over_bank import over_bank
 from backend.analyses.patching.pairs import pair_scalars
 from backend.analyses.patching.plan import SweepPlan, plan, what_fits
 from backend.analyses.patching.resumable import SweepResults
+from backend.analyses.patching.schema import PATCHING
 from backend.analyses.task import Findings, Task
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.components import COMPONENTS
@@ -31,8 +34,12 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
 
     Arrays: `values` and `recovered`, with the component's axes; recovered is (value - corrupted) / (clean - corrupted).
     Over several corrupted prompts they are means, and `values_spread`, `recovered_spread` the standard deviations. NaN
-    where a position has no counterpart in a corrupted prompt.
+    where a position has no counterpart in a corrupted prompt. Over several questions see `over_bank`.
     """
+    if task.request.question is None:
+        values = PATCHING.values(task.request)
+        refuse_long(chosen_budget(values["budget"]), work_of(instrument, task, progress), instrument)
+        return over_bank(instrument, task, values, progress)
     chosen = plan(instrument, task, progress)
     chosen = replace(chosen, budget=chosen.budget.settled(instrument))
     refuse_beyond(

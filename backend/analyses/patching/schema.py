@@ -9,10 +9,10 @@ from backend.contract.choices import DIRECTIONS
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, LABEL
 from backend.contract.errors import RequestError
-from backend.contract.kinds import BankName, Number, Positions, TrueFalse, Whole, Word
+from backend.contract.kinds import BankName, Number, Positions, Word
 from backend.contract.metrics import METRICS
 from backend.contract.param import Fields, Param, Variants
-from backend.contract.spec import ALWAYS, ArraySpec, By, ScalarSpec, When
+from backend.contract.spec import ALWAYS, ONE, SEVERAL, ArraySpec, By, ScalarSpec, When
 
 DEFAULT_SECONDS = 3600.0
 MOST = 1e9
@@ -22,6 +22,10 @@ OF_METRIC = By(("metric", "kind"), METRICS, "unit")
 """The metric's unit."""
 OF_COMPONENT = By(("component",), COMPONENTS, "axes")
 """The component's axes."""
+BY_ROLE = By(("component",), COMPONENTS, "role_axes")
+"""The same with all positions of a role taken together."""
+EACH_BY_ROLE = By(("component",), COMPONENTS, "question_axes")
+"""The same for each question."""
 PAIR_PARAMS = (
     Param(
         "corruption",
@@ -79,34 +83,6 @@ PATCHED = {
     "metric": {"kind": "logit_difference", "label": "B", "other": "D"},
     "positions": "all",
 }
-VERIFY = Param(
-    "verify",
-    Fields(
-        (
-            COMPONENT,
-            Param("top", Whole(0), "how many of the largest estimates", default=20),
-            Param("random", Whole(0), "how many of the others, drawn at random", default=20),
-            Param("seed", Whole(0), "which others", default=0),
-            Param("positions", Positions(listed=False), "at which positions", default="all"),
-        )
-    ),
-    "which cells are also swept exactly",
-    usual="none",
-)
-
-
-def _verified(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
-    """Raises RequestError for what has no slope, and where no cell is to be verified."""
-    metric = METRICS[values["metric"]["kind"]]
-    if values["direction"] == "noise" and metric.flat_at_clean:
-        raise RequestError(
-            f"The metric {metric.name} has no slope at the clean run itself, so nothing can be estimated with it in "
-            "the direction noise. Choose denoise, or another metric."
-        )
-    verify = values["verify"]
-    if verify is not None and verify["top"] + verify["random"] == 0:
-        raise RequestError("params.verify asks for no cells: top and random are both 0.")
-    return values
 
 
 def pair_scalars(when: When = ALWAYS) -> tuple[ScalarSpec, ...]:
@@ -121,114 +97,87 @@ def pair_scalars(when: When = ALWAYS) -> tuple[ScalarSpec, ...]:
 
 
 DRAWN = When(
-    "several draws that differ", lambda values: None if values["corruption"].get("draws", 1) > 1 else False
+    "several draws that differ, of one question",
+    lambda values: (
+        None if values["given"] == "question" and values["corruption"].get("draws", 1) > 1 else False
+    ),
 )
-VERIFIED = When("with `verify`", lambda values: values["verify"] is not None)
-DROPPED = When("with `grad_drop`", lambda values: values["grad_drop"])
-IN_TURN = "a model with attention before the MLP"
-IN_TURN_ONLY = When(IN_TURN, lambda values: None)
-IN_TURN_DROPPED = When(f"with `grad_drop`, {IN_TURN}", lambda values: values["grad_drop"] and None)
 
-ATTRIBUTION_PATCHING = Analysis(
-    name="attribution_patching",
-    version=4,
-    summary="what patching would change, for every component at once, estimated by gradients and verified in part",
-    takes=("question",),
-    run=Lazy("backend.analyses.patching.attribution_patching", "run"),
-    cost=Lazy("backend.analyses.patching.cost", "attribution_patching"),
-    overhead=1.15,
-    params=(
-        *PAIR_PARAMS,
-        DIRECTION,
-        Param(
-            "qk_fix",
-            TrueFalse(),
-            "for queries and keys the softmax is computed again, as in AtP* (Kramár et al. 2024)",
-            default=True,
-        ),
-        Param(
-            "grad_drop",
-            TrueFalse(),
-            "also the mean size over backward passes with one layer dropped each, as in AtP*",
-            default=False,
-        ),
-        VERIFY,
-        BUDGET,
-    ),
-    rule=_verified,
-    arrays=(
-        *(
-            ArraySpec(
-                component.name,
-                component.axes,
-                OF_METRIC,
-                "estimated change of the metric",
-                ALWAYS if component.in_parallel else IN_TURN_ONLY,
-            )
-            for component in COMPONENTS.values()
-        ),
-        *(
-            ArraySpec(
-                f"magnitude_{component.name}",
-                component.axes,
-                OF_METRIC,
-                "mean size of the estimates with one layer dropped",
-                DROPPED if component.in_parallel else IN_TURN_DROPPED,
-            )
-            for component in COMPONENTS.values()
-        ),
-        ArraySpec("estimated", ("cell",), OF_METRIC, "the estimates of the cells that were swept", VERIFIED),
-        ArraySpec("exact", ("cell",), OF_METRIC, "what the sweep found for them", VERIFIED),
-    ),
-    scalars=(
-        *of_prompt(),
-        *pair_scalars(),
-        ScalarSpec("direction", "as asked"),
-        ScalarSpec("first_difference", "the first position where the two prompts differ"),
-        ScalarSpec(
-            "verified", "each swept cell: layer, head, position, and whether of the top", when=VERIFIED
-        ),
-        ScalarSpec("spearman", "rank correlation of estimates and exact changes", "correlation", VERIFIED),
-        ScalarSpec("pearson", "their linear correlation", "correlation", VERIFIED),
-        ScalarSpec("leaders", "how many of the largest exact changes are looked for", when=VERIFIED),
-        ScalarSpec("leaders_found", "how many of them are among the largest estimates", when=VERIFIED),
-    ),
-)
+
+def _positions_of_one(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
+    """Raises RequestError for positions of one prompt where several questions are asked."""
+    if asked.given == "questions" and isinstance(values["positions"], list):
+        raise RequestError(
+            'Positions are counted in one prompt. For several questions params.positions must be "all", which takes '
+            'the positions of each role together, or "final".'
+        )
+    return values
 
 
 PATCHING = Analysis(
     name="patching",
     version=3,
     summary="activation patching of one component over layers, heads and positions, exact and re-checked",
-    takes=("question",),
+    takes=("question", "questions"),
+    letters_alike=True,
     run=Lazy("backend.analyses.patching.patching", "run"),
     cost=Lazy("backend.analyses.patching.cost", "patching"),
     overhead=1.2,
     params=PATCHING_PARAMS,
+    rule=_positions_of_one,
     example=PATCHED,
     arrays=(
-        ArraySpec("values", OF_COMPONENT, OF_METRIC, "the metric with the cell patched, mean over the draws"),
+        ArraySpec(
+            "values", OF_COMPONENT, OF_METRIC, "the metric with the cell patched, mean over the draws", ONE
+        ),
         ArraySpec(
             "recovered",
             OF_COMPONENT,
             "share",
             "(value - corrupted) / (clean - corrupted); NaN where a position has no counterpart",
+            ONE,
         ),
         ArraySpec("values_spread", OF_COMPONENT, OF_METRIC, "standard deviation over the draws", DRAWN),
         ArraySpec("recovered_spread", OF_COMPONENT, "share", "standard deviation over the draws", DRAWN),
+        ArraySpec(
+            "values",
+            BY_ROLE,
+            OF_METRIC,
+            "the metric with the component patched at all positions of a role",
+            SEVERAL,
+            ends=True,
+        ),
+        ArraySpec("recovered", BY_ROLE, "share", "the same as a share: a ratio of means", SEVERAL, ends=True),
+        ArraySpec(
+            "p_value",
+            BY_ROLE,
+            "probability",
+            "how often random signs of the questions change the metric as much, of 2,000",
+            SEVERAL,
+        ),
+        ArraySpec("values_each", EACH_BY_ROLE, OF_METRIC, "the metric of each question", SEVERAL),
+        ArraySpec("clean_each", ("question",), OF_METRIC, "each question's clean run", SEVERAL),
+        ArraySpec(
+            "corrupted_each", ("question",), OF_METRIC, "its corrupted run, mean over the draws", SEVERAL
+        ),
     ),
     scalars=(
-        *of_prompt(),
-        *pair_scalars(),
-        ScalarSpec("positions", "the positions of the clean prompt that were patched"),
-        ScalarSpec("corrupted_tokens", "the tokens of the first corrupted prompt"),
+        *of_prompt(ONE),
+        *(spec for spec in pair_scalars(ONE) if spec.name in ("corruption", "draws")),
+        *(spec for spec in pair_scalars() if spec.name not in ("corruption", "draws")),
+        ScalarSpec("count", "how many questions", when=SEVERAL),
+        ScalarSpec("left_out", "why questions were left out, one sentence each", when=SEVERAL),
+        ScalarSpec("positions", "the positions of the clean prompt that were patched", when=ONE),
+        ScalarSpec("corrupted_tokens", "the tokens of the first corrupted prompt", when=ONE),
         ScalarSpec("component", "as asked"),
         ScalarSpec("direction", "as asked"),
-        ScalarSpec("first_difference", "the first position where the two prompts differ"),
-        ScalarSpec("cells", "how many cells there are, over all draws"),
-        ScalarSpec("cells_skipped", "of them those that cannot change anything"),
-        ScalarSpec("cells_unmatched", "of them those without a counterpart in the corrupted prompt"),
-        ScalarSpec("engine", "how it was swept: cones, or whole passes"),
+        ScalarSpec("first_difference", "the first position where the two prompts differ", when=ONE),
+        ScalarSpec("cells", "how many cells there are, over all draws", when=ONE),
+        ScalarSpec("cells_skipped", "of them those that cannot change anything", when=ONE),
+        ScalarSpec(
+            "cells_unmatched", "of them those without a counterpart in the corrupted prompt", when=ONE
+        ),
+        ScalarSpec("engine", "how it was swept: cones, or whole passes", when=ONE),
     ),
 )
 

@@ -1,45 +1,10 @@
-"""Shares over questions and their intervals, and which random sets are drawn. numpy only."""
+"""Which questions sort and which score, and which random sets are drawn."""
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-RESAMPLES = 1000
-Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 NodeSet = frozenset[int]
 """Nodes by index: layer x heads + head for heads, then the MLPs."""
-
-
-def recovered(values: Floats, clean: Floats, empty: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """(value - empty) / (clean - empty) of the means over questions, with a 95 % bootstrap interval.
-
-    The ratio of means, not the mean of ratios, which one question with a small denominator would decide.
-
-    Args:
-        values: `[question, ...]`.
-        clean, empty, weights: `[question]`.
-
-    >>> [end.tolist() for end in recovered(np.array([[1.0], [3.0]]), np.array([2.0, 4]), np.zeros(2), np.ones(2))][0]
-    [0.6666666666666666]
-    """
-    flat = values.reshape(len(values), -1).astype(np.float64)
-    drawn = np.random.default_rng(0).multinomial(
-        len(values), np.full(len(values), 1 / len(values)), RESAMPLES
-    )
-    every = np.concatenate([np.ones((1, len(values))), drawn]) * weights
-    every /= every.sum(1, keepdims=True)
-    span = every @ (clean - empty).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = (every @ flat - (every @ empty.astype(np.float64))[:, None]) / span[:, None]
-    low, high = (
-        np.quantile(shares[1:], (0.025, 0.975), axis=0)
-        if len(values) > 1
-        else np.full((2, flat.shape[1]), np.nan)
-    )
-    shape = values.shape[1:]
-    return shares[0].reshape(shape), low.reshape(shape), high.reshape(shape)
 
 
 def halves(rights: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -7,24 +7,15 @@ from backend.analyses.circuit.schema import Node
 from backend.analyses.patching.schema import OF_METRIC, PAIR_PARAMS
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.choices import NODE_ORDERS, REPLACEMENTS
 from backend.contract.errors import RequestError, shown
-from backend.contract.kinds import Number, Numbers, Whole, Word
+from backend.contract.kinds import Number, Numbers, TrueFalse, Whole, Word
 from backend.contract.metrics import METRICS
 from backend.contract.param import Param
 from backend.contract.spec import ArraySpec, ScalarSpec
 
 MOST_NODES = 4000
 USUAL_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
-REPLACEMENTS = {
-    "resample": "their output in the corrupted run",
-    "mean": "their mean output over the questions, each right letter weighed alike",
-    "mean_by_letter": "their mean output over the questions with the same right letter",
-}
-ORDERS = {
-    "total": "size of the mean total effect",
-    "direct": "size of the mean direct effect",
-    "attribution": "size of the mean attribution to the right letter, net of the others",
-}
 MATCHES = {
     "kind": "as many heads and as many MLPs",
     "layer": "as many heads and the same MLPs of each layer",
@@ -57,6 +48,10 @@ def _given_set(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
         raise RequestError(
             "params.nodes is a set of one size: leave params.sizes out, or let nodes be sorted."
         )
+    if values["held_out"] and values["nodes"] is None:
+        raise RequestError(
+            "params.held_out goes with params.nodes: sorted sets are always scored on the other half."
+        )
     metric = METRICS[values["metric"]["kind"]]
     if values["order"] == "attribution" and not metric.linear:
         raise RequestError(
@@ -84,15 +79,21 @@ SUFFICIENCY = Analysis(
         Param("replacement", Word(tuple(REPLACEMENTS)), "what replaces a node's output", default="resample"),
         Param(
             "order",
-            Word(tuple(ORDERS)),
+            Word(tuple(NODE_ORDERS)),
             "what nodes are sorted by, on one half of the questions; the other half is scored",
             default="total",
         ),
         Param(
             "nodes",
             Nodes(),
-            "a set of your own: nothing is sorted, and all questions are scored",
+            "a set of your own: nothing is sorted, and all questions are scored unless `held_out`",
             usual="none: the first nodes in the order",
+        ),
+        Param(
+            "held_out",
+            TrueFalse(),
+            "with `nodes`: only that half of the questions is scored on which no order is made",
+            default=False,
         ),
         Param(
             "sizes",

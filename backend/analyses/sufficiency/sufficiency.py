@@ -70,8 +70,9 @@ def _sorted(
     instrument: Instrument, used: Sequence[Used], values: Mapping[str, Any], progress: Progress
 ) -> Sorted:
     """Raises RequestError for a node that the model does not have, and for a single question."""
-    if values["nodes"] is not None:
-        nodes = [_index(instrument, node) for node in values["nodes"]]
+    own = values["nodes"] is not None
+    nodes = [_index(instrument, node) for node in values["nodes"]] if own else []
+    if own and not values["held_out"]:
         return Sorted(nodes, np.full(len(nodes), np.nan), [*used], 0)
     first, second = halves([one.right for one in used])
     if not second:
@@ -79,11 +80,14 @@ def _sorted(
             "Nodes are sorted on one half of the questions and scored on the other, and there is only one that can be "
             "used. Take more questions."
         )
+    scored = [used[number] for number in second]
+    if own:
+        return Sorted(nodes, np.full(len(nodes), np.nan), scored, 0)
     sorting = [used[number] for number in first]
     effects = EFFECTS_BY[values["order"]](instrument, sorting, progress).numpy()
     mean = letters_alike([one.right for one in sorting]) @ effects
     order = np.argsort(-np.abs(mean), kind="stable")
-    return Sorted(order.tolist(), mean[order], [used[number] for number in second], len(sorting))
+    return Sorted(order.tolist(), mean[order], scored, len(sorting))
 
 
 def _index(instrument: Instrument, node: Mapping[str, Any]) -> int:

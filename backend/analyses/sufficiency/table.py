@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from backend.analyses.bootstrap import Floats, share_of_means
 from backend.analyses.findings import array
 from backend.analyses.intervals import as_scalar, with_ends
 from backend.analyses.sufficiency.bank import Used, weights_of
-from backend.analyses.sufficiency.curves import Floats, random_sets, recovered
+from backend.analyses.sufficiency.curves import random_sets
 from backend.analyses.sufficiency.sets import Case, Scored, ablated, kept_fixed, kept_live, score
 from backend.analyses.tolerance import tolerance, worst
 from backend.contract.errors import RequestError
@@ -98,7 +99,7 @@ class Table:
 
     def share(self, values: Floats) -> tuple[Floats, Floats, Floats]:
         """Recovered, with its interval; `values` is `[question, ...]`."""
-        return recovered(values, self.clean, self.empty, self.weights)
+        return share_of_means(values, self.clean, self.empty, self.weights)
 
     def arrays(self) -> dict[str, Array]:
         """The curves, and the values that they are made from."""

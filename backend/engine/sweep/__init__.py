@@ -21,6 +21,7 @@ from backend.engine.sweep.final_sets import (
 from backend.engine.sweep.partial_results import OnDone, Swept
 from backend.engine.sweep.readout import Wanted, unembedded
 from backend.engine.sweep.recheck import recheck
+from backend.engine.sweep.several import run_sweeps
 from backend.engine.sweep.source import Match, OwnValues, Pairing, RunSource, Source, run_source
 from backend.engine.sweep.stream_pass import (
     RESIDUAL,
@@ -72,6 +73,7 @@ __all__ = [
     "run_final_sets",
     "run_source",
     "run_sweep",
+    "run_sweeps",
     "unembedded",
     "whole_patched_stream",
 ]

@@ -50,26 +50,27 @@ class ConePass:
     def __init__(
         self,
         instrument: Instrument,
-        base: Trace,
+        bases: Sequence[Trace],
         source: Source,
         experiments: Sequence[Experiment],
         limit: RowLimit,
         advanced: Callable[[int], None],
         watch: Watch | None = None,
     ) -> None:
-        """`advanced` is called with the number of rows that went through a layer.
+        """`bases` are the base runs, as `Experiment.run` counts them.
 
-        With `watch` the last layer computes every row, not only the last of each experiment.
+        `advanced` is called with the number of rows that went through a layer. With `watch` the last layer computes
+        every row, not only the last of each experiment.
         """
         self._instrument = instrument
-        self._base = base
+        self._bases = bases
         self._source = source
         self._limit = limit
         self._advanced = advanced
         self._watch = watch
         self._layers = instrument.family.layers(instrument.model)
         self._order = entry_order(experiments)
-        self._groups = grouped((experiments[i] for i in self._order), base.positions)
+        self._groups = grouped((experiments[i] for i in self._order), [base.positions for base in bases])
 
     @torch.no_grad()
     def run(self) -> Tensor:
@@ -83,7 +84,7 @@ class ConePass:
         for layer in range(first, len(self._layers)):
             self._move(layer)
             for piece in self._entering(layer, one_row=False):
-                piece.state.copy_(self._base.resid_pre[layer, piece.group.position :])
+                piece.state.copy_(self._base_of(piece).resid_pre[layer, -piece.group.width :])
             under_way = [piece for group in self._groups for piece in group.under_way()]
             self._in_batches(layer, [*under_way, *self._entering(layer, one_row=True)])
             if self._watch is not None:
@@ -122,7 +123,7 @@ class ConePass:
         """One call of `layer`."""
         last_only = layer + 1 == len(self._layers) and self._watch is None
         after = call_layer(
-            self._instrument, [self._base], layer, self._batch(layer, pieces, blocks), last_only
+            self._instrument, self._bases, layer, self._batch(layer, pieces, blocks), last_only
         )
         sizes = [block.rows for block in blocks]
         parts = list(zip(pieces, torch.split(after[: sum(sizes)], sizes), strict=True))
@@ -132,7 +133,7 @@ class ConePass:
             state = piece.state
             if piece.one_row:
                 state[:, 0] = part
-                state[:, 1:] = self._base.resid_after(layer)[piece.group.position + 1 :].to(state)
+                state[:, 1:] = self._base_of(piece).resid_after(layer)[-piece.group.width :][1:].to(state)
             else:
                 state.copy_(part.view_as(state))
 
@@ -166,4 +167,7 @@ class ConePass:
         state = piece.state
         if not piece.one_row:
             return state.flatten(0, 1)
-        return self._base.resid_pre[layer, piece.group.position].to(state).expand(len(state), -1)
+        return self._base_of(piece).resid_pre[layer, -piece.group.width].to(state).expand(len(state), -1)
+
+    def _base_of(self, piece: Piece) -> Trace:
+        return self._bases[piece.group.run]

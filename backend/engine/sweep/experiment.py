@@ -44,6 +44,7 @@ class Experiment:
         layer: the lowest layer patched.
         position: the first position patched.
         one_row: whether in its first layer only the row at `position` changes; later rows change from the next layer.
+        run: which base run it changes, if a pass has experiments on several.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Experiment:
     layer: int
     position: int
     one_row: bool
+    run: int = 0
 
     @classmethod
     def of(cls, number: int, nodes: tuple[Node, ...]) -> "Experiment":

@@ -20,11 +20,12 @@ from backend.engine.sweep.rows import Block
 
 @dataclass(eq=False)
 class PositionGroup:
-    """Experiments with the same first patched position.
+    """Experiments on one base run with the same first patched position.
 
     Attributes:
         position: that position.
         width: how many rows each of them has: those of this position and of all later ones.
+        run: the base run.
         experiments: in the order in which they enter.
         entered: how many of them have entered so far.
         state: their residual streams before the next layer, `[experiment, row, d_model]`.
@@ -32,6 +33,7 @@ class PositionGroup:
 
     position: int
     width: int
+    run: int = 0
     experiments: list[Experiment] = field(default_factory=list)
     entered: int = 0
     state: Float[Tensor, "experiment row d_model"] = field(default_factory=lambda: torch.empty(0, 0, 0))
@@ -104,7 +106,7 @@ class Piece:
     @property
     def block(self) -> Block:
         """Its rows in the batch."""
-        return Block(self.group.position, self.width, self.end - self.first)
+        return Block(self.group.position, self.width, self.end - self.first, self.group.run)
 
 
 def take(waiting: list[Piece], rows: int) -> list[Piece]:
@@ -129,19 +131,23 @@ def take(waiting: list[Piece], rows: int) -> list[Piece]:
 
 
 def entry_order(experiments: Sequence[Experiment]) -> list[int]:
-    """Indices of experiments: late positions first, and at each position in the order in which they enter."""
+    """Indices of experiments: run by run, late positions first, at each position in the order in which they enter."""
 
-    def entry(index: int) -> tuple[int, int, bool]:
+    def entry(index: int) -> tuple[int, int, int, bool]:
         experiment = experiments[index]
-        return -experiment.position, experiment.layer, experiment.one_row
+        return experiment.run, -experiment.position, experiment.layer, experiment.one_row
 
     return sorted(range(len(experiments)), key=entry)
 
 
-def grouped(experiments: Iterable[Experiment], tokens: int) -> list[PositionGroup]:
-    """The experiments of a prompt of `tokens` tokens by their first patched position, in the given order."""
-    groups: dict[int, PositionGroup] = {}
+def grouped(experiments: Iterable[Experiment], tokens: Sequence[int]) -> list[PositionGroup]:
+    """The experiments by their base run and first patched position, in the given order.
+
+    `tokens` are the lengths of the base runs' prompts.
+    """
+    groups: dict[tuple[int, int], PositionGroup] = {}
     for experiment in experiments:
-        position = experiment.position
-        groups.setdefault(position, PositionGroup(position, tokens - position)).add(experiment)
+        run, position = experiment.run, experiment.position
+        group = PositionGroup(position, tokens[run] - position, run)
+        groups.setdefault((run, position), group).add(experiment)
     return [*groups.values()]

@@ -113,7 +113,8 @@ class RunSource(Source):
         self, component: str, layer: int, wanted: Sequence[tuple[int, Cell]]
     ) -> Float[Tensor, "wanted size"]:
         cells = [cell for _, cell in wanted]
-        at = torch.tensor([self.pairing.counterpart(cell.position) for cell in cells])
+        # Counted from the end, so that a trace of the final position alone serves cells there.
+        at = torch.tensor([self.pairing.counterpart(cell.position) - self._trace.positions for cell in cells])
         if cells[0].head is None:
             found: Tensor = getattr(self._trace, component)[layer, at]
             return found

@@ -86,7 +86,7 @@ def patched_stream(
         streams.append(groups[0].state[0].float().cpu().clone())
 
     limit = RowLimit(batch_rows(instrument, base.positions, budget))
-    ConePass(instrument, base, source, run, limit, advanced, watch).run()
+    ConePass(instrument, [base], source, run, limit, advanced, watch).run()
     return PatchedStream(
         experiment.layer, experiment.position, _with_patches(torch.stack(streams), source, experiment)
     )

@@ -99,7 +99,7 @@ def _by_cones(
         give_way()
 
     for part in filter(None, split):
-        final = ConePass(instrument, base, sweep.source, part, limit, advanced).run()
+        final = ConePass(instrument, [base], sweep.source, part, limit, advanced).run()
         yield [experiment.number for experiment in part], readout_of_rows(instrument, final, sweep.wanted)
 
 

@@ -303,7 +303,49 @@ def _self_check(request: Request, generator: np.random.Generator) -> Made:
     )
 
 
+def _sufficiency(request: Request, generator: np.random.Generator) -> Made:
+    """L3H2 and MLP 5 suffice; the sizes are 1, 2, 8 and all, or that of a set of one's own."""
+    every = [str(HeadRef(*place)) for place in np.ndindex(LAYERS, HEADS)] + [
+        f"MLP {layer}" for layer in range(LAYERS)
+    ]
+    first = ["L3H2", "MLP 5", "L1H3"]
+    names = [*first, *(name for name in every if name not in first)]
+    own = request.params.get("nodes")
+    if own:
+        names = [str(HeadRef(*node["head"])) if "head" in node else f"MLP {node['mlp']}" for node in own]
+    sizes = [len(names)] if own else [1, 2, 8, len(names)]
+    shares = np.array([{1: 0.3, 2: 0.9}.get(size, 1.0) for size in sizes])
+    random = np.repeat(shares[:, None] * 0.05, 3, axis=1)
+    arrays: Arrays = {"sizes": (sizes, ("k",)), "singles": (shares * 1.5, ("k",))}
+    for name in ("sufficiency", "sufficiency_fixed", "necessity"):
+        arrays |= with_ends(name, shares, ("k",), 0.1, 0.1)
+    for name in ("random_sufficiency", "random_sufficiency_fixed"):
+        arrays |= with_ends(name, random, ("k", "draw"), 0.02, 0.02)
+    arrays["order"] = ([every.index(name) for name in names], ("node",))
+    arrays["effect"] = (np.linspace(1, 0, len(names)), ("node",))
+    arrays["cumulative"] = (np.linspace(0.2, 1, len(names)), ("node",))
+    questions = {"question": 5, "k": len(sizes)}
+    for name in ("live", "fixed", "ablated"):
+        arrays |= drawn(generator, {f"values_{name}": ("question", "k")}, **questions)
+    for name in ("clean", "empty"):
+        arrays |= drawn(generator, {f"values_{name}": ("question",)}, **questions)
+    smallest = {"size": 2, "nodes": names[:2], "value": 0.9, "low": 0.8, "high": 1.0}
+    told = {
+        "metric": "net_logit",
+        "nodes": names,
+        "count": 5,
+        "sorted_on": 0 if own else 5,
+        "left_out": ["No question has another right letter."],
+        "clean": 0.8,
+        "empty": -0.4,
+        "smallest": None if own else smallest,
+        "smallest_fixed": None if own else smallest,
+    }
+    return arrays, {}, told
+
+
 OF_NODES = {
+    "sufficiency": _sufficiency,
     "prediction": _prediction,
     "attribution": _attribution,
     "attention": _attention,

@@ -62,6 +62,8 @@ OF_SEVERAL: list[tuple[str, dict[str, Any]]] = [
     ("effects", {"metric": {"kind": "loss"}}),
     ("heads", {}),
     ("heads", {"effects": False}),
+    ("patching", {"component": "z", "positions": "final"}),
+    ("patching", {"component": "k", "metric": {"kind": "loss"}}),
     ("sufficiency", {"random": 2, "sizes": [1, 3]}),
     ("sufficiency", {"nodes": ["L1H2"], "random": 1, "metric": {"kind": "loss"}, "replacement": "mean"}),
     ("subspace", {"head": [1, 2]}),
@@ -109,7 +111,7 @@ def test_of_one_question(instrument: Instrument, name: str, params: dict[str, An
     [*OF_SEVERAL, pytest.param("mutations", TWO_TOGETHER, marks=pytest.mark.slow)],
 )
 def test_of_several_questions(instrument: Instrument, name: str, params: dict[str, Any]) -> None:
-    if name in ("effects", "sufficiency"):
+    if name in ("effects", "patching", "sufficiency"):
         params = {"corruption": {"kind": "shuffle_labels"}, **params}
     spec = PromptSpec(template="plain")
     assert unmet(instrument, Request.build(name, questions=questions(12), prompt=spec, params=params)) == []

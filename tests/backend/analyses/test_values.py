@@ -106,6 +106,7 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (SUFFICIENCY, {"nodes": [{"embedding": True}]}, "the embedding cannot be replaced"),
     (SUFFICIENCY, {"nodes": [{"mlp": -1}]}, "named by its layer"),
     (SUFFICIENCY, {"nodes": ["L1H2"], "sizes": [1]}, "leave params.sizes out"),
+    (SUFFICIENCY, {"held_out": True}, "goes with params.nodes"),
     (SUFFICIENCY, {"sizes": [0]}, "A size is a whole number from 1 to 4000, not 0"),
     (SUFFICIENCY, {"share": 0}, "params.share must be a number above 0"),
     (SUFFICIENCY, {"corruption": {"kind": "question", "draws": 2}}, "one corrupted prompt a question, not 2"),

@@ -107,7 +107,8 @@ def test_both_patched_runs_are_those_of_plain_hooks(family_instrument: Instrumen
         ours = torch.tensor(found.arrays[f"lens_{name}_patched"].values)
         torch.testing.assert_close(ours, wanted, atol=2e-4, rtol=1e-4)
         own = torch.tensor(found.arrays[f"lens_{name}"].values)
-        assert (ours[-1, -1] - own[-1, -1]).abs().max() > 1e-3
+        # Where attention sees a window only, the patch may not reach the last position.
+        assert (ours - own).abs().max() > 1e-3
         assert found.scalars["cells"][name] == len(cells)
     error, limit = found.checks["oracle_error"]
     assert error <= limit

@@ -10,9 +10,10 @@ import torch
 
 from backend.analyses import Analysis, Findings, Task
 from backend.analyses.patching import verification
+from backend.analyses.patching.attribution_schema import ATTRIBUTION_PATCHING
 from backend.analyses.patching.pairs import pairs_of
 from backend.analyses.patching.plan import plan
-from backend.analyses.patching.schema import ATTRIBUTION_PATCHING, PATCHING
+from backend.analyses.patching.schema import PATCHING
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import Cancelled, RequestError, ResourceError
 from backend.contract.progress import giving_way, silent

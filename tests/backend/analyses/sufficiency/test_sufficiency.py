@@ -68,6 +68,15 @@ def test_live_and_fixed_differ_where_a_head_acts_through_another(wired: Findings
     assert np.isnan(alone.arrays["effect"].values).all()
 
 
+def test_a_set_of_ones_own_held_out_has_the_share_of_the_curve(
+    wired: Findings, hand_wired_instrument: Instrument
+) -> None:
+    own = sufficiency(hand_wired_instrument, nodes=wired.scalars["nodes"][:2], held_out=True)
+    assert own.scalars["count"] == wired.scalars["count"] == 3
+    for name in ("sufficiency", "sufficiency_fixed", "necessity"):
+        np.testing.assert_allclose(own.arrays[name].values[0], wired.arrays[name].values[1], atol=1e-6)
+
+
 def test_the_checks_compare_with_whole_passes_and_with_the_corrupted_run(wired: Findings) -> None:
     for error, limit in wired.checks.values():
         assert error <= limit

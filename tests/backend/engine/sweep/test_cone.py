@@ -40,7 +40,7 @@ def test_a_run_patched_into_itself_stays(family_instrument: Instrument, componen
     sets = each_alone(component, all_cells(component, shape, range(len(CLEAN))))
     run = experiments(family_instrument, CLEAN, source, sets)
     assert len(run) > len(sets) / 2
-    final = ConePass(family_instrument, base, source, run, RowLimit(50), lambda rows: None).run()
+    final = ConePass(family_instrument, [base], source, run, RowLimit(50), lambda rows: None).run()
     expected = base.resid_final[-1].expand_as(final)
     torch.testing.assert_close(final, expected, atol=2e-5, rtol=1e-5)
 
@@ -104,7 +104,7 @@ def test_a_batch_is_filled_up_where_there_is_room(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(cone, "call_layer", seen)
     monkeypatch.setattr(cone, "filler_rows", lambda rows, modules: 3)
-    ConePass(instrument, base, source, run, RowLimit(most), lambda rows: None).run()
+    ConePass(instrument, [base], source, run, RowLimit(most), lambda rows: None).run()
     assert {*filled} == {True, False}
 
 

@@ -16,7 +16,7 @@ EXPERIMENTS = [
 
 
 def groups() -> list[PositionGroup]:
-    return grouped([EXPERIMENTS[index] for index in entry_order(EXPERIMENTS)], 4)
+    return grouped([EXPERIMENTS[index] for index in entry_order(EXPERIMENTS)], [4])
 
 
 def spans(pieces: list[Piece]) -> list[tuple[int, int, int]]:
