@@ -54,6 +54,7 @@ def test_mixed_option_counts(hand_wired_instrument: Instrument, analysis: str) -
     assert [one["reason"] for one in told["left_out"]] == ["2 options, not 4 as most of the questions"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("analysis", OF_A_HEAD)
 def test_questions_answered_wrong_are_kept_or_dropped_and_counted(
     hand_wired_instrument: Instrument, analysis: str

@@ -261,6 +261,7 @@ def test_a_bad_gguf_is_told_and_the_model_before_it_answers(
     refused(client, good, tmp_path / "bad.gguf", message)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("repo", "gated", "message"),
     [

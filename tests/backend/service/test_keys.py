@@ -225,6 +225,7 @@ WITH_PARAMS = sorted(name for name in ANALYSES if ANALYSES[name].params and ANAL
 INSTEAD_OF = {"heads": "head", "sender": "receiver"}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", WITH_PARAMS)
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(data=some.data())
@@ -249,6 +250,7 @@ def test_a_request_and_its_canonical_form_are_one(name: str, data: some.DataObje
     assert Request.from_json(json.loads(canonical.canonical())) == canonical
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "param"), [(name, param) for name in WITH_PARAMS for param in ANALYSES[name].params]
 )

@@ -92,6 +92,7 @@ def test_a_refusal_tells_cells_time_memory_and_budget(hand_wired_instrument: Ins
     assert message.endswith(f"All of it needs {more[limit]}.")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 def test_a_refusal_needs_no_pass_and_can_be_cancelled(
     hand_wired_instrument: Instrument, direction: str

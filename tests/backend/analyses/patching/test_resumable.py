@@ -23,6 +23,7 @@ from tests.backend.analyses.patching.test_patching import QUESTION, task
 ROOT = Path(__file__).parents[4]
 
 
+@pytest.mark.slow
 def test_a_cancelled_sweep_goes_on_where_it_stopped(
     plain_instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
