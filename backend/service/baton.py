@@ -1,4 +1,4 @@
-"""Whose turn it is to compute: one job at a time, and a short one before a long one.
+"""The right to compute: one job at a time has it, and a short job gets it before a long one.
 
 A short job waits only until the long one gives way, which it does between batches (see backend/contract/progress.py).
 """
@@ -11,7 +11,7 @@ POLL_SECONDS = 0.1
 
 
 class Baton:
-    """Held by the thread that computes."""
+    """A lock that the computing thread holds."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -20,7 +20,7 @@ class Baton:
 
     @contextmanager
     def turn(self, *, short: bool, check: Callable[[], None]) -> Iterator[Callable[[], None]]:
-        """Inside it is our turn. Yields a function that lets short jobs pass, if any wait.
+        """Inside, this thread may compute. Yields a function that lets waiting short jobs pass.
 
         `check` is called ten times a second while we wait, and may raise to end that.
         """

@@ -1,4 +1,4 @@
-"""Hands queued jobs to the host, hears how they go, and starts again what a dead host leaves. No torch.
+"""Sends queued jobs to the host, follows their messages, and queues them again when the host dies. No torch.
 
 The host has at most one long job and one short job at a time, both of one model: the short one passes the long one.
 """
@@ -79,7 +79,7 @@ class Dispatcher:
         return waiting_text(job, in_order(self._queue, self._turn), [*self._running.values()])
 
     def look_after(self) -> None:
-        """End what nobody waits for, and hand over what can run."""
+        """End jobs that nobody waits for, and start jobs that can run."""
         for job in [*self._queue]:
             if job.unwanted:
                 self._queue.remove(job)
@@ -88,7 +88,7 @@ class Dispatcher:
             if job.unwanted and not job.stopping:
                 self._stop(job)
             elif job.stopping and time.monotonic() - job.stopping > OBEY_SECONDS:
-                self._host.kill("it did not stop when it was told to")
+                self._host.kill(f"it did not stop within {OBEY_SECONDS:.0f} s")
         self._dispatch()
 
     def ask(self, what: str, spec: ModelSpec) -> Future[Any]:
@@ -104,11 +104,11 @@ class Dispatcher:
         self._host.close()
 
     def _dispatch(self) -> None:
-        """Hand the host what it can take now."""
+        """Send the host the jobs that it can run now."""
         running = [*self._running.values()]
         order = in_order(self._queue, self._turn)
         if any(job.stopping for job in running):
-            return  # first it is seen how that ends
+            return  # wait until it has stopped
         long = next((job for job in running if not job.ticket.short), None)
         late = next((job for job in order if self._turn.overdue(job)), None)
         if running and late is not None:
@@ -189,15 +189,15 @@ class Dispatcher:
                         self._end(job, message)
                     self._dispatch()
                 case Died(why):
-                    self._bury(why)
+                    self._host_died(why)
                     self._dispatch()
 
     def _end(self, job: Job, message: Done | Failed) -> None:
         if isinstance(message, Done):
             job.key = message.key
             job.note = message.note or job.note
-            if message.about is not None:
-                job.result = rebuilt(message.about, message.whole, message.seconds)
+            if message.description is not None:
+                job.result = rebuilt(message.description, message.full, message.seconds)
                 self.estimates.keep(message.key, job.result)
             job.finish("done")
         elif message.code == Cancelled.__name__:
@@ -206,22 +206,22 @@ class Dispatcher:
             job.finish("failed", error_named(message.code, message.message))
 
     def _stopped(self, job: Job) -> None:
-        """It was told to stop: it waits again where it was parked and somebody still wants it."""
+        """A job that was to stop has stopped: a parked job that somebody still waits for is queued again."""
         if job.parked and not job.unwanted:
             job.requeue("Set aside for a short job of another model; it goes on after that")
             self._queue.append(job)
         else:
             job.finish("cancelled", cancelled())
 
-    def _bury(self, why: str) -> None:
-        """The host's process is gone. What it ran goes on from its checkpoints, unless it was that which ended it."""
+    def _host_died(self, why: str) -> None:
+        """Queue again what the ended process ran. A job that ended it too often fails."""
         running, self._running = [*self._running.values()], {}
         self.loaded, self.returned = None, {}
         for answer in self._asked.values():
             answer.cancel()
         self._asked = {}
         stopping = [job for job in running if job.stopping]
-        # Of two the short one was computing: the long one had given way to it, or waits for it to.
+        # Of two running jobs the short one was computing: a long job lets a short one pass.
         blamed = None if stopping else next((job for job in running if job.ticket.short), None)
         if not stopping and blamed is None:
             blamed = next(iter(running), None)
@@ -239,7 +239,7 @@ class Dispatcher:
 
 
 def cancelled() -> Cancelled:
-    """What a job ends with that was told to stop."""
+    """The error of a cancelled job."""
     return Cancelled("Cancelled. What was finished before is kept.")
 
 

@@ -1,4 +1,4 @@
-"""Results that are not stored, since they are of this machine and this hour: remembered for some minutes."""
+"""Results that hold for this machine and this hour only: not stored, but remembered for some minutes."""
 
 import time
 

@@ -71,17 +71,17 @@ def _exactly(stream: socket.socket, count: int) -> bytes | None:
 
 
 def _message(header: bytes, body: bytes) -> Message:
-    told = json.loads(header)
-    kind: type[Any] = KINDS[told["kind"]]
+    sent = json.loads(header)
+    kind: type[Any] = KINDS[sent["kind"]]
     arrays: dict[str, dict[str, Any]] = {name: {} for name in ARRAYS if name in kind.__dataclass_fields__}
     start = 0
-    for field, name, dtype, shape in told["arrays"]:
+    for field, name, dtype, shape in sent["arrays"]:
         _check_dtype(dtype)
         count = int(np.prod(shape, dtype=np.int64))
         values = np.frombuffer(body, dtype, count, start).reshape(shape)
         arrays[field][name] = values
         start += values.nbytes
-    found: Message = kind(**told["fields"], **arrays)
+    found: Message = kind(**sent["fields"], **arrays)
     return found
 
 

@@ -1,4 +1,4 @@
-"""A host owns one model and runs jobs on it. What runs it is its own matter: a process, a thread, another machine."""
+"""A host owns one model and runs jobs on it. It may be a process, a thread, or another machine."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -16,7 +16,7 @@ class Host(Protocol):
     """
 
     def listen(self, hear: Hear) -> None:
-        """From now on what it says goes to `hear`. Called once, before anything else."""
+        """From now on its messages go to `hear`. Called once, before anything else."""
 
     def start(self) -> None:
         """Get ready, in the background; the first message would do so too."""
@@ -25,7 +25,7 @@ class Host(Protocol):
         """Returns at once."""
 
     def kill(self, why: str) -> None:
-        """End it with whatever it does. It then says Died, with this reason, and starts again when it is needed."""
+        """End it and its runs. It then sends Died with this reason, and starts again when it is needed."""
 
     def close(self) -> None:
-        """End it for good; it says nothing more."""
+        """End it for good. It sends nothing more."""

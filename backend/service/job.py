@@ -1,4 +1,4 @@
-"""A job: one ticket on its way, who waits for it, and how it stands."""
+"""A job: one ticket, the waiters for its result, and its state."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ AWAY_QUEUED_SECONDS = 120.0
 
 @dataclass(eq=False)
 class Waiter:
-    """Somebody who asked for a job; `looked` is when it last wanted to know how the job stands."""
+    """One request for a job; `looked` is the time when its page last asked for the status."""
 
     job: "Job"
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -39,7 +39,7 @@ class Job:
 
     Attributes:
         caller: who asked first; `number` counts jobs in the order in which they were asked for.
-        stopping: when it was told to stop, 0.0 while it was not; `parked`: to be taken up again.
+        stopping: the time of the request to stop, 0.0 without one; `parked`: it will be started again.
         deaths: how often the host's process ended while it computed this.
     """
 
@@ -104,7 +104,7 @@ class Job:
         self.finished.set()
 
     def status(self, waiter: Waiter) -> JobStatus:
-        """How it stands now; for one who has left it to the others it is cancelled."""
+        """The status now. A waiter that left sees it as cancelled while others still wait."""
         status = JobStatus(
             id=waiter.id,
             state=self.state,

@@ -20,7 +20,7 @@ KEPT_JOBS = 256
 
 
 class Jobs:
-    """Everything that is asked of jobs, by any thread."""
+    """The operations on jobs. Any thread may call them."""
 
     def __init__(self, store: Store, host: Host) -> None:
         self._store = store
@@ -79,7 +79,7 @@ class Jobs:
         return self.status(identity)
 
     def waiter(self, identity: str) -> Waiter:
-        """Who waits under this id, and for what. Raises RequestError for one that is not known (any more)."""
+        """The waiter with this id and its job. Raises RequestError for an id that is not known (any more)."""
         with self._lock:
             if identity not in self._waiters:
                 raise RequestError(
@@ -88,7 +88,7 @@ class Jobs:
             return self._waiters[identity]
 
     def leave(self, identity: str) -> None:
-        """One who waits leaves; the job ends where nobody else waits for it."""
+        """The waiter leaves. The job ends if nobody else waits for it."""
         with self._lock:
             self.waiter(identity).left = True
             self._dispatcher.look_after()
@@ -115,7 +115,7 @@ class Jobs:
         return found
 
     def returned(self, device: str) -> int:
-        """Bytes on a device that come free when the resident model is let go."""
+        """Bytes on a device that unloading the resident model frees."""
         return self._dispatcher.returned.get(device, 0)
 
     def ask(self, what: str, spec: ModelSpec) -> Future[Any]:

@@ -16,7 +16,7 @@ LEFTOVER_SECONDS = 24 * 3600
 
 @contextmanager
 def key_lock(key: str, progress: Progress) -> Iterator[bool]:
-    """Inside, no other holds the lock of this key. Yields whether we had to wait for another.
+    """Inside, no other process holds the lock of this key. Yields whether another held it before.
 
     Where the home cannot be written there is no lock: the result is then computed by each.
     """
@@ -38,7 +38,7 @@ def key_lock(key: str, progress: Progress) -> Iterator[bool]:
 
 
 def drop_leftovers() -> None:
-    """Take away locks of long ago that nobody holds."""
+    """Delete lock files older than a day that nobody holds."""
     for path in _folder().glob("*.lock"):
         try:
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:

@@ -1,4 +1,4 @@
-"""Under which key a result is kept, and which jobs are the same: all that decides the numbers, and nothing else."""
+"""The keys of saved results and of jobs: hashes of all that decides the numbers, and of nothing else."""
 
 import hashlib
 from typing import Any
@@ -12,7 +12,7 @@ from backend.contract.request import QuestionSet
 def store_key(task: Task, fingerprint: str) -> str:
     """Hex digest of the canonical request on its questions and shots, the analysis' version and the model.
 
-    The program's version is no part of it: a release keeps the results of analyses that did not change.
+    The program's version is no part of it, so a new release can use results of analyses that did not change.
     """
     return _digest({**_decides(task), "fingerprint": fingerprint})
 
@@ -28,9 +28,9 @@ def job_key(task: Task) -> str:
 
 
 def _decides(task: Task) -> dict[str, Any]:
-    """What the numbers of a result hang on, the model apart.
+    """What decides the numbers of a result, except the model.
 
-    The bank's name is there because results say at which place of it a question stands.
+    The bank's name is there because results give each question's index in its bank.
     """
     analysis = analysis_named(task.request.analysis)
     shots = [question for some in task.shots for question in some]

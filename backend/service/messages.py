@@ -1,4 +1,4 @@
-"""What a host is sent, and what it answers: frozen values that cross a process border as frames (see `frames.py`).
+"""The messages to and from a host: frozen values that cross a process border as frames (see `frames.py`).
 
 Fields hold what JSON can carry, except those in `ARRAYS`: name -> numpy array.
 """
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
-ARRAYS = ("whole", "at", "to")
+ARRAYS = ("full", "indices", "cells")
 
 
 @dataclass(frozen=True)
 class Run:
-    """Compute this. `job` names this run in all that is said of it; `short`: it goes before long ones."""
+    """Compute this request. All messages about this run carry `job`. A `short` run goes before long ones."""
 
     job: str
     request: Mapping[str, Any]
@@ -52,28 +52,34 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Partial:
-    """What is known of a result now and was not when the last Partial of this run was sent (see `changes.py`)."""
+    """The part of a result that changed since the last Partial of this run (see `changes.py`).
+
+    Attributes:
+        description: None where it is the same as before.
+        full: arrays that are sent with all their values.
+        indices: of other arrays, the indices of the changed cells, row by row; `cells` are their new values.
+    """
 
     job: str
     seconds: float
-    about: Mapping[str, Any] | None
-    whole: Arrays
-    at: Arrays
-    to: Arrays
+    description: Mapping[str, Any] | None
+    full: Arrays
+    indices: Arrays
+    cells: Arrays
 
 
 @dataclass(frozen=True)
 class Done:
-    """A run is complete; its result is in the store under `key`, or here where it is not stored.
+    """A run is complete. Its result is in the store under `key`, or in this message where it is not stored.
 
-    `note`: why a result that should be in the store is not.
+    `note`: why a result could not be saved in the store.
     """
 
     job: str
     key: str
     seconds: float = 0.0
-    about: Mapping[str, Any] | None = None
-    whole: Arrays = field(default_factory=dict)
+    description: Mapping[str, Any] | None = None
+    full: Arrays = field(default_factory=dict)
     note: str = ""
 
 
@@ -88,7 +94,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Which model is in memory now (LoadedModel as a mapping), and the bytes that come free with it, by device."""
+    """The model that is in memory now (LoadedModel as a mapping), and the bytes that unloading it frees, by device."""
 
     model: Mapping[str, Any] | None
     returned: Mapping[str, int]
@@ -111,7 +117,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Died:
-    """The host's process is gone, with all its runs. Said by who watched over it, not by itself."""
+    """The host's process ended, and all its runs with it. Sent by the object that watches the process."""
 
     why: str
 

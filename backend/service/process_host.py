@@ -1,4 +1,4 @@
-"""A host in a process of its own: the page's threads never wait for its Python, and it may die without harm."""
+"""A host in a process of its own. The page's threads never wait for its Python, and the page survives its end."""
 
 import atexit
 import logging
@@ -21,7 +21,7 @@ from backend.service.messages import Beat, Died, FromHost, ToHost
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
-# A living host says something every two seconds, whatever it does.
+# A host that runs sends a message at least every two seconds.
 SILENCE_SECONDS = 30.0
 
 
@@ -32,7 +32,7 @@ class ProcessHost:
         """`results`: the folder of the store that it writes into."""
         self._results = results
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._subprocess: _Subprocess | None = None
         self._closed = False
         self._hear: Hear = lambda message: None
         atexit.register(self.close)
@@ -44,50 +44,50 @@ class ProcessHost:
         self._living()
 
     def send(self, message: ToHost) -> None:
-        if (child := self._living()) is not None:
-            child.send(message)
+        if (started := self._living()) is not None:
+            started.send(message)
 
     def kill(self, why: str) -> None:
         with self._lock:
-            child = self._child
-        if child is not None:
-            child.kill(why)
+            started = self._subprocess
+        if started is not None:
+            started.kill(why)
 
     def close(self) -> None:
         with self._lock:
-            self._closed, child, self._child = True, self._child, None
-        if child is not None:
-            child.kill("it was closed")
-            child.process.wait()
+            self._closed, started, self._subprocess = True, self._subprocess, None
+        if started is not None:
+            started.kill("it was closed")
+            started.process.wait()
         atexit.unregister(self.close)
 
     @property
     def pid(self) -> int | None:
         """The process, while there is one."""
         with self._lock:
-            return None if self._child is None else self._child.process.pid
+            return None if self._subprocess is None else self._subprocess.process.pid
 
-    def _living(self) -> "_Child | None":
+    def _living(self) -> "_Subprocess | None":
         with self._lock:
-            if self._child is None and not self._closed:
-                self._child = _Child(self._results, self._say, self._ended)
-            return self._child
+            if self._subprocess is None and not self._closed:
+                self._subprocess = _Subprocess(self._results, self._say, self._ended)
+            return self._subprocess
 
     def _say(self, message: FromHost) -> None:
         self._hear(message)
 
-    def _ended(self, child: "_Child", why: str) -> None:
+    def _ended(self, started: "_Subprocess", why: str) -> None:
         with self._lock:
-            if self._child is not child:
+            if self._subprocess is not started:
                 return
-            self._child = None
+            self._subprocess = None
         self._hear(Died(why))
 
 
-class _Child:
-    """One process, and the two threads that talk to it."""
+class _Subprocess:
+    """One process, and the two threads that exchange messages with it."""
 
-    def __init__(self, results: Path, say: Hear, ended: Callable[["_Child", str], None]) -> None:
+    def __init__(self, results: Path, say: Hear, ended: Callable[["_Subprocess", str], None]) -> None:
         self._say = say
         self._ended = ended
         self._why = ""
@@ -99,10 +99,10 @@ class _Child:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "backend.service.host_process", str(number), str(results)],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # ours belongs to the command line's answer
+                stdout=subprocess.DEVNULL,  # the command line prints its answer on ours
                 pass_fds=[number],
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
-                start_new_session=True,  # deaf to our Ctrl-C
+                start_new_session=True,  # Ctrl-C in our terminal does not reach it
             )
         for work in (self._read, self._write):
             threading.Thread(target=work, name=f"host{work.__name__}", daemon=True).start()
@@ -112,7 +112,7 @@ class _Child:
         self._outgoing.put(message)
 
     def kill(self, why: str) -> None:
-        """End it, and whatever it started. Its reading thread then says so."""
+        """End it and the processes that it started. The reading thread then calls `ended`."""
         self._why = self._why or why
         with suppress(psutil.NoSuchProcess):
             for process in psutil.Process(self.process.pid).children(recursive=True):

@@ -1,4 +1,4 @@
-"""The one model in memory: loaded when a job needs it, checked against itself, let go when another is needed."""
+"""The one model in memory: loaded when a job needs it, checked against itself, unloaded when another is needed."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,11 +23,11 @@ class Resident:
     def __init__(self, prepare: Prepare = prepare) -> None:
         self._prepare = prepare
         self._checks: Checks = {}
-        self._held: Counter[str] = Counter()
+        self._weight_bytes: Counter[str] = Counter()
         self.instrument: Instrument | None = None
 
     def ready(self, spec: ModelSpec, progress: Progress) -> Instrument:
-        """The instrument for `spec`; another model is let go once this one is known to be loadable."""
+        """The instrument for `spec`. Another model is unloaded once this one is known to be loadable."""
         wanted = resolve(spec, progress)
         if self.instrument is not None and self.instrument.resolved.fingerprint == wanted.fingerprint:
             return self.instrument
@@ -36,7 +36,7 @@ class Resident:
             if self.instrument is not None:
                 before = self.instrument.resolved
                 progress(f"Loading {wanted.name}; {before.name} ({before.dtype}) is unloaded")
-            self._let_go()
+            self._unload()
             return self._take_in(load(), progress)
         except Exception as error:
             if not is_out_of_memory(error):
@@ -47,14 +47,14 @@ class Resident:
             ) from error
 
     def returned(self, device: str) -> int:
-        """Bytes on a device that come free when the model is let go."""
+        """Bytes on a device that unloading the model frees."""
         instrument = self.instrument
         if instrument is None:
             return 0
-        on_processor = self._held["cpu"] + instrument.cached_bytes()
+        on_processor = self._weight_bytes["cpu"] + instrument.cached_bytes()
         if device == OFFLOAD:
-            return self._held["cuda"] + on_processor
-        return on_processor if device == "cpu" else self._held[device]
+            return self._weight_bytes["cuda"] + on_processor
+        return on_processor if device == "cpu" else self._weight_bytes[device]
 
     def give_back(self) -> None:
         """After a job: drop what long prompts left in the cache, and return its memory to the system."""
@@ -75,12 +75,12 @@ class Resident:
         except BaseException:
             release(loaded)
             raise
-        self._held = held_bytes(loaded.model.parameters())
-        return_freed(loaded.resolved.device)  # what is left of the model before, and of the checks
+        self._weight_bytes = held_bytes(loaded.model.parameters())
+        return_freed(loaded.resolved.device)  # freed memory of the previous model and of the checks
         self.instrument, self._checks = instrument, checks
         return instrument
 
-    def _let_go(self) -> None:
+    def _unload(self) -> None:
         instrument, self.instrument, self._checks = self.instrument, None, {}
         if instrument is not None:
             loaded = instrument.loaded

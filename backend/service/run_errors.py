@@ -1,4 +1,4 @@
-"""What is said of a run that failed for a reason its analysis did not foresee."""
+"""The messages of runs that failed for a reason outside their analysis."""
 
 import errno
 
@@ -8,21 +8,21 @@ from backend.models.resolve import GIGABYTE, Resolved
 
 
 def out_of_memory(resolved: Resolved, request: Request) -> ResourceError:
-    """What did not fit, and what takes less."""
+    """Names what did not fit, and requests that need less memory."""
     advice = ["a shorter prompt or fewer shots"]
     if resolved.dtype == "float32":
         advice.append("dtype bfloat16")
     if resolved.quantization == "none":
         advice.append("quantization 8bit or 4bit")
     return ResourceError(
-        f"The memory of {resolved.device} ran out in {request.analysis}, beside the "
-        f"{resolved.weight_bytes / GIGABYTE:.1f} GB of {shown(resolved.name)}. The model is still there. "
+        f"The memory of {resolved.device} ran out in {request.analysis}, in addition to the "
+        f"{resolved.weight_bytes / GIGABYTE:.1f} GB of {shown(resolved.name)}. The model stays loaded. "
         f"Try {', '.join(advice)}, or a smaller model."
     )
 
 
 def died_too_often(resolved: Resolved, why: str, deaths: int) -> ResourceError:
-    """The process that runs the model ended again and again in one job."""
+    """The process that runs the model ended several times in one job."""
     advice = ["a shorter prompt", "a smaller model"]
     if resolved.quantization == "none":
         advice.insert(0, "quantization 8bit or 4bit")
@@ -35,7 +35,7 @@ def died_too_often(resolved: Resolved, why: str, deaths: int) -> ResourceError:
 
 
 def unexpected(error: BaseException) -> LetterheadsError:
-    """A fault of ours, or of the machine's."""
+    """An error of the program or of the machine."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ResourceError("The disk is full. Free some space, or set LETTERHEADS_HOME to another disk.")
     return LetterheadsError(

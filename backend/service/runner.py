@@ -1,4 +1,4 @@
-"""What a host does: runs jobs on the one resident model, each on a thread of its own, one computing at a time."""
+"""Runs jobs on the one resident model: each on a thread of its own, one of them computing at a time."""
 
 import logging
 import threading
@@ -32,7 +32,7 @@ from backend.models.memory import is_out_of_memory, return_freed, trim_heap
 from backend.models.shape import known_shape
 from backend.results.store import Store
 from backend.service.baton import Baton
-from backend.service.changes import about, changed
+from backend.service.changes import changed, description
 from backend.service.key_lock import key_lock
 from backend.service.keys import store_key
 from backend.service.messages import (
@@ -86,18 +86,18 @@ class Runner:
             end = self._compute(run, Reporting(run.job, stop, self._emit))
         except LetterheadsError as error:
             end = Failed(run.job, type(error).__name__, str(error))
-        except BaseException as error:  # the border: whatever went wrong, the host lives and the user is told
+        except BaseException as error:  # whatever went wrong, the host goes on and the user gets a message
             if is_out_of_memory(error) and (short_of := self._resident.instrument):
                 failed = out_of_memory(short_of.resolved, Request.from_json(run.request))
             else:
                 log.exception("A job failed: %s", str(run.request)[:500])
                 failed = unexpected(error)
             end = Failed(run.job, type(failed).__name__, str(failed))
-        if short_of:  # not earlier: the error held what had been taken
+        if short_of:  # not earlier: the error's traceback refers to the tensors
             return_freed(short_of.resolved.device)
         del self._stops[run.job]
         try:
-            self._tell_loaded()
+            self._report_loaded()
         finally:  # whoever waits for the end gets it
             self._emit_end(end)
         trim_heap()  # between jobs, so that a long row of them takes no more than the largest
@@ -112,42 +112,42 @@ class Runner:
             self._emit(Failed(end.job, type(failed).__name__, str(failed)))
 
     def _compute(self, run: Run, progress: Reporting) -> Done:
-        """Leave the result in the store, where it may be already."""
+        """Find the result in the store, or compute it and save it there."""
         task = _task(run)
         analysis, spec = analysis_named(run.request["analysis"]), task.request.model
         progress("Looking for a saved result")
         fingerprint = resolve(spec, progress).fingerprint
-        with ExitStack() as held:
+        with ExitStack() as until_done:
 
             def saved_as(fingerprint: str) -> tuple[str, bool]:
-                """Its key, ours from here on, and whether it is saved already."""
+                """The key, locked until the run ends, and whether a result is saved under it."""
                 key = store_key(task, fingerprint)
                 if not analysis.stored:
                     return key, False
-                held.enter_context(key_lock(key, progress))
+                until_done.enter_context(key_lock(key, progress))
                 return key, self._store.find(key) is not None
 
             key, found = saved_as(fingerprint) if fingerprint else ("", False)
             if found:
                 return Done(run.job, key)
             progress("Waiting for the job before it")
-            let_pass = held.enter_context(self._baton.turn(short=run.short, check=progress.check))
+            let_pass = until_done.enter_context(self._baton.turn(short=run.short, check=progress.check))
             instrument = self._ready(spec, progress)
             if not key:  # now that it has been fetched
                 key, found = saved_as(instrument.resolved.fingerprint)
                 if found:
                     return Done(run.job, key)
-            held.enter_context(giving_way(let_pass))
-            held.enter_context(self._using(run.job))
+            until_done.enter_context(giving_way(let_pass))
+            until_done.enter_context(self._using(run.job))
             result = self._analysed(task, instrument, key, progress)
             note = self._save(key, result) if analysis.stored else ""
             if analysis.stored and not note:
                 return Done(run.job, key)
         values = {name: array.values for name, array in result.arrays.items()}
-        return Done(run.job, key, result.seconds, about(result), values, note)
+        return Done(run.job, key, result.seconds, description(result), values, note)
 
     def _save(self, key: str, result: Result) -> str:
-        """Save it. Returns why that failed; the job still ends with its result then, and the checkpoint stays."""
+        """Save the result. Returns the reason if that failed: the result is then sent, and its checkpoint stays."""
         try:
             self._store.put(key, result)
         except (ResourceError, StoreError) as error:
@@ -158,7 +158,7 @@ class Runner:
 
     @contextmanager
     def _using(self, job: str) -> Iterator[None]:
-        """The resident model is not to be let go meanwhile, nor are traces of a job that gave way to this one."""
+        """Inside, the resident model stays loaded, and traces of a job that let this one pass stay cached."""
         self._users.add(job)
         try:
             yield
@@ -172,14 +172,14 @@ class Runner:
         wanted = resolve(spec, progress).fingerprint if self._users else None
         if wanted is not None and before is not None and before.resolved.fingerprint != wanted:
             raise ModelError(
-                f"The files of {shown(spec.name)} have changed while an analysis runs on what they were. "
+                f"The files of {shown(spec.name)} have changed, and an analysis of the earlier files still runs. "
                 "Ask again when that is done."
             )
         try:
             return self._resident.ready(spec, progress)
         finally:
             if self._resident.instrument is not before:
-                self._tell_loaded()
+                self._report_loaded()
 
     def _analysed(self, task: Task, instrument: Instrument, key: str, progress: Reporting) -> Result:
         """Run it, showing what it has so far."""
@@ -215,14 +215,14 @@ class Runner:
 
         return result_of(analysis.run(instrument, replace(task, checkpoint=checkpoint, show=show), progress))
 
-    def _tell_loaded(self) -> None:
+    def _report_loaded(self) -> None:
         card = self._resident.card()
         returned = {device: self._resident.returned(device) for device in DEVICES}
         self._emit(Loaded(None if card is None else asdict(card), returned))
 
     def _answer(self, question: Ask) -> None:
         try:
-            self._emit(Answer(question.number, self._told(question)))
+            self._emit(Answer(question.number, self._answer_to(question)))
         except LetterheadsError as error:
             self._emit(Answer(question.number, None, type(error).__name__, str(error)))
         except Exception as error:
@@ -230,7 +230,7 @@ class Runner:
             failed = unexpected(error)
             self._emit(Answer(question.number, None, type(failed).__name__, str(failed)))
 
-    def _told(self, question: Ask) -> Any:
+    def _answer_to(self, question: Ask) -> Any:
         resolved = resolve(ModelSpec.from_json(question.spec), None)
         if question.what == "memory":
             need = memory_need(resolved, self._resident.returned(resolved.device))

@@ -1,4 +1,4 @@
-"""In which order waiting jobs are served: callers in turn, short ones first, the resident model's before others'.
+"""The order of waiting jobs: callers in turn, short jobs first, jobs of the resident model before others.
 
 Two people with different models would make them load back and forth: so the resident model keeps its turn until no job
 of it waits, or a job of another model has waited `PATIENCE` seconds of that turn.
@@ -67,21 +67,21 @@ def _rounds(waiting: Sequence[Job], served: Mapping[str, int]) -> dict[Job, tupl
 
 
 def waiting_text(job: Job, order: Sequence[Job], running: Sequence[Job]) -> tuple[int, str]:
-    """A waiting job's place, counted from 1, and what runs before it in words."""
-    place = order.index(job) + 1
-    before = order[place - 2] if place > 1 else next(iter(running), None)
+    """A waiting job's position in the queue, counted from 1, and a sentence on what runs before it."""
+    position = order.index(job) + 1
+    before = order[position - 2] if position > 1 else next(iter(running), None)
     if before is None:
-        return place, "Waiting for its turn"
+        return position, "Waiting for its turn"
     model = before.ticket.resolved.name
     after = f"{before.ticket.analysis.name} with {model}"
-    return place, f"{ordinal(place)} in line, after {after}"
+    return position, f"{ordinal(position)} in line, after {after}"
 
 
-def ordinal(place: int) -> str:
+def ordinal(position: int) -> str:
     """
     >>> ordinal(1), ordinal(2), ordinal(11), ordinal(23)
     ('1st', '2nd', '11th', '23rd')
     """
-    if place % 100 in (11, 12, 13):
-        return f"{place}th"
-    return f"{place}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th') }"
+    if position % 100 in (11, 12, 13):
+        return f"{position}th"
+    return f"{position}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(position % 10, 'th') }"

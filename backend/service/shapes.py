@@ -1,4 +1,4 @@
-"""How many layers and heads a model has, as its config says: only transformers can read that, so the host is asked."""
+"""How many layers and heads a model has by its config. Only the host imports transformers, so it answers."""
 
 from concurrent.futures import CancelledError, Future
 from typing import Any

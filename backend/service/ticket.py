@@ -1,4 +1,4 @@
-"""A request with all that is decided about it before a model is touched. Made once, at the border. No torch."""
+"""A request with all that is known about it before a model is loaded. Made once, when it comes in. No torch."""
 
 from dataclasses import dataclass
 

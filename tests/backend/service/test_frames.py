@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backend.contract.result import Array, Result
-from backend.service.changes import about, applied, changed, rebuilt
+from backend.service.changes import applied, changed, description, rebuilt
 from backend.service.frames import decode, encode, receive
 from backend.service.messages import Ask, Done, Failed, Message, Partial, Run
 
@@ -56,7 +56,7 @@ def test_frames_come_apart_again_in_a_stream_and_its_end_is_noticed() -> None:
         assert receive(ours) == Ask(1, "shape", {})
         got = receive(ours)
         assert isinstance(got, Partial)
-        assert (got.whole["a"] == large.whole["a"]).all()
+        assert (got.full["a"] == large.full["a"]).all()
         assert receive(ours) is None
     thread.join()
 
@@ -89,7 +89,7 @@ def test_only_what_changed_is_sent_and_the_whole_is_put_together_again() -> None
             known["values"].view(np.uint32), step["values"].view(np.uint32), strict=True
         )
         assert (known.scalars, known.ticks, known.checks) == (step.scalars, step.ticks, step.checks)
-        sent.append(({**news.whole} != {}, sum(map(len, news.at.values())), news.about is not None))
+        sent.append(({**news.full} != {}, sum(map(len, news.indices.values())), news.description is not None))
         before = step
     assert sent == [
         (True, 0, True),
@@ -99,7 +99,7 @@ def test_only_what_changed_is_sent_and_the_whole_is_put_together_again() -> None
         (True, 0, False),
         (True, 0, False),
     ]
-    assert rebuilt(about(steps[0]), {"values": steps[0]["values"]}, 2.0).seconds == 2.0
+    assert rebuilt(description(steps[0]), {"values": steps[0]["values"]}, 2.0).seconds == 2.0
 
 
 def test_what_was_shown_before_stays_as_it_was() -> None:

@@ -13,7 +13,9 @@ from hypothesis import strategies as some
 from backend.analyses import ANALYSES, Task, analysis_named
 from backend.analyses.circuit.schema import Node
 from backend.analyses.fetch import fetch
+from backend.analyses.lens.schema import StreamPatches
 from backend.analyses.patching.schema import PATCHING
+from backend.analyses.sufficiency.schema import Nodes
 from backend.contract import kinds
 from backend.contract.errors import Cancelled, LetterheadsError
 from backend.contract.kinds import Kind
@@ -213,6 +215,12 @@ def values_of(kind: Kind) -> some.SearchStrategy[Any]:
             )
         case Node():
             return some.sampled_from([{"head": [1, 2]}, {"head": "L1H2"}, {"mlp": 1}, {"embedding": True}])
+        case Nodes():
+            return some.lists(some.sampled_from(["L1H2", "l0h3", {"mlp": 1}]), min_size=1, max_size=3)
+        case StreamPatches():
+            patch = {"layers": [0, 1], "positions": [3, 3]}
+            blocks = [{"from": run, **patch} for run in ("clean", "corrupted")]
+            return some.lists(some.sampled_from(blocks), max_size=3)
     raise NotImplementedError(kind)
 
 
