@@ -1,4 +1,4 @@
-"""What a result of `mutations` says: the loss in a sentence and in tables, and where the head looks."""
+"""A result of `mutations`: the loss in a sentence and in tables, and the head's attention."""
 
 import numpy as np
 import streamlit as st
@@ -15,7 +15,7 @@ MEASURE_NAMES = {"loss": "Loss", "accuracy": "Accuracy"}
 
 
 def show_losses(result: Result, head: HeadRef) -> None:
-    """What the head contributes under each mutation, and what few dimensions keep of it, in a sentence."""
+    """A sentence on what the head contributes under each mutation, and on the part that few dimensions keep."""
     names = [entry["name"] for entry in result.scalars["mutations"]]
     conditions = [entry["name"] for entry in result.scalars["conditions"]]
     added = result["loss"] - result["loss"][:, :1]
@@ -37,7 +37,7 @@ def show_losses(result: Result, head: HeadRef) -> None:
 
 
 def most_added(result: Result, measure: str) -> float:
-    """The largest difference from the whole model: what has the full colour."""
+    """The largest difference from the unchanged model, which has full colour."""
     return float(np.abs(result[measure] - result[measure][:, :1]).max()) or 1.0
 
 
@@ -81,7 +81,7 @@ def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
 
 
 def show_transfer(result: Result) -> None:
-    """Whether the dimensions found under one mutation serve under the others."""
+    """The loss with dimensions that were fitted under another mutation."""
     transfer, titles = result["transfer"], titles_of(result, "mutations")
     most = most_added(result, "loss")
     same = np.broadcast_to(np.diagonal(transfer)[None], transfer.shape)
@@ -115,7 +115,7 @@ def show_transfer(result: Result) -> None:
 
 
 def show_looks(result: Result, head: HeadRef) -> None:
-    """Where it looks under each mutation, where the result says it."""
+    """The head's attention under each mutation, where the result has it."""
     figure = looks(result, str(head))
     if figure is None:
         return

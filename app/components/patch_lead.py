@@ -15,7 +15,7 @@ Cell = tuple[int, int, int]
 def show_lead(effects: Effects, unit: str, selection: Selection) -> None:
     """Draw it for all exact effects `[layer, head, position]`; heads may be kv heads."""
     verb = "helps" if selection.chosen.direction == "denoise" else "matters"
-    helps = np.asarray(effects.exact * np.sign(effects.scale.whole), np.float32)
+    helps = np.asarray(effects.exact * np.sign(effects.scale.reference), np.float32)
     most, least = _cell(helps, int(np.nanargmax(helps))), _cell(helps, int(np.nanargmin(helps)))
     named = [cell for cell, ours in ((most, helps[most] > 0), (least, helps[least] < 0)) if ours]
     if not any(effects.scale.stands_out(float(helps[cell])) for cell in named):

@@ -1,4 +1,4 @@
-"""The picture of patched activations: exact cells fill in where estimates stood, and a click looks closer."""
+"""The heatmaps of patched activations. Exact cells replace estimates, and a click shows the heads at a token."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
     """The heatmaps of one component, and how to read them."""
     if np.isnan(effects.known).all():
         quiet(
-            "Both runs score the same, so there is no difference to share out. Show the change of the metric.",
+            "Both runs have the same metric, so shares of their difference are not defined. Show its change.",
             "nothing",
         )
     elif COMPONENTS[selection.chosen.component].heads is None:
@@ -49,10 +49,10 @@ def chosen_column(effects: Effects) -> int:
 def legend(effects: Effects) -> str:
     """What full cells, small marks and hatched cells mean, if there are any, and which tokens are left out."""
     exact, cells, first = int(np.isfinite(effects.exact).sum()), effects.exact.size, effects.positions[0]
-    if effects.whole and exact < cells:
+    if effects.complete and exact < cells:
         return "Hatched cells are not patched: the other prompt has no counterpart of their token."
-    text = "All cells are exact." if effects.whole else f"Exact so far: {exact:,} of {cells:,} cells."
-    if not effects.whole and np.isfinite(effects.estimate).any():
+    text = "All cells are exact." if effects.complete else f"Exact so far: {exact:,} of {cells:,} cells."
+    if not effects.complete and np.isfinite(effects.estimate).any():
         text = f"Small marks are estimates, to first order (attribution patching). {text}"
     if len(effects.positions) > 1 and first:
         text += f" The first {first} tokens are left out: both prompts begin with them, so that they change nothing."
@@ -61,7 +61,7 @@ def legend(effects: Effects) -> str:
 
 def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     """Layer x head at one position; with several positions, above it layer x position of the strongest head."""
-    if effects.whole:
+    if effects.complete:
         show_lead(effects, unit, selection)
     if len(effects.positions) > 1:
         _positions(
@@ -127,9 +127,9 @@ def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:
     return replace(
         heatmap,
         values=effects.exact,
-        estimate=unknown if effects.whole else effects.estimate,
+        estimate=unknown if effects.complete else effects.estimate,
         spread=effects.spread,
-        missing=NO_COUNTERPART if effects.whole else "",
+        missing=NO_COUNTERPART if effects.complete else "",
         range=(-largest, largest),
     )
 

@@ -1,4 +1,4 @@
-"""What is drawn of a subspace: which vectors, the colours, which three components, and what is drawn beside points."""
+"""The controls of the subspace picture: which vectors, the colours, three components, means and products."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FIRST = (1, 2, 3)
 
 
 def choose_vectors(selection: Selection) -> dict[str, Any]:
-    """Draw the controls for which queries and keys are collected; the params of `subspace` that say it."""
+    """Draw the controls for which queries and keys are collected. Returns the params of `subspace` for them."""
     chosen = selection.chosen
     with st.popover("Which queries and keys", icon=":material/tune:"):
         st.selectbox(

@@ -1,4 +1,4 @@
-"""What a viewer does in a three-dimensional chart: turns it, which is kept when it is drawn anew, and clicks in it."""
+"""Events of a three-dimensional chart: its camera, which is restored when the chart is drawn again, and clicks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,17 +14,17 @@ _MOUNT = st.components.v2.component(
 
 
 def camera_of(chart: str) -> dict[str, Any] | None:
-    """Plotly's `scene.camera` as the viewer left it at the chart of this key; None before it was turned."""
+    """Plotly's `scene.camera` of the chart with this key, as the user turned it; None before that."""
     camera = st.session_state.get(f"camera {chart}")
     return camera if isinstance(camera, dict) else None
 
 
-# In a fragment: turning the chart must not draw it anew.
+# In a fragment: turning the chart must not draw it again.
 @st.fragment
 def watch_scene(chart: str, on_pick: Callable[[int], None]) -> None:
-    """Draw nothing, and follow the chart of this key.
+    """Draw nothing, and receive the events of the chart with this key.
 
-    `on_pick` is called with the customdata, a whole number, of a point that was clicked.
+    `on_pick` is called with the customdata, an integer, of a point that was clicked.
     """
     key = f"watch {chart}"
 

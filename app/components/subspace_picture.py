@@ -87,14 +87,14 @@ def _scene_words(selection: Selection, *, with_others: bool) -> Iterator[str]:
 
 
 def _show_products(result: Result, components: Sequence[int], selection: Selection) -> None:
-    """What the lines are, and how far what is pictured decides."""
-    pictured, whole = products_right(result, components)
+    """A sentence on the lines, and on how often the drawn dimensions alone choose the right label."""
+    pictured, full = products_right(result, components)
     sentence(
         "The further a query lies along a label's line, the larger its product with that label's mean key, about "
         "the means; longer lines count for more. By the pictured dimensions alone that product is largest for the "
         "right label's key on ",
         f"{pictured:.0%}",
-        f" of questions; by the whole vectors, means included, on {whole:.0%}. "
+        f" of questions; by the full vectors, means included, on {full:.0%}. "
         + (
             "Scaled, the product is what attention compares."
             if selection.chosen.rotated
@@ -106,7 +106,7 @@ def _show_products(result: Result, components: Sequence[int], selection: Selecti
 
 
 def _show_followed(frame: pd.DataFrame, title: str) -> None:
-    """What became of queries and keys under one mutation, in shares."""
+    """A sentence on where queries and keys lie under one mutation, in shares."""
     queries, keys = (followed(frame, kind, title) for kind in KINDS)
     count = ((frame["kind"] == "query") & (frame["among"] == title)).sum()
     letters = (

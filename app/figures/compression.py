@@ -1,4 +1,4 @@
-"""What becomes of the loss when a head's queries and keys are held in few dimensions."""
+"""The loss when a head's queries and keys are projected onto few dimensions."""
 
 import numpy as np
 import plotly.graph_objects as go

@@ -1,4 +1,4 @@
-"""The same numbers of two models, one against the other."""
+"""A scatter plot of the same numbers of two models."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ OPACITY = 0.85
 def against(
     one: NDArray[np.float32], other: NDArray[np.float32], names: Sequence[str], *, title: str, what: str
 ) -> go.Figure:
-    """A mark for each of `names`: the first model's value across, the second's up, on equal scales.
+    """A mark for each of `names`: x is the first model's value, y the second's, on equal scales.
 
     `what` says what the values are, with their unit. The first trace holds the marks; on the line both are equal.
     """
     both = np.concatenate([one.ravel(), other.ravel()])
     low, high = float(both.min()), float(both.max())
-    room = 0.06 * (high - low or 1.0)
-    ends = [low - room, high + room]
+    margin = 0.06 * (high - low or 1.0)
+    ends = [low - margin, high + margin]
     figure = go.Figure()
     figure.add_scatter(
         x=one.ravel(),

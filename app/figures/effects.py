@@ -1,4 +1,4 @@
-"""Total beside direct effects: which nodes act by what they write themselves, and which through others."""
+"""Total against direct effects: which nodes act by their own write, and which through other nodes."""
 
 from collections.abc import Collection, Mapping
 
@@ -26,12 +26,12 @@ def effects_frame(result: Result, norm: str) -> pd.DataFrame:
 
     Over a bank there are also `total_low`, `total_high` and so on. `norm` says how the final norm was taken.
     """
-    place = result.ticks["norm"].index(norm)
+    index = result.ticks["norm"].index(norm)
     layers, heads = result["heads_total"].shape[1:]
     names = [str(HeadRef(layer, head)) for layer, head in np.ndindex(layers, heads)]
     columns = [name.removeprefix("heads_") for name in result.arrays if name.startswith("heads_")]
     values = {
-        column: np.concatenate([result[f"heads_{column}"][place].ravel(), result[f"mlps_{column}"][place]])
+        column: np.concatenate([result[f"heads_{column}"][index].ravel(), result[f"mlps_{column}"][index]])
         for column in columns
     }
     return pd.DataFrame(values, index=[*names, *(f"MLP {layer}" for layer in range(layers))])
@@ -43,9 +43,9 @@ def strongest_nodes(frame: pd.DataFrame, count: int) -> list[str]:
 
 
 def writer_and_helper(frame: pd.DataFrame) -> tuple[str, str]:
-    """The head that does most by its own write, and the one of whose total effect most goes through others.
+    """The head with the largest direct effect, and the head with the largest indirect effect of its total's sign.
 
-    An indirect effect against the total one is not help: there others make up for what the head does.
+    An indirect effect of the other sign does not count: there other nodes compensate for the head.
     """
     heads = frame[frame.index.str.startswith("L")]
     with_total = heads["indirect"] * np.sign(heads["total"])
@@ -53,7 +53,7 @@ def writer_and_helper(frame: pd.DataFrame) -> tuple[str, str]:
 
 
 def two_digits(value: float) -> str:
-    """A value as a sentence tells it.
+    """A value with two digits and its sign, for a sentence.
 
     >>> two_digits(1.001), two_digits(-0.0264), two_digits(12.3)
     ('+1.0', '-0.026', '+12')
@@ -64,7 +64,7 @@ def two_digits(value: float) -> str:
 def effects_scatter(
     frame: pd.DataFrame, unit: str, title: str, named: Mapping[str, str], scale: Scale
 ) -> go.Figure:
-    """A mark for each node of `effects_frame`: direct effect across, total effect up, over the same range.
+    """A mark for each node of `effects_frame`: x is the direct effect, y the total effect, over the same range.
 
     The range is at least as wide as where the `scale` paints full colour.
 
@@ -130,7 +130,7 @@ def _add_names(figure: go.Figure, frame: pd.DataFrame, named: Mapping[str, str])
 
 
 def with_room(frame: pd.DataFrame, names: Collection[str], scale: Scale) -> dict[str, str]:
-    """In which corner of its mark each name stands, the first first; those without room are left out.
+    """The corner of its mark in which each name stands, in order of importance; names that do not fit are left out.
 
     There is room where it is on no name taken before, on no other mark, and inside the picture.
     """
@@ -155,7 +155,7 @@ def with_room(frame: pd.DataFrame, names: Collection[str], scale: Scale) -> dict
 
 
 def _range(frame: pd.DataFrame, scale: Scale) -> tuple[float, float]:
-    """The ends of all that is drawn, intervals too; both axes have the same. Small effects leave room around them."""
+    """The range of both axes: all values and intervals, and at least the colour scale's end."""
     drawn = frame.filter(regex="^(direct|total)")
     low, high = float(drawn.min(axis=None)), float(drawn.max(axis=None))
     room = max(0.0, scale.end(drawn.to_numpy(np.float32)) - (high - low)) / 2

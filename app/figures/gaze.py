@@ -1,4 +1,4 @@
-"""Where the heads that write the letter look: their attention from the prompt's last token, token by token."""
+"""The attention of the heads that write the letter, from the prompt's last token to each token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

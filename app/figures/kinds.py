@@ -1,4 +1,4 @@
-"""Attention summed by the kind of token; the right option is a kind of its own."""
+"""Attention summed by the kind of token. The right option's tokens are kinds of their own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Told:
-    """The option that is told from the others: the right one, or the one said if none is known to be right."""
+    """The option with kinds of its own: the right one, or the predicted one if no right answer is known."""
 
     option: int
     is_right: bool

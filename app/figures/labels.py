@@ -20,7 +20,7 @@ def probability_bars(
             x=probs,
             y=names,
             orientation="h",
-            marker_color=[letter_colour(place) for place in range(len(labels))],
+            marker_color=[letter_colour(index) for index in range(len(labels))],
             text=[f"{value:.1%}" for value in probs],
             textposition="outside",
             cliponaxis=False,
@@ -58,10 +58,10 @@ def written_bars(
 def letters_bars(
     predicted: NDArray[np.float32], right: NDArray[np.float32], labels: Sequence[str]
 ) -> go.Figure:
-    """`predicted[label]` beside `right[label]`, shares of the questions."""
+    """`predicted[label]` and `right[label]`, shares of the questions, side by side."""
     names = [plain(label) for label in labels]
     figure = go.Figure()
-    colours = [letter_colour(place) for place in range(len(labels))]
+    colours = [letter_colour(index) for index in range(len(labels))]
     for name, values, pattern in (("right", right, "/"), ("predicted", predicted, "")):
         figure.add_bar(
             x=names,

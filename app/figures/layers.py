@@ -14,18 +14,18 @@ def lens_lines(lens: NDArray[np.float32], labels: Sequence[str], right: str | No
     """`lens[layer, label]`: each label's logit read from the residual stream after each layer."""
     figure = go.Figure()
     layers = np.arange(len(lens))
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
         figure.add_scatter(
             x=layers,
-            y=lens[:, place],
+            y=lens[:, index],
             mode="lines+markers",
             name=plain(label) + (" ✓ right" if label == right else ""),
             line={
-                "color": letter_colour(place),
-                "dash": "solid" if label == right else DASHES[place],
+                "color": letter_colour(index),
+                "dash": "solid" if label == right else DASHES[index],
                 "width": 3 if label == right else 1.6,
             },
-            marker={"size": 4, "symbol": place},
+            marker={"size": 4, "symbol": index},
             hovertemplate=f"{plain(label)} after layer %{{x}}: %{{y:.3f}} logits<extra></extra>",
         )
     finish(

@@ -3,10 +3,10 @@
 from app.figures.style import COLOURS
 
 
-def letter_colour(place: int) -> str:
+def letter_colour(index: int) -> str:
     """The colour of the letter with this index.
 
     >>> letter_colour(0) == letter_colour(len(COLOURS))
     True
     """
-    return COLOURS[place % len(COLOURS)]
+    return COLOURS[index % len(COLOURS)]

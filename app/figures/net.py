@@ -1,4 +1,4 @@
-"""From attributions to what they mean for one letter."""
+"""Net effects: attributions to one letter minus the mean of the other letters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

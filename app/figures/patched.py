@@ -14,7 +14,7 @@ from backend.contract.result import Result
 
 Values = NDArray[np.float32]
 SHOWN = {"recovered": "Share of the difference", "values": "Change of the metric"}
-"""What can be shown of a patch, by the names of the result's arrays."""
+"""What a map can show of a patch, by the names of the result's arrays."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Effects:
         exact: the swept effects; NaN for a cell that has not been swept, or cannot be patched.
         estimate: first-order estimates from gradients; all NaN if there are none.
         spread: the standard deviation of `exact` over the corrupted prompts; None for one prompt.
-        scale: what they are held against. Its whole has the sign of effects that bring the clean answer back, or take
+        scale: the reference for their colours. It has the sign of effects that bring the clean answer back, or take
             it away.
         positions, tokens, roles: the prompt's tokens along the last axis.
-        whole: whether the sweep is finished. Then NaN in `exact` means that the cell cannot be patched.
+        complete: whether the sweep is finished. Then NaN in `exact` means that the cell cannot be patched.
     """
 
     exact: Values
@@ -38,12 +38,12 @@ class Effects:
     positions: tuple[int, ...]
     tokens: tuple[str, ...]
     roles: tuple[str, ...]
-    whole: bool
+    complete: bool
 
     @property
     def known(self) -> Values:
         """The exact value if there is one, else the estimate; NaN if there is neither."""
-        return self.exact if self.whole else np.where(np.isnan(self.exact), self.estimate, self.exact)
+        return self.exact if self.complete else np.where(np.isnan(self.exact), self.estimate, self.exact)
 
     @property
     def full(self) -> float:
@@ -89,7 +89,7 @@ class Effects:
         def taken(values: Values) -> Values:
             return np.take_along_axis(values, best, 1)[:, 0]
 
-        open_cells = np.isnan(self.exact).any(1) & (not self.whole)
+        open_cells = np.isnan(self.exact).any(1) & (not self.complete)
         return replace(
             self,
             exact=np.where(open_cells, np.float32(np.nan), taken(self.exact)),
@@ -119,7 +119,7 @@ def effects_of(
     estimate: Result | None,
     view: View,
     *,
-    whole: bool,
+    complete: bool,
 ) -> Effects | None:
     """The effects in a result of patching and one of attribution patching; None if there is neither.
 
@@ -141,7 +141,7 @@ def effects_of(
             positions=positions,
             tokens=tuple(tokens[position] for position in positions),
             roles=tuple(roles[position] for position in positions),
-            whole=False,
+            complete=False,
         ).since(estimate.scalars["first_difference"])
     exact = effect(result, view.direction, view.shown)
     positions = tuple(result.scalars["positions"])
@@ -157,17 +157,17 @@ def effects_of(
         positions=positions,
         tokens=result.ticks["position"],
         roles=tuple(result.scalars["roles"][position] for position in positions),
-        whole=whole,
+        complete=complete,
     )
     return found if estimate is None else found.since(estimate.scalars["first_difference"])
 
 
 def scale_of(result: Result, view: View) -> Scale:
-    """What effects are held against: a patch that does it all."""
+    """The reference for colours: a patch with the full effect."""
     runs = Scale.of_runs(result)
     if view.shown == "recovered":
-        return Scale(1.0, runs.noise / abs(runs.whole) if runs.whole else 1.0)
-    return runs if view.direction == "denoise" else replace(runs, whole=-runs.whole)
+        return Scale(1.0, runs.noise / abs(runs.reference) if runs.reference else 1.0)
+    return runs if view.direction == "denoise" else replace(runs, reference=-runs.reference)
 
 
 def effect(result: Result, direction: str, shown: str) -> Values:

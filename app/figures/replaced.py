@@ -1,4 +1,4 @@
-"""What the model says when heads are replaced, and what share of the change each set of heads carries."""
+"""The letters' probabilities when heads are replaced, and the share of the change that each set of heads carries."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def replaced_bars(
             y=probs,
             name=name,
             marker={
-                "color": [letter_colour(place) for place in range(len(labels))],
+                "color": [letter_colour(index) for index in range(len(labels))],
                 "pattern": {"shape": pattern, "fgcolor": "rgba(255,255,255,.55)", "size": 6},
                 "line": {"width": 1, "color": "rgba(127,127,127,.8)"},
             },
@@ -46,8 +46,8 @@ def replaced_bars(
 
 def set_shares(result: Result, kind: str) -> Numbers:
     """`lost` of a result of `joint-patching`, for its sets of one kind: together, alone or random."""
-    kept = [number for number, one in enumerate(result.scalars["sets"]) if one["kind"] == kind]
-    return np.asarray(result["lost"][kept], np.float32)
+    of_kind = [number for number, one in enumerate(result.scalars["sets"]) if one["kind"] == kind]
+    return np.asarray(result["lost"][of_kind], np.float32)
 
 
 def share_bars(result: Result) -> go.Figure:
@@ -82,10 +82,10 @@ def share_bars(result: Result) -> go.Figure:
         height=140 + 32 * (len(names) + 1),
     )
     everything = np.array([0.0, *values, *random])
-    room = 0.15 * max(float(np.ptp(everything)), 0.1)
+    margin = 0.15 * max(float(np.ptp(everything)), 0.1)
     figure.update_xaxes(
         tickformat=".0%",
-        range=[float(everything.min()) - room, max(1.0, float(everything.max())) + room],
+        range=[float(everything.min()) - margin, max(1.0, float(everything.max())) + margin],
         zeroline=True,
     )
     figure.update_yaxes(autorange="reversed")

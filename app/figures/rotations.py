@@ -1,4 +1,4 @@
-"""One question with its options in every rotation: which letter and which option the model then says."""
+"""One question with its options in every rotation, and the letter and option that the model predicts for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,23 +13,23 @@ from backend.contract.question import Question
 
 @dataclass(frozen=True)
 class Rotation:
-    """The question with its options moved down by `by` places, and the letters' probabilities then, `probs[label]`."""
+    """The question with its options rotated by `by` positions, and the letters' probabilities, `probs[label]`."""
 
     by: int
     probs: Numbers
 
     @property
     def letter(self) -> int:
-        """The index of the letter said."""
+        """The index of the predicted letter."""
         return int(np.argmax(self.probs))
 
     @property
     def option(self) -> int:
-        """The index, in the question as it was asked, of the option said."""
+        """The index, in the original question, of the predicted option."""
         return (self.letter - self.by) % len(self.probs)
 
     def by_option(self) -> Numbers:
-        """`probs[option]`, in the order of the question as it was asked.
+        """`probs[option]`, in the order of the original question.
 
         >>> Rotation(1, np.float32([0.7, 0.2, 0.1])).by_option().round(1).tolist()
         [0.20000000298023224, 0.10000000149011612, 0.699999988079071]
@@ -38,19 +38,19 @@ class Rotation:
 
 
 def rotated(question: Question, by: int) -> Question:
-    """The question with option 0 at place `by`, and the others after it in their order.
+    """The question with option 0 at index `by`, and the others after it in their order.
 
     >>> rotated(Question("?", ("a", "b", "c"), 0), 1).options
     ('c', 'a', 'b')
     """
     count = len(question.options)
-    options = tuple(question.options[(place - by) % count] for place in range(count))
+    options = tuple(question.options[(index - by) % count] for index in range(count))
     answer = None if question.answer is None else (question.answer + by) % count
     return replace(question, options=options, answer=answer)
 
 
 def rotation_bars(rotations: Sequence[Rotation], labels: Sequence[str], options: Sequence[str]) -> go.Figure:
-    """A bar for each order, cut into the options in the order as asked; each piece has its letter's colour."""
+    """A bar for each rotation. Its pieces are the options in their original order, each in its letter's colour."""
     figure = go.Figure()
     names = [f"order {rotation.by + 1}" for rotation in rotations]
     for option, text in enumerate(options):

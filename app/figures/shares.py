@@ -1,4 +1,4 @@
-"""Whether a share of the difference between two runs means anything."""
+"""Whether the difference between two runs is large enough for shares of it to be meaningful."""
 
 from backend.contract.metrics import METRICS
 from backend.contract.result import Result

@@ -1,4 +1,4 @@
-"""What becomes of attention and letters when one option's key is moved towards the right one's."""
+"""Attention and predicted letters while one option's key is moved towards the right option's key."""
 
 from collections.abc import Sequence
 
@@ -20,16 +20,16 @@ def flip_curves(result: Result, title: str, strength: float) -> go.Figure:
     ):
         for suffix, dash in (("", "solid"), ("_random", "dot")):
             values, low, high = (result[f"{name}{suffix}{end}"] for end in ("", "_low", "_high"))
-            told = what + (", random direction" if suffix else "")
+            series = what + (", random direction" if suffix else "")
             figure.add_scatter(
                 x=x,
                 y=values,
                 error_y=error_bars(values, low, high, shares=True) | {"width": 3},
                 mode="lines+markers",
-                name=told,
+                name=series,
                 line={"color": OTHER if suffix else colour, "dash": dash, "width": 1.6},
                 marker={"symbol": symbol, "size": 7},
-                hovertemplate=f"strength %{{x:g}}, {told}: %{{y:.1%}}<extra></extra>",
+                hovertemplate=f"strength %{{x:g}}, {series}: %{{y:.1%}}<extra></extra>",
             )
     figure.add_vline(x=strength, line={"color": COLOURS[-1], "width": 2, "dash": "dot"})
     finish(figure, title=title, x="strength (1 is the whole difference)", y="share", height=440)
@@ -43,7 +43,7 @@ def before_and_after(
 ) -> go.Figure:
     """`before[label]` and `after[label]`, shares, side by side."""
     figure = go.Figure()
-    colours = [letter_colour(place) for place in range(len(labels))]
+    colours = [letter_colour(index) for index in range(len(labels))]
     for name, values, pattern in (("as it is", before, "/"), ("steered", after, "")):
         figure.add_bar(
             x=[plain(label) for label in labels],

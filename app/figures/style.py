@@ -1,4 +1,4 @@
-"""What all charts share: colours told apart by everyone, margins, and text that is never read as markup."""
+"""What all charts share: colours that colour-blind readers can distinguish, margins, and text escaped from markup."""
 
 import html
 import textwrap
@@ -29,7 +29,7 @@ def plain(text: str) -> str:
 
 
 def stem_lines(stem: str) -> str:
-    """A question's stem, or its beginning, in lines that a hover has room for."""
+    """A question's stem, or its beginning, in lines that fit a hover text."""
     short = textwrap.shorten(stem, STEM_LENGTH, placeholder=" …")
     return "<br>".join(plain(line) for line in textwrap.wrap(short, STEM_WIDTH))
 

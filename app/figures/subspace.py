@@ -67,7 +67,7 @@ def scene(frame: pd.DataFrame, components: Sequence[int], look: Look, title: str
     finish(figure, title=title, x="", y="", height=600)
     figure.update_layout(
         showlegend=True,
-        # The legend is below the scene, where it hides no point. Plotly makes room for it.
+        # The legend is below the scene, where it hides no point.
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
         scene={axis + "axis": _axis(component) for axis, component in zip(AXES, components, strict=True)}
         | {
@@ -120,7 +120,7 @@ def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
 
 
 def _colours(frame: pd.DataFrame, colour: str, groups: Sequence[str]) -> dict[str, str]:
-    """Of each group its colour: a letter of the unchanged prompts has its own, and so has its place in the list."""
+    """The colour of each group. Each letter of the unchanged prompts has its own, and each position in the list."""
     keys = frame[(frame["among"] == "") & (frame["kind"] == "key")]
     named = {"label": keys["label"], "letter": keys["label"], "place": keys["place"]}.get(
         colour, keys["label"][:0]

@@ -1,4 +1,4 @@
-"""A head's queries and keys as points in the dimensions that are pictured, and what their products say there."""
+"""A head's queries and keys as points in the drawn dimensions, and their products there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def _frame(result: Result, pictured: Pictured, among: str) -> pd.DataFrame:
     common: dict[str, list[Any]] = {
         "row": list(range(questions)),
         "item": [-1 if question["item"] is None else question["item"] for question in listed],
-        "letter": [names[place] for place in right],
+        "letter": [names[index] for index in right],
         "subject": [question["subject"] or "none" for question in listed],
     }
     queries = pd.DataFrame(
@@ -97,21 +97,21 @@ def _frame(result: Result, pictured: Pictured, among: str) -> pd.DataFrame:
             **common,
             "kind": "query",
             "label": common["letter"],
-            "place": [str(place + 1) for place in right],
+            "place": [str(index + 1) for index in right],
             "verdict": ["right" if question["right"] else "wrong" for question in listed],
         }
     )
     keys = pd.DataFrame({name: np.repeat(values, labels) for name, values in common.items()})
     of_label = np.tile(np.arange(labels), questions)
     keys["kind"] = "key"
-    keys["label"] = [names[place] for place in of_label]
-    keys["place"] = [str(place + 1) for place in of_label]
+    keys["label"] = [names[index] for index in of_label]
+    keys["place"] = [str(index + 1) for index in of_label]
     keys["verdict"] = np.where(of_label == np.repeat(right, labels), "right", "wrong")
     queries[list(AXES)] = pictured.queries(result["q"])
     keys[list(AXES)] = pictured.keys(result["k"]).reshape(-1, len(AXES))
     frame = pd.concat([queries, keys], ignore_index=True)
     frame["among"] = among
-    frame["text"] = [_told(listed[row.row], row) for row in frame.itertuples()]
+    frame["text"] = [_hover_text(listed[row.row], row) for row in frame.itertuples()]
     return frame
 
 
@@ -124,12 +124,12 @@ def directions(result: Result, components: Sequence[int]) -> dict[str, Vectors]:
 def products_right(result: Result, components: Sequence[int]) -> tuple[float, float]:
     """On which share of questions the product of query and key is largest for the right label among the labels.
 
-    First of what is pictured, about the means, then of the whole vectors.
+    First by the drawn dimensions, about the means, then by the full vectors.
     """
     pictured, q, k = Pictured.of(result, components), result["q"], result["k"]
-    seen = np.einsum("qd,qld->ql", pictured.queries(q), pictured.products_along(k))
-    whole = np.einsum("qd,qld->ql", q, k)
-    hits = [(products.argmax(axis=1) == result["right"]).mean() for products in (seen, whole)]
+    drawn = np.einsum("qd,qld->ql", pictured.queries(q), pictured.products_along(k))
+    full = np.einsum("qd,qld->ql", q, k)
+    hits = [(products.argmax(axis=1) == result["right"]).mean() for products in (drawn, full)]
     return float(hits[0]), float(hits[1])
 
 
@@ -161,7 +161,7 @@ def followed(frame: pd.DataFrame, kind: str, among: str) -> Followed:
     return Followed(place, float((labels.loc[nearest].to_numpy() == other["label"].to_numpy()).mean()))
 
 
-def _told(question: Mapping[str, Any], row: Any) -> str:
+def _hover_text(question: Mapping[str, Any], row: Any) -> str:
     what = f"key of label {plain(row.label)}" if row.kind == "key" else "query of the final token"
     if row.among:
         what += f", {plain(row.among)}"

@@ -28,26 +28,26 @@ def turn_curves(
     A dotted line stands at the strength with the index `at`.
     """
     figure = go.Figure()
-    # Strengths grow faster than evenly, so that each has equal room.
-    places = np.arange(len(strengths))
+    # Strengths are not evenly spaced: each gets the same width.
+    ticks = np.arange(len(strengths))
     probs = among_labels(logits)
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
         figure.add_scatter(
-            x=places,
-            y=probs[:, place],
+            x=ticks,
+            y=probs[:, index],
             customdata=strengths,
             mode="lines+markers",
             name=plain(label),
             line={
-                "color": letter_colour(place),
-                "width": 3 if place == to else 1.6,
-                "dash": DASHES[place] if place != to else "solid",
+                "color": letter_colour(index),
+                "width": 3 if index == to else 1.6,
+                "dash": DASHES[index] if index != to else "solid",
             },
-            marker={"symbol": place, "size": 6},
+            marker={"symbol": index, "size": 6},
             hovertemplate=f"strength %{{customdata:g}}: {plain(label)} %{{y:.1%}}<extra></extra>",
         )
     figure.add_scatter(
-        x=places,
+        x=ticks,
         y=attention[:, to],
         customdata=strengths,
         mode="lines",
@@ -64,6 +64,6 @@ def turn_curves(
         height=360,
     )
     legend_below(figure, -0.25)
-    figure.update_xaxes(tickvals=places, ticktext=[f"{strength:g}" for strength in strengths])
+    figure.update_xaxes(tickvals=ticks, ticktext=[f"{strength:g}" for strength in strengths])
     figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return figure

@@ -30,15 +30,15 @@ class Margin:
     own: float
 
     @classmethod
-    def of(cls, attribution: Result, label_logits: NDArray[np.float32], place: int) -> "Margin":
+    def of(cls, attribution: Result, label_logits: NDArray[np.float32], letter: int) -> "Margin":
         """From a result of `attribution`, the model's `label_logits[label]`, and the letter's index."""
-        net = {name: net_effect(attribution[name], place) for name in ("heads", "mlps", "embedding", "bias")}
+        net = {name: net_effect(attribution[name], letter) for name in ("heads", "mlps", "embedding", "bias")}
         return cls(
             net["heads"],
             net["mlps"],
             float(net["embedding"]),
             float(net["bias"]),
-            float(net_effect(label_logits, place)),
+            float(net_effect(label_logits, letter)),
         )
 
     @property

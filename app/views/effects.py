@@ -76,8 +76,8 @@ def show_strongest(frame: pd.DataFrame, unit: str, scale: Scale) -> None:
         sentence(
             "No node stands out. The one with the largest effects is ",
             node,
-            f": total {told.loc[node, 'total']}, direct {told.loc[node, 'direct']} of the {scale.whole:+.3g} {unit} "
-            "between both runs.",
+            f": total {told.loc[node, 'total']}, direct {told.loc[node, 'direct']} "
+            f"of the {scale.reference:+.3g} {unit} between both runs.",
             key="lead",
             lead=True,
         )

@@ -113,12 +113,12 @@ def choose_view(selection: Selection, letter: Letter) -> dict[str, str]:
 
 
 def effects_in(
-    known: Result | None, estimate: Result | None, selection: Selection, *, whole: bool
+    known: Result | None, estimate: Result | None, selection: Selection, *, complete: bool
 ) -> Effects | None:
     """The effects of the chosen cells, as shares or as changes of the metric."""
     chosen = selection.chosen
     view = View(chosen.component, chosen.direction, chosen.where, chosen.shown)
-    return effects_of(known, estimate, view, whole=whole)
+    return effects_of(known, estimate, view, complete=complete)
 
 
 def with_shares_that_hold(told: Result, selection: Selection) -> Selection:
@@ -135,12 +135,12 @@ def unit_of(told: Result, component: str) -> str:
 def picture(estimate: Result | None, selection: Selection) -> Draw:
     """The function that draws the cells that are exact so far, and estimates for the others."""
 
-    def draw(known: Result | None, whole: bool) -> None:
+    def draw(known: Result | None, complete: bool) -> None:
         told = known or estimate
         if told is None:
             return
         view = with_shares_that_hold(told, selection)
-        effects = effects_in(known, estimate, view, whole=whole)
+        effects = effects_in(known, estimate, view, complete=complete)
         if effects is None:
             return
         unit = unit_of(told, view.chosen.component)
@@ -156,7 +156,7 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
     """Draw the estimates of the shown cells against their exact values."""
     selection = with_shares_that_hold(result, selection)
     chosen = selection.chosen
-    effects = effects_in(result, estimate, selection, whole=True)
+    effects = effects_in(result, estimate, selection, complete=True)
     if effects is None or not comparable(effects.estimate, effects.exact).any():
         return
     if COMPONENTS[chosen.component].heads is not None:

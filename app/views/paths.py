@@ -77,7 +77,7 @@ def show_strongest(paths: Paths) -> None:
     if not paths.scale.stands_out(strongest.value):
         ends = (paths.name, strongest.name) if paths.sends else (strongest.name, paths.name)
         way = f"from {ends[0]} into {ends[1]}" + ("" if at == "mlp" else f"'s {at}")
-        between = f"{paths.scale.whole:+.3g} {paths.unit} between both runs"
+        between = f"{paths.scale.reference:+.3g} {paths.unit} between both runs"
         sentence(
             f"No path stands out. The largest, {way}, carries {strongest.value:+.2g} of the {between}.",
             key="strongest path",

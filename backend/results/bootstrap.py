@@ -47,11 +47,11 @@ def mean_and_ends(
     drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, size=draws) * weights
     drawn = np.asarray(drawn / drawn.sum(axis=1, keepdims=True), np.float32)
     ends = [np.empty(flat.shape[1], np.float32) for _ in ENDS]
-    places = [round(end / 100 * (draws - 1)) for end in ENDS]
+    indices = [round(end / 100 * (draws - 1)) for end in ENDS]
     for first in range(0, flat.shape[1], CELLS):
         part = slice(first, first + CELLS)
-        means = np.partition(np.ascontiguousarray((drawn @ flat[:, part]).T), places, axis=1)
-        for end, place in zip(ends, places, strict=True):
-            end[part] = means[:, place]
+        means = np.partition(np.ascontiguousarray((drawn @ flat[:, part]).T), indices, axis=1)
+        for end, index in zip(ends, indices, strict=True):
+            end[part] = means[:, index]
     low, high = (end.reshape(shape) for end in ends)
     return mean, low, high

@@ -16,7 +16,7 @@ DIGEST_BYTES = 32
 
 
 class Checkpoint:
-    """One file of named arrays after their SHA-256; written whole or not at all.
+    """One file of named arrays after their SHA-256; written atomically.
 
     A missing or damaged file counts as nothing saved. Saving is best effort: a computation goes on where the disk is
     full or cannot be written, and `report` is told once.

@@ -1,6 +1,6 @@
-"""How far two models' readings lie apart: one model held in two ways, as a rule, or two models of one shape.
+"""The differences between two results of `readings`: of one model in two dtypes, as a rule, or of two of one shape.
 
-A pure function of two results of the analysis `readings` over the same prompts.
+A pure function of two results over the same prompts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ SAME_ANSWERS, SAME_HEADS = 0.9, 0.7
 
 @dataclass(frozen=True)
 class Ranked:
-    """One head's place, from 1, by the size of its mean net attribution, in both models; values in logits."""
+    """One head's rank, from 1, by the size of its mean net attribution, in both models; values in logits."""
 
     head: HeadRef
     rank: int
@@ -44,14 +44,14 @@ class Drift:
         accuracy, loss: of both, `{"value", "low", "high"}` with a 95 % interval; nats for the loss.
         net: mean net attribution of both, `[layer, head]`, in logits.
         net_correlation, net_largest: Pearson's over heads; largest |difference|, in logits.
-        strongest: the first model's 20 strongest heads, with their places in both.
+        strongest: the first model's 20 strongest heads, with their ranks in both.
         rank_correlation: Spearman's over these; NaN where nothing varies.
         left, entered: heads that leave the ten strongest, and those that come in.
-        patched: patching values of both, for each cell that both have, in logits, less the median of their question:
-            most heads change nothing, and the questions' own levels would pass for agreement or hide it.
+        patched: patching values of both, for each cell that both have, in logits, minus the median of their
+            question. Most heads change nothing, so the level of each question would count as agreement, or hide it.
         patched_heads: the heads of these cells.
         patched_correlation, patched_largest: as for `net`; None where nothing was patched in both.
-        size, verdict: how large the drift is, and that in words.
+        size, verdict: how large the drift is, and a sentence about it.
     """
 
     questions: int
@@ -118,7 +118,7 @@ def _check(one: Result, other: Result) -> None:
     check_shapes(one["net"].shape[1:], other["net"].shape[1:])
     if one.scalars["prompts"] != other.scalars["prompts"] or one.ticks["label"] != other.ticks["label"]:
         raise RequestError(
-            f"The models have read different prompts ({one.scalars['count']} and {other.scalars['count']}). Compare "
+            f"The models were run on different prompts ({one.scalars['count']} and {other.scalars['count']}). Compare "
             "them on the same questions, labels, template and shots."
         )
 
@@ -128,8 +128,8 @@ def check_shapes(one: Sequence[int], other: Sequence[int]) -> None:
     if tuple(one) != tuple(other):
         sizes = [f"{layers} layers of {heads} heads" for layers, heads in (one, other)]
         raise RequestError(
-            f"The models have different shapes, {sizes[0]} and {sizes[1]}, so that no head of one stands for a head "
-            "of the other. Compare two of one shape."
+            f"The models have different shapes, {sizes[0]} and {sizes[1]}, so their heads cannot be "
+            "compared one by one. Compare two models of one shape."
         )
 
 
@@ -144,10 +144,10 @@ def _head(net: Values, index: int) -> HeadRef:
 
 
 def _strongest(net: Values, other: Values) -> tuple[Ranked, ...]:
-    places = np.argsort(_order(other))
+    ranks = np.argsort(_order(other))
     return tuple(
         Ranked(
-            _head(net, index), rank, int(places[index]) + 1, float(net.flat[index]), float(other.flat[index])
+            _head(net, index), rank, int(ranks[index]) + 1, float(net.flat[index]), float(other.flat[index])
         )
         for rank, index in enumerate(_order(net)[:STRONGEST], start=1)
     )
@@ -189,11 +189,14 @@ def _rank_correlation(strongest: tuple[Ranked, ...]) -> float:
     )
 
 
-def _verdict(same: float, questions: int, kept: int, top: int) -> tuple[Size, str]:
-    seen = f"{same:.0%} of {questions} answers are the same and {kept} of the {top} strongest heads"
-    if same < SAME_ANSWERS or kept / top < SAME_HEADS:
-        return "large", f"Large drift: {seen}. Do not read heads of the first off the second."
-    if same < 1 or kept < top:
+def _verdict(same: float, questions: int, stayed: int, top: int) -> tuple[Size, str]:
+    seen = f"{same:.0%} of {questions} answers are the same and {stayed} of the {top} strongest heads"
+    if same < SAME_ANSWERS or stayed / top < SAME_HEADS:
+        return (
+            "large",
+            f"Large drift: {seen}. What holds for a head of the second need not hold in the first.",
+        )
+    if same < 1 or stayed < top:
         return "noticeable", f"Noticeable drift: {seen}. Check a head in the first before you rely on it."
     return (
         "small",

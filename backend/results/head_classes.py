@@ -82,7 +82,7 @@ class Verdicts:
 
     def named(self, layer: int, head: int) -> list[str]:
         """The classes of one head, none or several."""
-        return [name for place, name in enumerate(CLASSES) if self.classes[place, layer, head]]
+        return [name for index, name in enumerate(CLASSES) if self.classes[index, layer, head]]
 
     @property
     def main(self) -> NDArray[np.int64]:

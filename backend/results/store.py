@@ -1,4 +1,4 @@
-"""Results on disk under their key: written whole or not at all, bounded in bytes, the oldest used going first."""
+"""Results on disk under their key. A write is atomic. Above a limit of bytes the least recently used are deleted."""
 
 import errno
 import os
@@ -109,7 +109,7 @@ class Store:
         return self._folder / key[:2] / key
 
     def _set_aside(self, entry: Path, error: StoreError) -> None:
-        """Report a damaged entry once, and move it out of the way; the newest few are kept to be looked at."""
+        """Report a damaged entry once, and move it to the folder of damaged entries, which holds the newest few."""
         self._report_once(entry, error)
         damaged = self._folder / DAMAGED
         with suppress(OSError):
@@ -117,10 +117,10 @@ class Store:
             shutil.rmtree(damaged / entry.name, ignore_errors=True)
             entry.rename(damaged / entry.name)
             os.utime(damaged / entry.name)
-            kept = 0
-            for place, each in enumerate(sorted(damaged.iterdir(), key=_used, reverse=True)):
-                kept += _size(each)
-                if place >= DAMAGED_KEPT or kept > DAMAGED_BYTES:
+            size = 0
+            for rank, each in enumerate(sorted(damaged.iterdir(), key=_used, reverse=True)):
+                size += _size(each)
+                if rank >= DAMAGED_KEPT or size > DAMAGED_BYTES:
                     shutil.rmtree(each, ignore_errors=True)
 
     def _report_once(self, entry: Path, error: StoreError) -> None:
@@ -153,7 +153,7 @@ class Store:
 def _swap(fresh: Path, entry: Path) -> None:
     """Rename `fresh` to `entry`; an older entry is moved out of the way first (a folder cannot be replaced).
 
-    Another process that stores the same key may put its own there in between: then it is moved away too.
+    Another process may store the same key in between: then its entry is moved away too.
     """
     for last in [False] * (SWAPS - 1) + [True]:
         try:

@@ -1,4 +1,4 @@
-"""What effects and paths cost."""
+"""The cost of `effects` and `paths`: passes, traces, cones and projections of one prompt."""
 
 from backend.analyses.circuit.effects import RECHECKED
 from backend.analyses.circuit.schema import EFFECTS, PATHS
@@ -22,15 +22,17 @@ def effects(sizes: Cost, prompt: OnePrompt) -> Work:
 def paths(sizes: Cost, prompt: OnePrompt) -> Work:
     """Paths into the last layer, which take longest.
 
-    Two traces, what every head writes at every position, those writes through queries, keys and values of a layer, and
-    one cone for each of them and each input.
+    Two traces, what every head writes at every position, these writes projected by the queries, keys and
+    values of a layer, and one cone for each of them and each input.
     """
     shape, tokens = sizes.shape, prompt.tokens
     senders = shape.layers * (shape.heads + 1)
-    read = shape.d_model * (shape.heads + 2 * shape.kv_heads) * shape.d_head
+    projection = shape.d_model * (shape.heads + 2 * shape.kv_heads) * shape.d_head
     written = projected(sizes, tokens * (shape.heads + 1))
-    through = Work(products=senders * tokens * read, weights=senders * read / 32, held=senders * tokens * 4)
+    projected_through = Work(
+        products=senders * tokens * projection, weights=senders * projection / 32, held=senders * tokens * 4
+    )
     size = 4 * senders * tokens * shape.d_model
-    received = through + Work(moved=6 * size, held=2 * size)
+    inputs = projected_through + Work(moved=6 * size, held=2 * size)
     swept = cones(sizes, tokens, "z", [tokens - 1], 3)
-    return (two_traces(sizes, tokens) + written + received + swept) * prompt.draws
+    return (two_traces(sizes, tokens) + written + inputs + swept) * prompt.draws

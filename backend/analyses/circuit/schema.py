@@ -1,4 +1,4 @@
-"""What the analyses of this folder take and give. No torch."""
+"""The parameters and results of `effects` and `paths`. No torch."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Node:
     says = '{"head": [layer, head]}, {"mlp": layer} or {"embedding": true}'
 
     def read(self, where: str, value: object, asked: Asked) -> dict[str, Any]:
-        """The same with the head as a pair. Raises RequestError."""
+        """The node with its head as a pair. Raises RequestError."""
         if not isinstance(value, dict) or len(value) != 1 or not value.keys() <= {"head", "mlp", "embedding"}:
             raise RequestError(f"{where} must be {self.says}, not {shown(value)}.")
         ((name, given),) = value.items()
@@ -35,7 +35,7 @@ class Node:
 
 
 def _one_end(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
-    """Raises RequestError where not just one end is given, and for a receiver that receives nothing."""
+    """Raises RequestError unless exactly one end is given, and for the embedding as a receiver."""
     if (values["receiver"] is None) == (values["sender"] is None):
         raise RequestError('paths needs either params.receiver or params.sender, such as {"head": [16, 7]}.')
     if values["receiver"] == {"embedding": True}:

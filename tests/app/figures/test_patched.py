@@ -85,9 +85,9 @@ def test_a_share_of_no_difference_is_unknown() -> None:
 
 
 def test_before_the_first_exact_cell_there_are_estimates_alone() -> None:
-    assert effects_of(None, None, View("z", "denoise", "all", "values"), whole=False) is None
-    everywhere = effects_of(None, rough(), View("z", "denoise", "all", "values"), whole=False)
-    final = effects_of(None, rough(), View("z", "denoise", "final", "values"), whole=False)
+    assert effects_of(None, None, View("z", "denoise", "all", "values"), complete=False) is None
+    everywhere = effects_of(None, rough(), View("z", "denoise", "all", "values"), complete=False)
+    final = effects_of(None, rough(), View("z", "denoise", "final", "values"), complete=False)
     assert everywhere is not None
     assert final is not None
     assert everywhere.positions == (0, 1, 2)
@@ -104,7 +104,7 @@ def test_estimates_are_read_at_the_positions_of_the_exact_values() -> None:
         {"position": ("c", "a")},
         {"positions": [2, 0], **RUNS, "roles": ["stem", "stem", "final"]},
     )
-    effects = effects_of(exact, rough(), View("z", "denoise", "all", "values"), whole=False)
+    effects = effects_of(exact, rough(), View("z", "denoise", "all", "values"), complete=False)
     assert effects is not None
     assert effects.estimate[0, 0] == pytest.approx([-0.3, 0])
     assert effects.known[0, 0] == pytest.approx([-0.3, 0.1])
@@ -123,32 +123,32 @@ def test_tokens_that_both_prompts_begin_with_are_left_out_where_they_stand_for_t
         {"position": ("a", "b", "c")},
         {"positions": [0, 1, 2], **RUNS, "roles": ["stem", "option", "final"]},
     )
-    shown = effects_of(exact, rough(first=1), View("z", "denoise", "all", "values"), whole=True)
+    shown = effects_of(exact, rough(first=1), View("z", "denoise", "all", "values"), complete=True)
     assert shown is not None
     assert shown.spread is not None
     assert shown.exact.tolist() == shown.spread.tolist() == [[[8, 9]]]
     assert (shown.positions, shown.tokens, shown.roles) == ((1, 2), ("b", "c"), ("option", "final"))
-    before = effects_of(None, rough(first=1), View("z", "denoise", "all", "values"), whole=False)
+    before = effects_of(None, rough(first=1), View("z", "denoise", "all", "values"), complete=False)
     assert before is not None
     assert before.positions == (1, 2)
     assert before.estimate[0, 0] == pytest.approx([0.6, -0.3])
     # Without an estimate it is not known that each token stands for itself.
-    unaligned = effects_of(exact, None, View("z", "denoise", "all", "values"), whole=True)
+    unaligned = effects_of(exact, None, View("z", "denoise", "all", "values"), complete=True)
     assert unaligned is not None
     assert unaligned.positions == (0, 1, 2)
 
 
-def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effects:
+def effects(exact: list[float], estimate: list[float], *, complete: bool) -> Effects:
     """Two heads of one layer at one position."""
     of = (
         np.array([[[value] for value in exact]], np.float32),
         np.array([[[value] for value in estimate]], np.float32),
     )
-    return Effects(*of, None, Scale(1.0, 0.0), (0,), ("a",), ("stem",), whole=whole)
+    return Effects(*of, None, Scale(1.0, 0.0), (0,), ("a",), ("stem",), complete=complete)
 
 
 @pytest.mark.parametrize(
-    ("exact", "estimate", "whole", "strongest", "known"),
+    ("exact", "estimate", "complete", "strongest", "known"),
     [
         ([-3, 2], [9, 9], False, -3, -3),
         ([-3, NAN], [9, 1], False, NAN, -3),  # the other head is not run yet: it may do more
@@ -159,9 +159,9 @@ def effects(exact: list[float], estimate: list[float], *, whole: bool) -> Effect
     ],
 )
 def test_the_strongest_head_is_exact_only_when_all_are(
-    exact: list[float], estimate: list[float], *, whole: bool, strongest: float, known: float
+    exact: list[float], estimate: list[float], *, complete: bool, strongest: float, known: float
 ) -> None:
-    found = effects(exact, estimate, whole=whole).strongest()
+    found = effects(exact, estimate, complete=complete).strongest()
     assert found.exact.item() == pytest.approx(strongest, nan_ok=True)
     assert found.known.item() == pytest.approx(known, nan_ok=True)
 
@@ -176,7 +176,7 @@ def test_the_strongest_head_is_exact_only_when_all_are(
     ],
 )
 def test_effects_are_held_against_a_patch_that_does_it_all(direction: str, shown: str, whole: float) -> None:
-    found = effects_of(None, rough(), View("z", direction, "all", shown), whole=False)
+    found = effects_of(None, rough(), View("z", direction, "all", shown), complete=False)
     assert found is not None
-    assert found.scale.whole == pytest.approx(whole)
+    assert found.scale.reference == pytest.approx(whole)
     assert found.scale.noise == pytest.approx(0.05 if shown == "values" else 0.05 / 1.2)
