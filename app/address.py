@@ -64,6 +64,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "labels": named,
     "shots": whole(0, MAX_SHOTS),
     "controls_as_text": truth,
+    "custom": free,
     "scope": one_of(SCOPES),
     "limit": whole(1, MAX_LIMIT),
     "about": one_of(ABOUT),

@@ -7,6 +7,7 @@ from typing import Any
 from app.state import Chosen
 from backend.contract.cards import BankCard
 from backend.contract.client import Client
+from backend.contract.custom_template import EXAMPLE
 from backend.contract.errors import LetterheadsError, QuestionError, RequestError, shown
 from backend.contract.model import ModelSpec
 from backend.contract.prompt import DEFAULT_LABELS, PromptSpec
@@ -71,15 +72,25 @@ def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:
         question=question,
         labels=labels[: len(question.options)],
         model=ModelSpec(chosen.model, chosen.dtype, chosen.quantization, chosen.device),
-        prompt=PromptSpec(
-            chosen.template,
-            labels,
-            chosen.shots,
-            bank.name if chosen.shots else "",
-            chosen.controls_as_text,
-        ),
+        prompt=_prompt(chosen, labels, bank, problems),
     )
     return selection, problems
+
+
+def _prompt(chosen: Chosen, labels: tuple[str, ...], bank: BankCard, problems: list[str]) -> PromptSpec:
+    """The prompt; with the template `paper` where the user's own text cannot be one."""
+    usual = PromptSpec(
+        labels=labels,
+        shots=chosen.shots,
+        shots_from=bank.name if chosen.shots else "",
+        controls_as_text=chosen.controls_as_text,
+    )
+    own = (chosen.custom or EXAMPLE) if chosen.template == "custom" else ""
+    try:
+        return replace(usual, template=chosen.template, custom=own)
+    except RequestError as error:
+        problems.append(f"{error} The template paper is used instead.")
+        return usual
 
 
 def series(text: str) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class Chosen:
     labels: str = "A"
     shots: int = 0
     controls_as_text: bool = False
+    custom: str = ""
     # One question, or the mean over a bank: at most its first `limit` questions.
     scope: str = "question"
     limit: int = 60

@@ -8,6 +8,7 @@ from app.navigation import QUESTION_PAGE, guide_link
 from app.selection import SERIES, Selection, select, series
 from app.state import bound, current, write
 from backend.contract.client import Client
+from backend.contract.custom_template import EXAMPLE, MAX_CHARACTERS
 from backend.contract.prompt import MAX_SHOTS, TEMPLATES
 
 TEMPLATE_NAMES = {
@@ -15,6 +16,10 @@ TEMPLATE_NAMES = {
     "plain": "plain: no first sentence",
     "chat": "chat: the model's own format",
     "square": "square: with [A] for (A)",
+    "mmlu": "mmlu: as the harnesses print MMLU",
+    "colon": "colon: A: text, with an instruction",
+    "arc": "arc: Question: and Answer:",
+    "custom": "custom: a text of your own",
 }
 
 
@@ -45,6 +50,15 @@ def _prompt_controls(selection: Selection) -> None:
         help="paper is our reconstruction of the prompt of Lieberum et al. 2023; its exact wording is not known to us.",
         **bound("template", chosen.template),
     )
+    if chosen.template == "custom":
+        st.text_area(
+            "Text of the template",
+            height=200,
+            max_chars=MAX_CHARACTERS,
+            help="Places: {subject}, {stem}, {label} and {option} on one line that is written for each option, and "
+            "{answer} at the end. What stands before the first blank line is written once.",
+            **bound("custom", chosen.custom or EXAMPLE),
+        )
     known = tuple(SERIES)
     st.selectbox(
         "Labels",

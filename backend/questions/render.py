@@ -20,7 +20,7 @@ from backend.questions.chat import in_chat, markup_of
 from backend.questions.encoding import Spans, encode
 from backend.questions.prompt import Prompt
 from backend.questions.prompt_notes import notes_of, quoted_controls
-from backend.questions.templates import REGISTRY, Segments
+from backend.questions.templates import Segments, template_of
 from backend.questions.tokenizer import Tokenizer
 
 # Longer texts are refused before they are tokenized, which takes seconds for megabytes.
@@ -48,7 +48,7 @@ def render(
     if len(shots) != spec.shots:
         raise QuestionError(f"The prompt asks for {spec.shots} solved questions; {len(shots)} were given.")
     _check_offsets(tokenizer, model_name)
-    template = REGISTRY[spec.template]
+    template = template_of(spec)
     labels = spec.labels[: len(question.options)]
     segments = template.segments(question, spec.labels, shots)
     notes: tuple[str, ...] = ()
@@ -71,7 +71,14 @@ def render(
         tokens=tuple(text[a:b] or name for (a, b), name in zip(offsets, names, strict=True)),
         roles=_roles(segments, offsets),
         labels=labels,
-        answer_ids=_answer_ids(text, encoded.ids, labels, tokenizer, special=special, markup=markup),
+        answer_ids=_answer_ids(
+            text,
+            encoded.ids,
+            [template.blank + label for label in labels],
+            tokenizer,
+            special=special,
+            markup=markup,
+        ),
         answer=question.answer,
         notes=(*notes, *notes_of(tokenizer, text, encoded, controls, as_text=spec.controls_as_text)),
         controls=controls,

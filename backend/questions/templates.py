@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from backend.contract.errors import QuestionError
+from backend.contract.custom_template import EXAMPLE, split_template
+from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
+from backend.questions.harness_templates import arc, colon, custom, mmlu
+from backend.questions.segments import Segment as Segment
+from backend.questions.segments import Segments as Segments
+from backend.questions.segments import check_labels, right_label
 
 PRELUDE = (
     "A highly knowledgeable and intelligent artificial intelligence model "
@@ -14,28 +20,18 @@ ANSWER = "Answer: ("
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A piece of a prompt's text and its role (see `Prompt`); `markup`: whether a chat template wrote it."""
-
-    text: str
-    role: str
-    markup: bool = False
-
-
-Segments = tuple[Segment, ...]
-
-
-@dataclass(frozen=True)
 class Template:
     """A template.
 
     Attributes:
         segments: called with question, labels and shots (solved questions); gives the text in segments.
         chat: whether the model's chat markup is put around it.
+        blank: what stands between the prompt and the label that answers it, and belongs to the label's token.
     """
 
     segments: Callable[[Question, Sequence[str], Sequence[Question]], Segments]
     chat: bool = False
+    blank: str = ""
 
 
 def plain(question: Question, labels: Sequence[str], shots: Sequence[Question]) -> Segments:
@@ -72,14 +68,23 @@ REGISTRY: dict[str, Template] = {
     "plain": Template(plain),
     "chat": Template(paper, chat=True),
     "square": Template(square),
+    "mmlu": Template(mmlu, blank=" "),
+    "colon": Template(colon, blank=" "),
+    "arc": Template(arc, blank=" "),
+    "custom": Template(partial(custom, split_template(EXAMPLE)), blank=" "),  # see `template_of`
 }
 
 
+def template_of(spec: PromptSpec) -> Template:
+    """The template that a prompt names; with `custom`, that of its own text."""
+    if spec.template != "custom":
+        return REGISTRY[spec.template]
+    parts = split_template(spec.custom)
+    return Template(partial(custom, parts), blank=parts.blank)
+
+
 def _block(question: Question, labels: Sequence[str]) -> Segments:
-    if len(labels) < len(question.options):
-        raise QuestionError(
-            f"The question has {len(question.options)} options but only {len(labels)} labels. Add labels."
-        )
+    check_labels(question, labels)
     segments = [Segment(question.stem + "\n", "stem")]
     for i, (label, option) in enumerate(zip(labels, question.options, strict=False)):
         segments += [
@@ -93,8 +98,5 @@ def _block(question: Question, labels: Sequence[str]) -> Segments:
 
 
 def _solved(shot: Question, labels: Sequence[str]) -> str:
-    if shot.answer is None:
-        raise QuestionError(
-            "A question without a right answer cannot be a solved example. Mark its right option."
-        )
-    return "".join(segment.text for segment in _block(shot, labels)) + f"{labels[shot.answer]})\n\n"
+    label = right_label(shot, labels)
+    return "".join(segment.text for segment in _block(shot, labels)) + f"{label})\n\n"

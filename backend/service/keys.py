@@ -42,6 +42,7 @@ def _decides(task: Task) -> dict[str, Any]:
         "template": request.prompt.template,
         "labels": request.prompt.labels,
         **({"controls_as_text": True} if request.prompt.controls_as_text else {}),
+        **({"custom": request.prompt.custom} if request.prompt.custom else {}),
         "bank": request.questions.bank if isinstance(request.questions, QuestionSet) else None,
         "questions": [question.to_json() for question in task.questions],
         "shots": [[shot.to_json() for shot in some] for some in task.shots],

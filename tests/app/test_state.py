@@ -22,6 +22,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(bank="copy-colors", item=17, subject="colors", right="2", search="raven?"),
         Chosen(question=OWN, template="chat", labels="K P X Z", shots=5),
         Chosen(scope="bank", limit=300, letter="B", role="right label", reading="value-weighted"),
+        Chosen(template="custom", custom="{stem}\n{label}: {option} & more\nAnswer: {answer}"),
         Chosen(head=HeadRef(16, 7)),
         Chosen(way="query", variant="letters"),
         Chosen(strength=-2.5, steered=7, towards="D"),

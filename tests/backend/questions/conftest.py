@@ -1,5 +1,7 @@
 """A small real tokenizer: byte-level BPE with Qwen's splitting rules, trained on a few lines."""
 
+from collections.abc import Sequence
+
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -22,7 +24,11 @@ CHATML = (
 
 
 def build(
-    *, bos: bool = False, trim_offsets: bool = False, chat_template: str | None = None
+    *,
+    bos: bool = False,
+    trim_offsets: bool = False,
+    chat_template: str | None = None,
+    more: Sequence[str] = (),
 ) -> PreTrainedTokenizerFast:
     """A new tokenizer; `trim_offsets` leaves blanks out of the offsets, as GPT-2's does."""
     core = Tokenizer(models.BPE())
@@ -40,7 +46,7 @@ def build(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    core.train_from_iterator(LINES * 5, trainer)
+    core.train_from_iterator([*LINES * 5, *more], trainer)
     post: list[object] = [processors.ByteLevel(trim_offsets=trim_offsets)]
     if bos:
         post.append(processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)]))
@@ -54,3 +60,9 @@ def build(
 def tokenizer() -> PreTrainedTokenizerFast:
     """Without special tokens, as Qwen's."""
     return build()
+
+
+@pytest.fixture(scope="session")
+def spaced() -> PreTrainedTokenizerFast:
+    """Its vocabulary has the letters with a blank before them, as most tokenizers' have."""
+    return build(more=[f"Answer: {label}" for label in "ABCDabcd"] * 20)
