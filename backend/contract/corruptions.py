@@ -22,6 +22,10 @@ LABEL = Param(
 )
 
 
+PAIR_TITLES = {"position": "another place", "letter": "other letters", "both": "both"}
+"""One for each of PAIRS of backend/contract/question.py."""
+
+
 def _of_label(values: dict[str, Any], asked: Asked) -> dict[str, Any]:
     """Without the label where it is the right one, which holds anyway."""
     return {**values, "label": None if values["label"] == asked.right else values["label"]}
@@ -103,6 +107,15 @@ CORRUPTIONS: dict[str, Corruption] = {
             title="Labels replaced by random letters",
             help="labels that are none of the clean prompt's",
             fields=(SEED, DRAWS),
+        ),
+        *(
+            Corruption(
+                name=f"pair_{kind}",
+                title=f"The question's own pair: {title}",
+                help=f"the corrupted prompt that the question brings with it: {title}",
+                fields=(),
+            )
+            for kind, title in PAIR_TITLES.items()
         ),
         Corruption(
             name="text",

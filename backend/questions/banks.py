@@ -12,7 +12,7 @@ from backend.contract.errors import QuestionError, shown
 from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.contract.request import QuestionSet
-from backend.questions import copying, hub_sets, uploads
+from backend.questions import copying, hub_sets, traps, uploads
 from backend.questions.bank import Bank as Bank
 from backend.questions.files import read_file
 
@@ -31,6 +31,12 @@ REGISTRY: dict[str, tuple[str, Callable[[], Questions]]] = {
     "knowledge": ("General knowledge", _knowledge),
     "copy-colors": ("Copying: colors", copying.colors),
     "copy-facts": ("Copying: facts", copying.facts),
+    "trap-both": ("Trap: one, both or none of them", traps.both),
+    "trap-negation": ("Trap: which is NOT", traps.negation),
+    "trap-statements": ("Trap: two statements, true or false", traps.statements),
+    "trap-one-word": ("Trap: options differ in one word", traps.one_word),
+    "trap-arithmetic": ("Trap: arithmetic with near numbers", traps.arithmetic),
+    "trap-order": ("Trap: a list that begins elsewhere", traps.order),
 }
 
 

@@ -7,12 +7,14 @@ of corruption are ours.
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from string import ascii_uppercase
 from typing import Any
 
+from backend.contract.corruptions import PAIR_TITLES
 from backend.contract.errors import RequestError, shown
 from backend.contract.prompt import PromptSpec
-from backend.contract.question import Question
+from backend.contract.question import PAIRS, Question
 from backend.engine.instrument import Instrument
 from backend.questions.banks import load_bank
 from backend.questions.encoding import Spans, encode
@@ -189,11 +191,24 @@ def _random_letters(instrument: Instrument, clean: Clean, data: Mapping[str, Any
     return _rendered(instrument, clean, clean.question, spec, f"labels {' '.join(labels)}")
 
 
+def _pair(kind: str, instrument: Instrument, clean: Clean, data: Mapping[str, Any]) -> Corrupted:
+    """The corrupted form of this kind that the question brings with it, in the clean prompt's template."""
+    pair = clean.question.pair(kind)
+    if pair is None:
+        raise RequestError(
+            f"The question brings no pair {kind} with it. Choose another corruption, "
+            "or a bank with pairs, such as MIB's."
+        )
+    spec = replace(clean.spec, labels=pair.labels or clean.spec.labels)
+    return _rendered(instrument, clean, pair.question, spec, f"the question's own pair, {PAIR_TITLES[kind]}")
+
+
 MAKERS: dict[str, Callable[[Instrument, Clean, Mapping[str, Any]], Corrupted]] = {
     "question": _question,
     "swap_options": _swapped,
     "shuffle_labels": _shuffled,
     "random_letters": _random_letters,
+    **{f"pair_{kind}": partial(_pair, kind) for kind in PAIRS},
     "text": _text,
 }
 

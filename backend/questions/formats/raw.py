@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.contract.errors import shown
-from backend.contract.question import Question
+from backend.contract.question import Pair, Question
 from backend.questions.formats.answers import missing
 from backend.questions.formats.table import RowError
 
@@ -19,10 +19,11 @@ class Raw:
     answer: object = None
     index: int | None = None
     subject: str = ""
+    pairs: tuple[Pair, ...] = ()
 
     def question(self, index: int | None) -> Question:
         """The question with its right option. Raises QuestionError where it is not usable."""
-        return Question(self.stem, self.options, index, self.subject or Question.subject)
+        return Question(self.stem, self.options, index, self.subject or Question.subject, self.pairs)
 
 
 def text(value: object, what: str) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.contract.errors import shown
+from backend.contract.question import FIELDS, pairs_of
 from backend.questions.formats.answers import LETTERS, index_of, missing
+from backend.questions.formats.mib import mib
 from backend.questions.formats.raw import Raw, at_label, labelled, subject_of, text, texts
 from backend.questions.formats.table import RowError, Table
 
@@ -58,11 +60,11 @@ def _ours_fits(table: Table) -> bool:
 
 
 def _ours(cells: Cells) -> Raw:
-    unknown = sorted(name for name in cells if name not in ("stem", "options", "answer", "subject"))
+    unknown = sorted(name for name in cells if name not in FIELDS)
     if unknown:
         raise RowError(
             "unknown field",
-            f"A question has no field {shown(unknown[0])}. Use stem, options, answer and subject.",
+            f"A question has no field {shown(unknown[0])}. Use {', '.join(FIELDS)}.",
         )
     subject, answer, options = cells.get("subject"), cells.get("answer"), texts(cells.get("options"))
     kind = "letter" if isinstance(answer, str) else "from-0"
@@ -71,7 +73,15 @@ def _ours(cells: Cells) -> Raw:
         options,
         index=None if missing(answer) else index_of(answer, options, kind),
         subject="" if subject is None else text(subject, "subject"),
+        pairs=pairs_of(_present(cells.get("pairs") or {})),
     )
+
+
+def _present(pairs: object) -> object:
+    """Without the pairs that are null: in parquet every row has a place for each."""
+    if not isinstance(pairs, Mapping):
+        return pairs
+    return {kind: pair for kind, pair in pairs.items() if pair is not None}
 
 
 def _mmlu(cells: Cells) -> Raw:
@@ -164,25 +174,6 @@ def _truthful(cells: Cells) -> Raw:
     return Raw(stem, options, index=right[0], subject=subject_of(cells, "category"))
 
 
-def _mib(cells: Cells) -> Raw:
-    """The prompt lists the options itself: its text before the first of them is the question."""
-    labels, options = labelled(cells.get("choices"))
-    listed = "".join(f"\n{label}. {option}" for label, option in zip(labels, options, strict=True))
-    prompt = text(cells.get("prompt"), "prompt")
-    stem, found, _ = prompt.partition(listed)
-    if not found or not listed:
-        raise RowError(
-            "prompt without its options", f"The prompt does not list its choices: {shown(prompt)}."
-        )
-    key = cells.get("answerKey")
-    if type(key) is not int or not 0 <= key < len(options):
-        raise RowError(
-            "answer outside the options",
-            f"The answer {shown(key)} is not an index of {len(options)} options.",
-        )
-    return Raw(stem.removeprefix("Question:").strip(), options, index=key)
-
-
 REGISTRY: dict[str, Format] = {
     "letterheads": Format(
         "Our JSONL: stem, options, answer (from 0, or a letter), subject",
@@ -229,6 +220,6 @@ REGISTRY: dict[str, Format] = {
     "mib": Format(
         "MIB: prompt, choices with labels, answerKey from 0",
         _with("answerKey", prompt=str, choices=dict),
-        _mib,
+        mib,
     ),
 }

@@ -22,7 +22,7 @@ def test_every_registered_bank_loads() -> None:
     for name in bank_names():
         bank = load_bank(name)
         assert (bank.name, bank.title) == (name, banks.REGISTRY[name][0])
-        assert len(bank.questions) >= 200
+        assert len(bank.questions) >= (32 if name.startswith("trap-") else 200)
 
 
 @pytest.mark.parametrize("name", ["nothing", "upload-000000000000", "upload-../../etc/passwd", "", "\n<b>"])
@@ -77,7 +77,7 @@ def test_right_letters_are_as_equal_as_possible(bank: str, limit: int) -> None:
     for seed in range(5):
         drawn = draw(QuestionSet(bank, limit, seed))
         counts = Counter(question.answer for question in drawn)
-        assert len(set(drawn)) == limit
+        assert len(set(drawn)) == min(limit, len(load_bank(bank).questions))
         assert max(counts.values()) - min(counts[place] for place in range(4)) <= 1
 
 

@@ -8,14 +8,23 @@ from backend.analyses import Findings, Task, analysis_named
 from backend.analyses.patching.corruptions import MAKERS, Clean, corrupted, matched
 from backend.contract.errors import RequestError
 from backend.contract.progress import silent
-from backend.contract.question import Question
+from backend.contract.question import Pair, Question
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
 from backend.questions.banks import load_bank
 from tests.backend.analyses.patching.test_patching import TEXT
 from tests.hand_wired import SPEC, question
 
-QUESTION = question(1)
+ASKED = question(1)
+TURNED = replace(ASKED, options=(*ASKED.options[1:], ASKED.options[0]), answer=0)
+QUESTION = replace(
+    ASKED,
+    pairs=(
+        Pair("position", TURNED),
+        Pair("letter", ASKED, ("B", "C", "D", "A")),
+        Pair("both", TURNED, ("B", "C", "D", "A")),
+    ),
+)
 
 
 # Random letters need a tokenizer that knows them; they have a test of their own.
@@ -32,6 +41,14 @@ def test_every_corruption_changes_the_prompt_and_is_the_same_again(
     assert made == corrupted(hand_wired_instrument, clean, data)
     assert made.token_ids != prompt.token_ids
     assert made.aligned
+
+
+def test_a_pair_is_the_prompt_that_the_question_brings_with_it(hand_wired_instrument: Instrument) -> None:
+    clean = Clean(QUESTION, SPEC, (), hand_wired_instrument.prompt(QUESTION, SPEC), 1)
+    for pair in QUESTION.pairs:
+        made = corrupted(hand_wired_instrument, clean, {"kind": f"pair_{pair.kind}"})
+        spec = replace(SPEC, labels=pair.labels or SPEC.labels)
+        assert made.token_ids == hand_wired_instrument.prompt(pair.question, spec).token_ids
 
 
 def test_random_letters_are_other_letters(plain_instrument: Instrument) -> None:
@@ -60,7 +77,7 @@ def test_roles_match_where_they_have_as_many_tokens(plain_instrument: Instrument
 
 
 # One token a letter: only the first and the third option have as many.
-UNEQUAL = replace(QUESTION, options=("red", "blue", "tan", "yellow"), answer=None)
+UNEQUAL = replace(ASKED, options=("red", "blue", "tan", "yellow"), answer=None)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +147,10 @@ def test_each_corruption_that_a_question_can_have_is_told(plain_instrument: Inst
         }
         for label in "AB"
     }
-    assert list(told["A"]) == ["swap_options", "shuffle_labels", "question", "random_letters"]
-    assert all(one["possible"] for one in told["A"].values())
+    pairs = ["pair_position", "pair_letter", "pair_both"]
+    assert list(told["A"]) == ["swap_options", "shuffle_labels", "question", "random_letters", *pairs]
+    assert [kind for kind, one in told["A"].items() if not one["possible"]] == pairs
+    assert "brings no pair both with it" in told["A"]["pair_both"]["says"]
     assert told["A"]["swap_options"]["says"].startswith("options 1 and ")
     assert not told["B"]["swap_options"]["possible"]
     assert "No other option has as many tokens as option B" in told["B"]["swap_options"]["says"]

@@ -301,6 +301,36 @@ def test_an_answer_and_an_index_that_differ_are_left_out() -> None:
     assert summary(read_file("x.jsonl", jsonl(rows)).left_out) == "1 answers differ (Line 7)"
 
 
+def test_mibs_counterfactuals_are_pairs_and_survive_our_own_format() -> None:
+    turned = MIB[0]["answerPosition_counterfactual"]
+    lettered = {
+        "prompt": "Question: Coal is black. What color is coal?\nK. gray\nV. black\nC. white\nZ. pink\nAnswer:",
+        "choices": {"label": list("KVCZ"), "text": MIB_CHOICES["text"]},
+        "answerKey": 1,
+    }
+    both = {
+        "prompt": "Question: Coal is black. What color is coal?\nK. black\nV. gray\nC. white\nZ. pink\nAnswer:",
+        "choices": {"label": list("KVCZ"), "text": turned["choices"]["text"]},  # type: ignore[index]
+        "answerKey": 0,
+    }
+    row = {
+        **MIB[0],
+        "randomLetter_counterfactual": lettered,
+        "answerPosition_randomLetter_counterfactual": both,
+    }
+    for end, data in ((".jsonl", jsonl([row])), (".parquet", parquet([row]))):
+        (question,) = read_file("x" + end, data).questions
+        assert [(pair.kind, pair.question.answer, "".join(pair.labels)) for pair in question.pairs] == [
+            ("position", 0, ""),
+            ("letter", 1, "KVCZ"),
+            ("both", 0, "KVCZ"),
+        ]
+        assert {pair.question.stem for pair in question.pairs} == {question.stem}
+        again = [question.to_json(), {"stem": "Why?", "options": ["a", "b"]}]
+        assert read_file("x.jsonl", jsonl(again)).questions[0] == question
+        assert read_file("x.parquet", parquet(again)).questions[0] == question
+
+
 def test_a_prompt_that_lists_other_options_is_left_out() -> None:
     rows = [*MIB * 5, {**MIB[0], "choices": {**MIB_CHOICES, "text": ["gray", "black", "white", "red"]}}]
     assert summary(read_file("x.jsonl", jsonl(rows)).left_out) == "1 prompt without its options (Line 6)"
