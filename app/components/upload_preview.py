@@ -55,18 +55,16 @@ def show_preview(client: Client) -> None:
     if pending is None:
         return
     sentence("", pending.name, " is not kept yet.", key="pending")
+    seen = st.container()  # what is seen stands above the controls that decide it
     columns = pending.preview.columns
-    try:
-        reading = _choose(columns)
-    except RequestError as error:
-        quiet(str(error), "mapping")
-        reading = pending.reading
+    reading = _choose(columns)
     if reading != pending.reading:
         pending = _read(client, pending.name, pending.data, reading)
         st.session_state["pending upload"] = pending
         if pending.preview.columns != columns:
             st.rerun()  # the columns to choose from are others now
-    _tell(pending.preview)
+    with seen:
+        _tell(pending.preview)
     row = st.container(horizontal=True)
     row.button(
         "Keep as a bank", type="primary", key="keep upload", on_click=_keep, args=(client,),
@@ -103,14 +101,20 @@ def _tell(preview: FilePreview) -> None:
 
 
 def _choose(columns: tuple[str, ...]) -> Reading:
-    """Draw the controls. Raises RequestError for columns that do not fit together."""
-    answers = _select("The answer is", {title: name for name, title in ANSWER_KINDS.items()})
-    encoding = _select("Encoding", {name: name for name in ENCODINGS})
-    delimiter = _select("Between columns", {name.capitalize(): name for name in DELIMITERS})
-    header = _select("The first line", {name: name for name in HEADERS})
+    """Draw the controls. Columns that are mapped by hand are a part of it once they fit together."""
+    left, right = st.columns(2)
+    with left:
+        answers = _select("The answer is", {title: name for name, title in ANSWER_KINDS.items()})
+        header = _select("The first line", {name: name for name in HEADERS})
+    with right:
+        encoding = _select("Encoding", {name: name for name in ENCODINGS})
+        delimiter = _select("Between columns", {name.capitalize(): name for name in DELIMITERS})
     mapped = None
     if st.toggle("Map the columns by hand", key=f"{PREFIX}by hand") and columns:
-        mapped = _map(columns)
+        try:
+            mapped = _map(columns)
+        except RequestError as error:
+            quiet(str(error), "mapping")
     return Reading(
         columns=mapped,
         answers=answers,
@@ -121,15 +125,19 @@ def _choose(columns: tuple[str, ...]) -> Reading:
 
 
 def _map(columns: tuple[str, ...]) -> Columns:
+    """Draw the choice of columns. Raises RequestError for columns that do not fit together."""
     about = " ".join(columns)  # other columns have choices of their own
-    stem = st.selectbox("Column of the question", columns, key=f"{PREFIX}stem {about}")
-    options = st.multiselect(
-        "Columns of the options, in their order", columns, key=f"{PREFIX}options {about}",
-        help="One for each option, or one that holds a list",
-    )  # fmt: skip
     named = {name: name for name in columns}
-    answer = _select("Column of the right answer", named, NONE, about)
-    subject = _select("Column of the subject", named, NONE, about)
+    left, right = st.columns(2)
+    with left:
+        stem = st.selectbox("Column of the question", columns, key=f"{PREFIX}stem {about}")
+        answer = _select("Column of the right answer", named, NONE, about)
+    with right:
+        options = st.multiselect(
+            "Columns of the options, in order", columns, key=f"{PREFIX}options {about}",
+            help="One for each option, or one that holds a list",
+        )  # fmt: skip
+        subject = _select("Column of the subject", named, NONE, about)
     return Columns(stem, tuple(options), answer, subject)
 
 

@@ -50,3 +50,64 @@ def test_a_bank_is_uploaded_used_and_deleted(
     settle(page)
     assert bank(page) == "General knowledge"
     assert page.locator(".notice.error, .notice.warning").count() == 0
+
+
+FOREIGN = (
+    "Frage;Eins;Zwei;Drei;Richtig\n"
+    "Welche Farbe hat ein Rabe?;rot;schwarz;gelb;2\n"
+    "Welche Farbe hat Schnee?;blau;rot;weiß;3\n"
+)
+
+
+@pytest.fixture
+def foreign() -> Iterator[dict[str, object]]:
+    before = set(uploads.names())
+    yield {"name": "fragen.csv", "mimeType": "text/csv", "buffer": FOREIGN.encode()}
+    for name in set(uploads.names()) - before:
+        uploads.delete(name)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settle(page)
+
+
+def test_columns_of_a_file_are_mapped_by_hand(
+    app: str, context: BrowserContext, foreign: dict[str, object]
+) -> None:
+    page = visit(context, f"{app}/question?bank=copy-colors")
+    open_uploads(page)
+    page.locator("input[type=file]").set_input_files(foreign)  # type: ignore[arg-type]
+    expect(page.get_by_text("Map the columns by hand.").first).to_be_visible()
+    settle(page)
+    if not page.get_by_text("The first rows").is_visible():
+        open_uploads(page)
+    page.get_by_text("Map the columns by hand", exact=True).click()
+    settle(page)
+    choose(page, "The first line", "Names the columns")
+    for option in ("Eins", "Zwei", "Drei"):
+        choose(page, "Columns of the options", option)
+    page.get_by_text("The first rows").click()  # closes the list, not the popover
+    choose(page, "Column of the right answer", "Richtig")
+    expect(page.get_by_text("2 questions. The first:")).to_be_visible()
+    expect(page.get_by_text("right: schwarz")).to_be_visible()
+    page.get_by_role("button", name="Keep as a bank").click()
+    expect(page.locator(".tokens .text")).to_contain_text("Welche Farbe hat ein Rabe?")
+    settle(page)
+    assert bank(page) == "fragen.csv"
+    assert page.locator(".notice.error").count() == 0
+
+
+def test_an_own_template_is_drawn_with_its_roles_at_once(app: str, context: BrowserContext) -> None:
+    page = visit(context, f"{app}/question?bank=copy-colors&template=custom")
+    field = page.get_by_role("textbox", name="Text of the template")
+    expect(field).to_be_visible()
+    field.fill("Read {stem}\n<{label}> {option}\nSo: {answer}")
+    field.press("Control+Enter")
+    expect(page.locator(".tokens .text")).to_contain_text("<A>")
+    settle(page)
+    assert "custom=" in page.url
+    field.fill("{stem}")
+    field.press("Control+Enter")
+    expect(page.get_by_text("The template has no {label}.")).to_be_visible()
