@@ -111,6 +111,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "kept": heads,
     "patches": blocks,
     "span": one_of(SPANS),
+    "words": truth,
     "way": one_of(WAYS),
     "variant": one_of(VARIANTS),
     "order": one_of(NODE_ORDERS),

@@ -105,6 +105,7 @@ class Chosen:
     # Patch Lens: what was put from one run into the other, the last one at the end, and which tokens are shown.
     patches: tuple[str, ...] = ()
     span: str = "stem"
+    words: bool = False
     # Story: what of the head is moved to turn it, and in which form the question is asked again.
     way: str = "key"
     variant: str = "asked"

@@ -198,6 +198,7 @@ class Grid {
     this.plot.onkeydown = (event) => this.key(event);
     this.plot.onfocus = () => this.plot.matches(":focus-visible") && this.walkTo(this.focus ?? this.start());
     this.plot.onblur = () => { this.pair.hideTip(); this.draw(); };
+    this.plot.onscroll = () => this.draw();
     this.canvas.onpointerdown = (event) => this.down(event);
     this.canvas.onpointermove = (event) => this.hover(event);
     this.canvas.onpointerleave = () => this.pair.hideTip();
@@ -229,8 +230,9 @@ class Grid {
     const columns = this.data.tokens.length;
     const room = this.plot.clientWidth;
     const left = 34, bottom = 74, top = 4;
-    const least = Math.max(2, Math.min(9.5, 15000 / columns / (window.devicePixelRatio || 1)));
-    const cellWidth = Math.min(26, Math.max(least, (room - left - 4) / columns));
+    const [least, most] = this.data.texts ? [46, 60] : [9.5, 26];
+    const drawable = 15000 / columns / (window.devicePixelRatio || 1);
+    const cellWidth = Math.min(most, Math.max(Math.max(2, Math.min(least, drawable)), (room - left - 4) / columns));
     const cellHeight = Math.min(19, Math.max(11, 500 / rows.length));
     return { left, top, bottom, cellWidth, cellHeight, width: cellWidth * columns, height: cellHeight * rows.length };
   }
@@ -252,12 +254,13 @@ class Grid {
     if (this.target) this.frame(context, this.mapped(this.target), 2, [4, 3]);
     if (this.block()) this.frame(context, this.block(), 3, []);
     if (this.focus && this.plot.matches(":focus")) this.frame(context, [this.focus[0], this.focus[0], this.focus[1], this.focus[1]], 1.5, [2, 2]);
+    this.drawRows(context, box);
     if (!this.scrolled && this.plot.scrollWidth > this.plot.clientWidth) this.plot.scrollLeft = this.plot.scrollWidth;
     this.scrolled = true;
   }
 
   drawCells(context, box) {
-    const { rows, labels } = this.pair.data;
+    const { rows } = this.pair.data;
     const { tokens, lead, best, bestBefore, counterparts } = this.data;
     const written = box.cellWidth >= 9 && box.cellHeight >= 10;
     context.font = `500 ${Math.min(10, box.cellHeight - 2)}px ${this.pair.theme.font}`;
@@ -273,7 +276,7 @@ class Grid {
         context.fillRect(x, y, box.cellWidth - 0.7, box.cellHeight - 0.7);
         if (written) {
           context.fillStyle = bright(fill) ? "#16191d" : "#f4f2ee";
-          context.fillText(clip(context, labels[best[index]], box.cellWidth), x + box.cellWidth / 2, y + box.cellHeight / 2 + 0.5);
+          context.fillText(clip(context, this.written(index), box.cellWidth - 2), x + box.cellWidth / 2, y + box.cellHeight / 2 + 0.5);
         }
         if (best[index] !== bestBefore[index]) {
           context.fillStyle = this.pair.theme.text;
@@ -292,7 +295,7 @@ class Grid {
   }
 
   drawTicks(context, box) {
-    const { rows, kinds } = this.pair.data;
+    const { kinds } = this.pair.data;
     const { tokens, roles } = this.data;
     const { text, font } = this.pair.theme;
     const known = new Map(kinds.map((kind) => [kind[0], kind]));
@@ -307,10 +310,6 @@ class Grid {
     context.font = `10px ${font}`;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    const step = box.cellHeight >= 12 ? 1 : 2;
-    for (let row = 0; row < rows.length; row++)
-      if (row === 0 || (row - 1) % step === 0 || row === rows.length - 1)
-        context.fillText(clip(context, row ? rows[row] : "emb.", 30), box.left - 4, box.top + (row + 0.5) * box.cellHeight);
     const columnStep = Math.max(1, Math.ceil(10 / box.cellWidth));
     for (let column = 0; column < tokens.length; column += columnStep) {
       context.save();
@@ -319,6 +318,34 @@ class Grid {
       context.fillText(clip(context, visible(tokens[column]), box.bottom - 12), 0, 0);
       context.restore();
     }
+  }
+
+  // The layers' names stay in sight while the tokens scroll.
+  drawRows(context, box) {
+    const { rows } = this.pair.data;
+    const { text, font, page } = this.pair.theme;
+    const left = this.plot.scrollLeft;
+    context.fillStyle = page;
+    context.fillRect(left, 0, box.left - 0.5, box.top + box.height + box.bottom);
+    context.fillStyle = text;
+    context.font = `10px ${font}`;
+    context.textBaseline = "middle";
+    context.textAlign = "right";
+    const step = box.cellHeight >= 12 ? 1 : 2;
+    for (let row = 0; row < rows.length; row++)
+      if (row === 0 || (row - 1) % step === 0 || row === rows.length - 1)
+        context.fillText(clip(context, row ? rows[row] : "emb.", 30), left + box.left - 4, box.top + (row + 0.5) * box.cellHeight);
+  }
+
+  changed(index) {
+    const { lead, leadBefore, best, bestBefore } = this.data;
+    return lead[index] !== leadBefore[index] || best[index] !== bestBefore[index];
+  }
+
+  // The likeliest token, where it was asked for and no patch changed the cell; else the letter.
+  written(index) {
+    const { texts, word, best } = this.data;
+    return texts && !this.changed(index) ? visible(texts[word[index]]) : this.pair.data.labels[best[index]];
   }
 
   frame(context, [top, bottom, left, right], width, dash) {
@@ -368,7 +395,8 @@ class Grid {
     const within = (value, count) => Math.min(count - 1, Math.max(0, value));
     const [rows, columns] = [this.pair.data.rows.length, this.data.tokens.length];
     if (clamped) return [within(row, rows), within(column, columns)];
-    return row >= 0 && column >= 0 && row < rows && column < columns ? [row, column] : null;
+    const named = event.clientX < this.plot.getBoundingClientRect().left + this.box.left;
+    return !named && row >= 0 && column >= 0 && row < rows && column < columns ? [row, column] : null;
   }
 
   contains(event) {
@@ -483,14 +511,15 @@ class Grid {
 
   describe(row, column) {
     const { rows, labels, high, low } = this.pair.data;
-    const { tokens, positions, roles, lead, leadBefore, best, bestBefore, counterparts } = this.data;
+    const { tokens, positions, roles, lead, leadBefore, best, bestBefore, counterparts, texts, word, chance } = this.data;
     const index = row * tokens.length + column;
     const ahead = (value) => (value >= 0 ? `${high} leads ${low} by ${number(value)}` : `${low} leads ${high} by ${number(-value)}`);
-    const changed = lead[index] !== leadBefore[index] || best[index] !== bestBefore[index];
+    const changed = this.changed(index);
     return [
       `token ${positions[column]} “${visible(tokens[column])}” (${roles[column]})`,
       row ? `after layer ${rows[row]}` : "the embedding",
       `the lens reads ${labels[best[index]]}; ${ahead(lead[index])} logits`,
+      ...(texts && !changed ? [`likeliest token “${visible(texts[word[index]])}”, ${(100 * chance[index]).toFixed(1)} %`] : []),
       ...(changed ? [`without the patches ${labels[bestBefore[index]]}; ${ahead(leadBefore[index])} logits`] : []),
       ...(counterparts[column] === null ? ["no counterpart in the other prompt"] : []),
     ].join("\n");

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.roles import TINTS, kind_of
-from app.figures.lens_grids import LensGrid, Letters
+from app.figures.lens_grids import LensGrid, Letters, Words
 from backend.contract.errors import LetterheadsError
 from backend.contract.stream_patch import StreamPatch
 
@@ -22,6 +22,7 @@ _MOUNT = st.components.v2.component(
     js=(_HERE / "patch_grids.js").read_text("utf-8"),
 )
 ARRAYS = ("lead", "leadBefore", "best", "bestBefore")
+WORDS = ("word", "chance")
 Says = Sequence[tuple[str, bool]]
 """A line's parts, each with whether it is strong."""
 
@@ -36,10 +37,14 @@ def show_grids(
     labels: Sequence[str],
     letters: Letters,
     scale: float,
+    words: Sequence[Words] = (),
     on_block: Callable[[StreamPatch], None],
     on_undo: Callable[[], None],
 ) -> None:
-    """Draw both. `on_block` is called with what is put from one into the other, `on_undo` to take the last one back."""
+    """Draw both, with `words` the likeliest token in each cell in place of the letter.
+
+    `on_block` is called with what is put from one into the other, `on_undo` to take the last one back.
+    """
 
     def put() -> None:
         block = st.session_state["patch grids"].block
@@ -49,7 +54,7 @@ def show_grids(
             return  # what the browser sent is no block
         on_block(patch)
 
-    header = {
+    header: dict[str, Any] = {
         "title": title,
         "unit": "logits between the two letters",
         "rows": list(depths),
@@ -58,26 +63,29 @@ def show_grids(
         "low": labels[letters.low],
         "range": scale,
         "kinds": TINTS,
-        "arrays": ARRAYS,
+        "arrays": [*ARRAYS, *(WORDS if words else ())],
         "grids": [_told(grid, name, parts) for grid, name, parts in zip(grids, names, says, strict=True)],
     }
+    for told, one in zip(header["grids"], words, strict=False):
+        told["texts"] = list(one.texts)
     _MOUNT(
         key="patch grids",
-        data=packed(header, grids),
+        data=packed(header, grids, words),
         on_block_change=put,
         on_undo_change=on_undo,
     )
 
 
-def packed(header: dict[str, Any], grids: Sequence[LensGrid]) -> bytes:
+def packed(header: dict[str, Any], grids: Sequence[LensGrid], words: Sequence[Words] = ()) -> bytes:
     """One piece of bytes for patch_grids.js: header length, JSON header padded to 4 bytes, each grid's numbers."""
     text = json.dumps(header, ensure_ascii=True).encode("ascii")
     text += b" " * (-len(text) % 4)
-    numbers = b"".join(
-        np.ascontiguousarray(array, "<f4").tobytes()
-        for grid in grids
-        for array in (grid.lead, grid.lead_before, grid.best, grid.best_before)
-    )
+    numbers = b""
+    for number, grid in enumerate(grids):
+        arrays = [grid.lead, grid.lead_before, grid.best, grid.best_before]
+        if words:
+            arrays += [words[number].index, words[number].chance]
+        numbers += b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays)
     return struct.pack("<I", len(text)) + text + numbers
 
 

@@ -50,6 +50,23 @@ class LensGrid:
     blocks: tuple[tuple[int, int, int, int], ...]
 
 
+@dataclass(frozen=True)
+class Words:
+    """The likeliest token of each cell: its index in `texts`, `[row, column]`, and its probability."""
+
+    texts: tuple[str, ...]
+    index: NDArray[np.int64]
+    chance: Numbers
+
+
+def words_of(lens: Result) -> Words:
+    """Those of a result of `lens` that was asked with `top`."""
+    ids = lens["top_ids"][..., 0].astype(int)
+    found, index = np.unique(ids, return_inverse=True)
+    texts = tuple(str(lens.scalars["texts"][str(token)]) for token in found)
+    return Words(texts, index.reshape(ids.shape), np.exp(lens["top_logprobs"][..., 0]))
+
+
 def letters_of(result: Result) -> Letters:
     """What the first run says and what the second one does; where both say the same, that and the runner-up."""
     clean, corrupted = (result[f"label_logits_{run}"] for run in RUNS)

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
 from app.components.job import answer_of, result_of
 from app.components.next_page import end_page
@@ -15,7 +16,7 @@ from app.components.patch_grids import show_grids
 from app.components.patch_list import add_patch, chosen_patches, list_patches, undo_patch
 from app.components.provenance import show_provenance
 from app.components.story_parts import Answer
-from app.figures.lens_grids import SPANS, Letters, grids_of, letters_of, scale_of
+from app.figures.lens_grids import SPANS, LensGrid, Letters, Words, grids_of, letters_of, scale_of, words_of
 from app.letter import Letter
 from app.selection import Selection
 from app.state import bound
@@ -41,6 +42,11 @@ def controls(client: Client, selection: Selection, letter: Letter) -> dict[str, 
         help="Of a long prompt, the last tokens are shown.",
         **bound("span", selection.chosen.span),
     )
+    row.toggle(
+        "Likeliest tokens",
+        help="Names in each cell the likeliest token of the whole vocabulary. It takes several passes of the model.",
+        **bound("words", selection.chosen.words),
+    )
     if given is None:
         quiet("Write the other prompt to begin.", "empty")
     return given
@@ -53,17 +59,39 @@ def asked(
     return selection.ask("patched-lens", corruption=corruption, patches=blocks, check=check)
 
 
-def show_pair(result: Result, letters: Letters, span: str, patches: Sequence[StreamPatch]) -> None:
+def likeliest_words(
+    client: Client, selection: Selection, corruption: dict[str, Any], grids: Sequence[LensGrid]
+) -> list[Words]:
+    """Ask for the likeliest token of each cell of both prompts, one after the other. Empty while they are not known."""
+    found = []
+    for grid in grids:
+        other = {} if grid.run == "clean" else {"corruption": corruption}
+        request = selection.ask("lens", top=1, positions=list(grid.positions), **other)
+        name = NAMES[grid.run].lower()
+        lens = result_at_price(client, request, f"words {grid.run}", f"Name the likeliest tokens of {name}")
+        if lens is None:
+            return []
+        found.append(words_of(lens))
+    return found
+
+
+def show_pair(
+    result: Result,
+    letters: Letters,
+    grids: Sequence[LensGrid],
+    words: Sequence[Words],
+) -> None:
     labels = result.scalars["labels"]
     show_grids(
         "What the logit lens reads at each token, layer by layer",
-        grids_of(result, letters, span, patches),
+        grids,
         [NAMES[run] for run in RUNS],
         [says(result, run) for run in RUNS],
         depths=result.ticks["depth"],
         labels=labels,
         letters=letters,
         scale=scale_of(result, letters),
+        words=words,
         on_block=add_patch,
         on_undo=undo_patch,
     )
@@ -73,9 +101,10 @@ def show_pair(result: Result, letters: Letters, span: str, patches: Sequence[Str
         if letters.same
         else ""
     )
+    in_cell = "likeliest token, or the letter where the patches changed it," if words else "letter"
     high, low = labels[letters.high], labels[letters.low]
     quiet(
-        "Rows: the embedding, then after each layer. Columns: tokens. In each cell stands the letter that the lens "
+        f"Rows: the embedding, then after each layer. Columns: tokens. In each cell stands the {in_cell} that the lens "
         f"reads there. Orange: {high} leads {low}; blue: the reverse. Colour is full at the largest lead at the last "
         f"token. Frames: what was put in. A corner: it makes another letter lead there.{same}",
         "how to read",
@@ -135,7 +164,9 @@ with picture.container():
             ". Choose another corrupted prompt to see an answer move.",
             key="same",
         )
-    show_pair(patched or base, letters, selection.chosen.span, patches)
+    grids = grids_of(patched or base, letters, selection.chosen.span, patches)
+    words = likeliest_words(client, selection, corruption, grids) if selection.chosen.words else []
+    show_pair(patched or base, letters, grids, words)
 list_patches(base, patches, letters)
 answers = st.empty()
 with answers.container():

@@ -26,7 +26,7 @@ OWN = Question("What is 1 < 2 & 3?", ("yes ☝️", "لا"), None, "maths")
         Chosen(head=HeadRef(16, 7)),
         Chosen(way="query", variant="letters"),
         Chosen(strength=-2.5, steered=7, towards="D"),
-        Chosen(patches=("clean:-1..3:20..22", "corrupted:5..5:7..7"), span="all"),
+        Chosen(patches=("clean:-1..3:20..22", "corrupted:5..5:7..7"), span="all", words=True),
         Chosen(sampled=48, across="net", up="induction", shade="gap", only=("single letter", "negative")),
         Chosen(thresholds="mass:0.4,gap:0.2"),
         Chosen(norm="frozen", mode="sender", node="mlp", mlp=12),

@@ -14,6 +14,8 @@ def lens(sizes: Cost, prompt: OnePrompt) -> Work:
     positions = prompt.params.get("positions", "all")
     count = len(positions) if isinstance(positions, list) else 1 if positions == "final" else prompt.tokens
     found = traced(sizes, prompt.tokens, final=True) + _read(sizes, count, prompt.labels)
+    if prompt.params.get("corruption"):
+        found += traced(sizes, prompt.tokens)  # the question's own, where it tells which label to take away
     if not kept_whole(sizes.shape, prompt.tokens):
         found += one_pass(sizes, prompt.tokens)
     return found + _read(sizes, count, sizes.shape.vocabulary) if prompt.params.get("top") else found

@@ -1,6 +1,7 @@
 """The logit lens at all layers and positions of one prompt."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from backend.analyses.findings import array
 from backend.analyses.lens.reading import Likeliest, label_logits, likeliest, parts_of
 from backend.analyses.lens.schema import LENS
+from backend.analyses.patching.corruptions import corrupted
+from backend.analyses.patching.pairs import clean_of
 from backend.analyses.positions import chosen_positions
 from backend.analyses.prediction.prediction import answer_scalars
 from backend.analyses.task import Findings, Task
@@ -18,6 +21,7 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.log_probability import log_normalizer
 from backend.engine.streams import visit_streams
+from backend.questions.prompt import Prompt
 
 
 def depth_ticks(instrument: Instrument) -> tuple[str, ...]:
@@ -28,7 +32,7 @@ def depth_ticks(instrument: Instrument) -> tuple[str, ...]:
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     """The labels at each depth and position and, if asked for, the likeliest tokens."""
     values = LENS.values(task.request)
-    (prompt,) = task.prompts(instrument)
+    prompt, note = _prompt(instrument, task, values["corruption"], progress)
     positions = chosen_positions(values["positions"], len(prompt.token_ids))
     own = instrument.final_trace(prompt.token_ids, progress)
     labels: list[Tensor] = []
@@ -62,11 +66,33 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         scalars={
             **answer_scalars(own, prompt),
             "positions": list(positions),
+            **({"corruption": note} if note else {}),
             **({"texts": _texts(instrument, top)} if top else {}),
         },
         checks={
             "lens_error": (worst(float(error.abs().max()) for error in errors), tolerance(instrument).logits)
         },
+    )
+
+
+def _prompt(
+    instrument: Instrument, task: Task, corruption: dict[str, Any] | None, progress: Progress
+) -> tuple[Prompt, str]:
+    """The prompt that is read; if it is a corrupted one, how it differs. Which label is right there is not known."""
+    (prompt,) = task.prompts(instrument)
+    if corruption is None:
+        return prompt, ""
+    other = corrupted(instrument, clean_of(instrument, task, 0, prompt, progress), corruption)
+    return (
+        replace(
+            prompt,
+            text=instrument.tokenizer.decode(other.token_ids),
+            token_ids=other.token_ids,
+            tokens=tuple(instrument.tokenizer.decode([token]) for token in other.token_ids),
+            roles=other.roles,
+            answer=None,
+        ),
+        other.note,
     )
 
 

@@ -7,16 +7,23 @@ from backend.analyses.patching.schema import PAIR_PARAMS
 from backend.analyses.prompt_scalars import of_answer, of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
-from backend.contract.corruptions import one_draw
+from backend.contract.corruptions import CORRUPTIONS, one_draw
 from backend.contract.errors import RequestError, shown
 from backend.contract.kinds import Positions, TrueFalse, Whole
-from backend.contract.param import Param
+from backend.contract.param import Param, Variants
 from backend.contract.spec import ArraySpec, ScalarSpec, When
 from backend.contract.stream_patch import StreamPatch
 
 MOST_TOP, MOST_PATCHES = 10, 32
 WITH_TOP = When("with `top`", lambda values: values["top"] > 0)
 DEPTHS = "depth 0 is the embedding, depth d the residual stream after layer d - 1"
+
+
+OF_CORRUPTED = When("with `corruption`", lambda values: values["corruption"] is not None)
+
+
+def _one_if_any(asked: Asked, values: dict[str, Any]) -> dict[str, Any]:
+    return values if values["corruption"] is None else one_draw("lens")(asked, values)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,14 @@ LENS = Analysis(
             "how many of the likeliest tokens of the whole vocabulary; with 0 only the labels, which takes less time",
             default=0,
         ),
+        Param(
+            "corruption",
+            Variants("corruption", CORRUPTIONS),
+            "a corrupted prompt that is read in place of the question's own",
+            usual="none",
+        ),
     ),
+    rule=_one_if_any,
     arrays=(
         ArraySpec(
             "label_logits", ("depth", "position", "label"), "logits", f"of the labels' tokens; {DEPTHS}"
@@ -68,6 +82,7 @@ LENS = Analysis(
     scalars=(
         *of_answer(),
         ScalarSpec("positions", "the positions that were read, in the order of the axis"),
+        ScalarSpec("corruption", "how the corrupted prompt differs, in words", when=OF_CORRUPTED),
         ScalarSpec("texts", "the text of each token in `top_ids`, by its id", when=WITH_TOP),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.figures.lens_grids import Letters, apart_from, grids_of, letters_of, scale_of, shown_from
+from app.figures.lens_grids import Letters, apart_from, grids_of, letters_of, scale_of, shown_from, words_of
 from backend.contract.result import Array, Result
 from backend.contract.stream_patch import StreamPatch
 
@@ -86,3 +86,20 @@ def test_runs_that_come_apart_late_are_tried_late_but_not_at_the_end() -> None:
         clean = leads.copy()
         clean[first:, 0] = 3
         assert apart_from(clean, leads, Letters(0, 1, False)) == tried
+
+
+def test_words_are_the_likeliest_tokens_with_their_probability() -> None:
+    ids = np.array([[[7, 1], [2, 7]]], np.float32)
+    logprobs = np.log(np.array([[[0.5, 0.1], [0.25, 0.2]]], np.float32))
+    lens = Result(
+        request={},
+        arrays={
+            "top_ids": Array(ids, ("depth", "position", "top"), "token id"),
+            "top_logprobs": Array(logprobs, ("depth", "position", "top"), "nats"),
+        },
+        ticks={},
+        scalars={"texts": {"7": " red", "2": "B", "1": "x"}},
+    )
+    words = words_of(lens)
+    assert [[words.texts[one] for one in row] for row in words.index] == [[" red", "B"]]
+    assert words.chance.tolist() == [[0.5, 0.25]]

@@ -23,7 +23,8 @@ def _lens(request: Request, generator: np.random.Generator) -> Made:
     count = len(told["tokens"])
     positions = params["positions"]
     at = list(range(count)) if positions == "all" else [count - 1] if positions == "final" else positions
-    labels = lens_of(logits_of(request), count)[:, at]
+    logits = np.roll(logits_of(request), 0 if params["corruption"] is None else 1)
+    labels = lens_of(logits, count)[:, at]
     arrays: Arrays = {"label_logits": (labels, ("depth", "position", "label"))}
     scalars: dict[str, Any] = {"positions": at}
     if params["top"]:
@@ -33,6 +34,8 @@ def _lens(request: Request, generator: np.random.Generator) -> Made:
         arrays["top_ids"] = (np.broadcast_to(np.arange(params["top"]), shape), axes)
         arrays["top_logprobs"] = (np.broadcast_to(-0.5 - np.arange(params["top"]), shape), axes)
         scalars["texts"] = {str(token): f"word{token}" for token in range(params["top"])}
+    if params["corruption"] is not None:
+        scalars["corruption"] = SWAPPED
     ticks = {"depth": DEPTHS, "label": tuple(told["labels"])}
     return arrays, ticks, {**answered(request, told["labels"][letter_said(request)]), **scalars}
 

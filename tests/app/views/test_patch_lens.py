@@ -1,5 +1,6 @@
 """The page Patch Lens without a browser: what it asks for, what it says, and what the address holds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,3 +159,33 @@ def test_numbers_are_those_of_the_result() -> None:
     opened("patch_lens", Keeping())
     lens = made_up(bases[0])["lens_clean"]
     assert told["range"] == pytest.approx(abs(lens[:, -1, 0] - lens[:, -1, 1]).max())
+
+
+def test_likeliest_tokens_of_both_prompts_are_named_on_demand() -> None:
+    client = Asked()
+    assert "texts" not in header(drawn(opened("patch_lens", client), "patch_grids")[0])["grids"][0]
+    at = opened("patch_lens", client, words="True")
+    (data,) = drawn(at, "patch_grids")
+    told = header(data)
+    assert told["arrays"][-2:] == ["word", "chance"]
+    assert [grid["texts"] for grid in told["grids"]] == [["word0"], ["word0"]]
+    assert len(data) % 4 == 0
+    cells = sum(len(grid["tokens"]) for grid in told["grids"]) * len(told["rows"])
+    assert len(data) == 4 + int.from_bytes(data[:4], "little") + 4 * 6 * cells
+    assert any("stands the likeliest token" in text for text in notices(at, "quiet"))
+
+
+def test_likeliest_tokens_wait_for_a_click_where_they_take_long() -> None:
+    class Slow(FakeClient):
+        def find(self, request: Request) -> Result | None:
+            found = None if request.analysis == "lens" else super().find(request)
+            if found is not None and request.analysis == "cost" and request.params["analysis"] == "lens":
+                return replace(found, scalars={**found.scalars, "expected_seconds": 40.0})
+            return found
+
+    client = Slow()
+    at = opened("patch_lens", client, words="True")
+    assert [request.analysis for request in client.submitted] == []
+    (button,) = (button for button in at.button if button.label.startswith("Name the likeliest"))
+    assert button.label == "Name the likeliest tokens of your question (about 40 s)"
+    assert "texts" not in header(drawn(at, "patch_grids")[0])["grids"][0]

@@ -72,7 +72,7 @@ PLACES = {
     ),
 }
 BLOCK = '{"from": "clean", "layers": [0, 0], "positions": [1, 1]}'
-PLACES["lens"] = ('{"top": #}', '{"positions": #}', '{"positions": [#], "top": 1}')
+PLACES["lens"] = (*PAIRED, '{"top": #}', '{"positions": #}', '{"positions": [#], "top": 1}')
 PLACES["patched-lens"] = (
     *PAIRED,
     '{"check": #}',

@@ -23,6 +23,7 @@ OF_ONE: list[tuple[str, dict[str, Any]]] = [
     ("prediction", {}),
     ("lens", {}),
     ("lens", {"top": 2, "positions": "final"}),
+    ("lens", {"corruption": {"kind": "random_letters"}}),
     ("patched-lens", {}),
     ("patched-lens", {"patches": [{"from": "clean", "layers": [0, 1], "positions": [20, 30]}]}),
     ("attribution", {}),

@@ -86,7 +86,12 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("attribution_patching",), {"qk_fix": 1}, "qk_fix must be true or false"),
     (("lens",), {"top": 11}, "params.top must be a whole number from 0 to 10, not 11"),
     (("lens",), {"positions": [-1]}, "Position -1 is out of range"),
-    (("patched-lens",), {"corruption": {"kind": "question", "draws": 2}}, "one corrupted prompt, not 2"),
+    (
+        ("lens", "patched-lens"),
+        {"corruption": {"kind": "question", "draws": 2}},
+        "one corrupted prompt, not 2",
+    ),
+    (("lens",), {"corruption": 3}, "params.corruption must be an object with a kind, not 3"),
     (("patched-lens",), {"patches": {}}, "params.patches must be a list of at most 32 blocks"),
     (("patched-lens",), {"patches": [PATCH] * 33}, "a list of at most 32 blocks"),
     (

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from backend.analyses import Findings, Task
-from backend.analyses.lens.schema import PATCHED_LENS
+from backend.analyses.lens.schema import LENS, PATCHED_LENS
 from backend.contract.errors import Cancelled, RequestError
 from backend.contract.progress import Progress, silent
 from backend.contract.prompt import PromptSpec
@@ -253,3 +253,18 @@ def test_a_cancel_between_layers_ends_it(hand_wired_instrument: Instrument) -> N
 
     with pytest.raises(Cancelled):
         patched(hand_wired_instrument, block("clean", (-1, -1), (0, 3)), progress=cancel)
+
+
+def test_the_lens_of_a_corrupted_prompt_is_that_of_the_pair(plain_instrument: Instrument) -> None:
+    spec = PromptSpec(template="plain")
+    kind: dict[str, Any] = {"corruption": {"kind": "shuffle_labels"}}
+    pair = patched(plain_instrument, spec=spec, **kind)
+    request = Request.build("lens", question=QUESTION, prompt=spec, params=kind)
+    alone = LENS.run(plain_instrument, Task(request, (QUESTION,), ((),)), silent)
+    np.testing.assert_allclose(
+        alone.arrays["label_logits"].values, pair.arrays["lens_corrupted"].values, atol=1e-5
+    )
+    assert alone.scalars["tokens"] == pair.scalars["corrupted_tokens"]
+    assert alone.scalars["roles"] == pair.scalars["corrupted_roles"]
+    assert alone.scalars["corruption"] == pair.scalars["corruption"]
+    assert alone.scalars["answer"] is None
