@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.components.job import answer_of, duration, result_of
+from app.components.job import Draw, answer_of, duration, result_of
 from backend.contract.client import Client
 from backend.contract.errors import LetterheadsError
 from backend.contract.request import Request
@@ -12,13 +12,15 @@ UNASKED = 15.0
 """Seconds that a page may compute for without having been asked."""
 
 
-def result_at_price(client: Client, request: Request, place: str, text: str) -> Result | None:
+def result_at_price(
+    client: Client, request: Request, place: str, text: str, draw: Draw | None = None
+) -> Result | None:
     """As `result_of`; what takes longer than `UNASKED` waits for a click on a button that says how long it takes.
 
-    `text` is what stands on the button.
+    `text` is what stands on the button. With `draw` see `result_of`.
     """
     start = start_button(client, request, text)
-    return None if start is None else result_of(client, request, place, start=start)
+    return None if start is None else result_of(client, request, place, draw=draw, start=start)
 
 
 def start_button(client: Client, request: Request, text: str) -> str | None:

@@ -57,7 +57,7 @@ class Heatmap {
     const text = (name, value) => (this.root.querySelector(name).textContent = value);
     text(".title", data.title);
     text(".low", number(data.range[0]));
-    text(".middle", number((data.range[0] + data.range[1]) / 2));
+    text(".middle", number(data.range[0] + (data.range[1] - data.range[0]) * (data.root ? 0.25 : 0.5)));
     text(".high", number(data.range[1]));
     text(".unit", data.unit);
     this.plot.classList.toggle("clickable", data.clickable);
@@ -255,7 +255,8 @@ class Heatmap {
   colour(value) {
     if (this.data.categories.length) return this.data.categories[value][2];
     const [low, high] = this.data.range;
-    const place = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5;
+    const share = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5;
+    const place = this.data.root ? Math.sqrt(share) : share;
     const stops = this.theme.stops;
     const scaled = place * (stops.length - 1);
     const index = Math.min(stops.length - 2, Math.floor(scaled));
@@ -310,7 +311,7 @@ class Heatmap {
   describe(row, column) {
     const { rows, columns, rowAxis, columnAxis, values, low, high, estimate, spread, missing, unit, heads, roles } = this.data;
     const role = roles.length ? ` (${roles[column]})` : "";
-    const name = heads ? `L${rows[row]}H${columns[column]}` : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
+    const name = heads ? (columns[column] === "MLP" ? `MLP ${rows[row]}` : `L${rows[row]}H${columns[column]}`) : `${rowAxis} ${rows[row]}\n${columnAxis} ${columns[column]}${role}`;
     const index = row * columns.length + column;
     if (this.data.categories.length) return `${name}: ${this.data.texts[index]}`;
     if (!Number.isNaN(values[index])) {

@@ -3,14 +3,18 @@
 import json
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from app.components.roles import TINTS, kind_of
+from app.components.take_away import take_away
+from app.figures.twins import heatmap_twin, in_categories
+from backend.contract.result import Result
 
 _HERE = Path(__file__).parent
 _MOUNT = st.components.v2.component(
@@ -19,6 +23,7 @@ _MOUNT = st.components.v2.component(
     css=(_HERE / "heatmap.css").read_text("utf-8"),
     js=(_HERE / "heatmap.js").read_text("utf-8"),
 )
+MLP = "MLP"
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Heatmap:
         range: the ends of the colour scale; `diverging`: its middle is zero.
         roles: one for each column, whose text is then a token on its role's colour.
         marked: cells with a frame.
-        heads: a cell's name is L16H7 for row "16" and column "7". Otherwise it is both texts.
+        heads: a cell is named L16H7 for row "16" and column "7", or MLP 16 in the column "MLP". Else by both texts.
+        root: whether colours follow the square root of the value, so that small ones are seen beside large ones.
         categories: name, mark and colour of each kind of cell. Values are then their indices, NaN for none.
         texts: with categories, what is told of each cell, row by row.
     """
@@ -57,6 +63,7 @@ class Heatmap:
     marked: Sequence[tuple[int, int]] = ()
     heads: bool = False
     square: bool = False
+    root: bool = False
     categories: Sequence[tuple[str, str, str]] = ()
     texts: Sequence[str] = ()
 
@@ -85,6 +92,7 @@ class Heatmap:
             "marked": [list(cell) for cell in self.marked],
             "heads": self.heads,
             "square": self.square,
+            "root": self.root,
             "clickable": clickable,
             "missing": self.missing,
             "roles": [kind_of(role) for role in self.roles],
@@ -97,6 +105,19 @@ class Heatmap:
         text += b" " * (-len(text) % 4)
         numbers = b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values())
         return struct.pack("<I", len(text)) + text + numbers
+
+    def twin(self) -> go.Figure:
+        """The same as a chart of plotly's."""
+        twin = heatmap_twin(
+            self.values,
+            self.rows,
+            self.columns,
+            title=self.title,
+            axes=(self.row_axis, self.column_axis),
+            unit=self.unit,
+            ends=self.range,
+        )
+        return in_categories(twin, self.categories) if self.categories else twin
 
 
 def head_grid(
@@ -133,6 +154,29 @@ def head_grid(
     )
 
 
+def with_mlps(
+    grid: Heatmap, mlps: NDArray[np.float32], interval: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+) -> Heatmap:
+    """A grid of heads with a column beside it for each layer's MLP, on the same scale."""
+    low, high = interval or (None, None)
+
+    def beside(
+        heads: NDArray[np.float32] | None, own: NDArray[np.float32] | None
+    ) -> NDArray[np.float32] | None:
+        return None if heads is None or own is None else np.column_stack([heads, own]).astype(np.float32)
+
+    largest = max(grid.range[1], float(np.abs(mlps).max()))
+    return replace(
+        grid,
+        values=np.column_stack([grid.values, mlps]).astype(np.float32),
+        low=beside(grid.low, low),
+        high=beside(grid.high, high),
+        columns=[*grid.columns, MLP],
+        column_axis="head, and MLP",
+        range=(-largest, largest),
+    )
+
+
 def expert_grid(title: str, values: NDArray[np.float32], columns: Sequence[str]) -> Heatmap:
     """`values[layer, expert]` in logits, as a heatmap centred at zero; NaN in layers without experts."""
     largest = float(np.nanmax(np.abs(values))) or 1.0
@@ -150,8 +194,17 @@ def expert_grid(title: str, values: NDArray[np.float32], columns: Sequence[str])
     )
 
 
-def show_heatmap(heatmap: Heatmap, key: str, on_pick: Callable[[int, int], None] | None = None) -> None:
-    """Draw it. A click on a cell, or Enter, calls `on_pick(row, column)`."""
+def show_heatmap(
+    heatmap: Heatmap,
+    key: str,
+    on_pick: Callable[[int, int], None] | None = None,
+    *,
+    of: Result | None = None,
+) -> None:
+    """Draw it. A click on a cell, or Enter, calls `on_pick(row, column)`.
+
+    `of`: the checked result that it shows, for its menu of files; None while there is none.
+    """
 
     def picked() -> None:
         cell = st.session_state[key].cell
@@ -161,3 +214,5 @@ def show_heatmap(heatmap: Heatmap, key: str, on_pick: Callable[[int, int], None]
                 on_pick(row, column)
 
     _MOUNT(key=key, data=heatmap.packed(clickable=on_pick is not None), on_cell_change=picked)
+    if of is not None:
+        take_away(heatmap.twin, of, key=key, title=heatmap.title)

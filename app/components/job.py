@@ -214,10 +214,10 @@ def _how_far(status: JobStatus) -> str:
 
 
 def _steps(done: int, total: int) -> list[str]:
-    """How many steps of how many; so many can only be bytes, or rows of a large computation."""
+    """How many steps of how many; so many can only be bytes, or rows of a large computation, which say nothing."""
     if not total:
         return []
-    return [f"{done / total:.0%}" if total > 9999 else f"{done} of {total}"]
+    return [f"{done / total:.0%}" if total > 300 else f"{done} of {total}"]
 
 
 def duration(seconds: float) -> str:

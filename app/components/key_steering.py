@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.components.notice import quiet, sentence
+from app.components.take_away import show_figure
 from app.figures.steering import among_labels, before_and_after, flip_curves
 from app.selection import Selection
 from app.state import bound
@@ -37,8 +38,9 @@ def show_steering(result: Result, head: HeadRef, selection: Selection) -> None:
         key="steering",
         lead=True,
     )
-    st.plotly_chart(
+    show_figure(
         flip_curves(result, f"Letters and attention when {head}'s keys are steered", strength),
+        result,
         key="steering",
         alt="Share of letters that flip, and attention to the steered option, against the strength",
     )
@@ -79,7 +81,8 @@ def _show_one(result: Result, selection: Selection, at_strength: int) -> None:
         if name == "label_logits":
             before, after = among_labels(before), among_labels(after)
         figure = before_and_after(labels, before, after, title=title, y=y)
-        column.plotly_chart(figure, key=f"steered {name}", alt=title)
+        with column:
+            show_figure(figure, result, key=f"steered {name}", alt=title)
 
 
 def _option(labels: Sequence[str], wanted: str, predicted: int) -> int:

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app.address import MEASURES
 from app.components.notice import sentence
+from app.components.take_away import show_figure
 from app.figures.mutations import Compared, change_table, interval_of, looks, mutation_lines, titles_of
 from app.selection import Selection
 from app.state import bound
@@ -68,7 +69,7 @@ def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
         worse=most_added(result, measure) * (1 if measure == "loss" else -1),
         dark=st.context.theme.type == "dark",
     )
-    st.plotly_chart(figure, key="mutations", alt=title)
+    show_figure(figure, result, key="mutations", alt=title)
     st.caption(
         "Read a row: the same prompts, first with the whole model. The second number, and the colour, is the "
         "difference from it: orange is worse, blue better. In the other columns the head's output at the final token "
@@ -76,7 +77,7 @@ def show_table(result: Result, head: HeadRef, selection: Selection) -> None:
         f"its values, keep {result.scalars['rank']} dimensions; by what it gives with mean queries and keys."
     )
     title = f"{name} from mutation to mutation"
-    st.plotly_chart(mutation_lines(result, measure, title), key="mutation lines", alt=title)
+    show_figure(mutation_lines(result, measure, title), result, key="mutation lines", alt=title)
     st.caption("Bars are 95 % intervals over the questions.")
 
 
@@ -104,7 +105,7 @@ def show_transfer(result: Result) -> None:
         worse=most,
         dark=st.context.theme.type == "dark",
     )
-    st.plotly_chart(figure, key="transfer", alt=title)
+    show_figure(figure, result, key="transfer", alt=title)
     st.caption(
         "Read a column: the same prompts, with dimensions fitted under each of the mutations in turn; the second "
         "number, and the colour, is the difference from the diagonal, where both are the same; full colour is "
@@ -119,7 +120,7 @@ def show_looks(result: Result, head: HeadRef) -> None:
     figure = looks(result, str(head))
     if figure is None:
         return
-    st.plotly_chart(figure, key="looks", alt=f"Where {head} looks under each mutation")
+    show_figure(figure, result, key="looks", alt=f"Where {head} looks under each mutation")
     st.caption(
         "The first line is high where the head finds the right option. The second is about the letter that the right "
         "option would have if the labels were in their usual order, over the prompts that have that letter. Where the "

@@ -1,4 +1,4 @@
-"""Nodes as a table. It lets the keyboard reach each head."""
+"""Nodes as a table, and under it their names, by which pointer and keyboard open them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ def node_table(
     key: str,
     on_pick: Callable[[Node], None] = open_node,
 ) -> None:
-    """A row for each node and a column for each name of `columns`. Selecting a row picks its node."""
+    """A row for each node and a column for each name of `columns`. Selecting a row, or a name below, picks its node."""
 
     def picked() -> None:
         for row in st.session_state[key]["selection"]["rows"]:
@@ -41,6 +41,20 @@ def node_table(
         column_config=dict.fromkeys(numbers, number),
         alt="The nodes with the largest values",
     )
+    _names(nodes, key, on_pick)
+
+
+def _names(nodes: Sequence[Node], key: str, on_pick: Callable[[Node], None]) -> None:
+    """A button for each node that can be opened, once."""
+    named = {node.name: node for node in nodes if on_pick is not open_node or node.head is not None}
+
+    def picked() -> None:
+        name = st.session_state[f"open {key}"]
+        if name in named:
+            on_pick(named[name])
+
+    if named:
+        st.pills("Open", list(named), key=f"open {key}", on_change=picked)
 
 
 def _decimals(largest: float) -> int:

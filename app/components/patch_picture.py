@@ -9,12 +9,14 @@ import streamlit as st
 from app.components.heatmap import Heatmap, head_grid, show_heatmap
 from app.components.notice import quiet
 from app.components.patch_lead import show_lead
+from app.components.provenance import UNCHECKED
 from app.components.tokens import token_name
 from app.figures.patched import Effects, effect_name
 from app.navigation import open_head
 from app.selection import Selection
 from app.state import change, current
 from backend.contract.components import COMPONENTS
+from backend.contract.result import Result
 
 HOW_TO_READ = {
     "denoise": "A clean activation is put into the corrupted run. Share recovered: 1 brings the clean answer back by "
@@ -25,18 +27,18 @@ HOW_TO_READ = {
 NO_COUNTERPART = "not patched: no counterpart in the other prompt"
 
 
-def show_effects(effects: Effects, unit: str, selection: Selection) -> None:
-    """The heatmaps of one component, and how to read them."""
+def show_effects(effects: Effects, unit: str, selection: Selection, of: Result | None) -> None:
+    """The heatmaps of one component, and how to read them. `of`: the result, once it is checked."""
     if np.isnan(effects.known).all():
         quiet(
             "Both runs have the same metric, so shares of their difference are not defined. Show its change.",
             "nothing",
         )
     elif COMPONENTS[selection.chosen.component].heads is None:
-        _positions(effects, unit, selection, "every layer and token")
+        _positions(effects, unit, selection, "every layer and token", of)
         st.caption(legend(effects))
     else:
-        _heads(effects, unit, selection)
+        _heads(effects, unit, selection, of)
     st.caption(HOW_TO_READ[selection.chosen.direction])
 
 
@@ -51,7 +53,10 @@ def legend(effects: Effects) -> str:
     exact, cells, first = int(np.isfinite(effects.exact).sum()), effects.exact.size, effects.positions[0]
     if effects.complete and exact < cells:
         return "Hatched cells are not patched: the other prompt has no counterpart of their token."
-    text = "All cells are exact." if effects.complete else f"Exact so far: {exact:,} of {cells:,} cells."
+    if exact == cells:
+        text = "All cells are exact." if effects.complete else UNCHECKED
+    else:
+        text = f"Exact so far: {exact:,} of {cells:,} cells."
     if not effects.complete and np.isfinite(effects.estimate).any():
         text = f"Small marks are estimates, to first order (attribution patching). {text}"
     if len(effects.positions) > 1 and first:
@@ -59,7 +64,7 @@ def legend(effects: Effects) -> str:
     return text
 
 
-def _heads(effects: Effects, unit: str, selection: Selection) -> None:
+def _heads(effects: Effects, unit: str, selection: Selection, of: Result | None) -> None:
     """Layer x head at one position; with several positions, above it layer x position of the strongest head."""
     if effects.complete:
         show_lead(effects, unit, selection)
@@ -69,6 +74,7 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
             unit,
             selection,
             "the head that does most",
+            of,
             lambda _, column: change(place=effects.positions[column]),
             chosen_column(effects),
         )
@@ -83,7 +89,7 @@ def _heads(effects: Effects, unit: str, selection: Selection) -> None:
     if has_kv_heads:
         grid = replace(grid, heads=False, column_axis="kv head")
     show_heatmap(
-        _filled(grid, here, effects.full), "patched heads", on_pick=None if has_kv_heads else open_head
+        _filled(grid, here, effects.full), "patched heads", on_pick=None if has_kv_heads else open_head, of=of
     )
     hint = (
         "Columns are kv heads, which several heads share."
@@ -100,6 +106,7 @@ def _positions(
     unit: str,
     selection: Selection,
     what: str,
+    of: Result | None,
     on_pick: Callable[[int, int], None] | None = None,
     column: int | None = None,
 ) -> None:
@@ -118,7 +125,7 @@ def _positions(
         range=(0.0, 1.0),
         diverging=True,
     )
-    show_heatmap(_filled(heatmap, effects, effects.full), "patched positions", on_pick=on_pick)
+    show_heatmap(_filled(heatmap, effects, effects.full), "patched positions", on_pick=on_pick, of=of)
 
 
 def _filled(heatmap: Heatmap, effects: Effects, largest: float) -> Heatmap:

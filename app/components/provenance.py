@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from app.components.notice import quiet, warning_box
 from backend.contract.result import Result
 
+UNCHECKED = "Being checked against whole forward passes. If the check fails, the picture is withdrawn."
+
 
 def show_provenance(result: Result, *, checks: bool = True) -> None:
     """Draw the lines under a result. `checks=False` leaves out checks that the page already shows."""
@@ -16,6 +18,12 @@ def show_provenance(result: Result, *, checks: bool = True) -> None:
     if notes:
         quiet("\n".join(notes), f"notes {result.request['analysis']}")
     warning_box(unbalanced(result), f"letters {result.request['analysis']}")
+
+
+def show_unchecked(whole: bool) -> None:
+    """Say of numbers that are there before their check that they may be withdrawn."""
+    if not whole:
+        quiet(UNCHECKED, "unchecked")
 
 
 def provenance_text(result: Result, *, checks: bool = True) -> str:

@@ -42,4 +42,23 @@ def question_table(questions: Sequence[Mapping[str, Any]], bank: str, key: str) 
         },
         alt="The questions of the picture",
     )
-    st.caption("Select a row to open its question.")
+    _open_by_name(questions, bank, f"open {key}")
+
+
+def _open_by_name(questions: Sequence[Mapping[str, Any]], bank: str, key: str) -> None:
+    """A list of the questions' first words; the one chosen is opened."""
+
+    def named() -> None:
+        place = st.session_state[key]
+        if place is not None:
+            open_question(bank, questions[place]["item"] + 1)
+
+    st.selectbox(
+        "Open a question",
+        [place for place, question in enumerate(questions) if question["item"] is not None],
+        index=None,
+        format_func=lambda place: f"{place + 1} · {' '.join(questions[place]['stem'].split())}",
+        key=key,
+        on_change=named,
+        placeholder="by its name, or select a row above",
+    )

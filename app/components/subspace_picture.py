@@ -9,7 +9,8 @@ from app.components.notice import sentence
 from app.components.question_table import question_table
 from app.components.scene_choice import choose_scene
 from app.components.scene_viewer import camera_of, watch_scene
-from app.figures.subspace import KINDS, Look, scene, stand_alone
+from app.components.take_away import show_figure
+from app.figures.subspace import KINDS, Look, scene
 from app.figures.subspace_points import directions, followed, points_frame, products_right
 from app.navigation import open_question
 from app.selection import Selection
@@ -42,12 +43,12 @@ def show_picture(result: Result, others: Mapping[str, Result], head: HeadRef, se
         ),
         title=f"{head}'s queries and keys",
     )
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([7, 3], gap="medium")
     with left:
-        st.plotly_chart(
+        show_figure(
             figure,
+            result,
             key="scene",
-            config={"toImageButtonOptions": {"filename": str(head), "scale": 2}, "displaylogo": False},
             alt="The queries and keys as points in three dimensions; the table holds their questions",
         )
         watch_scene("scene", lambda item: open_question(selection.bank.name, item + 1))
@@ -56,15 +57,6 @@ def show_picture(result: Result, others: Mapping[str, Result], head: HeadRef, se
             _show_followed(frame, title)
         if chosen.products:
             _show_products(result, components, selection)
-        st.download_button(
-            "Save as HTML",
-            lambda: stand_alone(figure),
-            f"{head}.html",
-            "text/html",
-            on_click="ignore",
-            icon=":material/download:",
-            help="One file that turns in any browser, without a network. The camera in the picture's corner saves PNG.",
-        )
     with right:
         st.markdown(f"**Its {len(questions)} questions**")
         question_table(questions, selection.bank.name, "questions")

@@ -9,6 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app.components.roles import TINTS, kind_of
+from app.components.take_away import take_away
+from app.figures.twins import roles_twin, tokens_twin
+from backend.contract.result import Result
 
 _HERE = Path(__file__).parent
 _MOUNT = st.components.v2.component(
@@ -46,8 +49,11 @@ def token_name(token: str) -> str:
     return token.strip() or repr(token)[1:-1]
 
 
-def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
-    """Draw a result's prompt (`tokens`, `roles`, `text`), each token on its role's colour."""
+def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str, *, of: Result | None = None) -> None:
+    """Draw a result's prompt (`tokens`, `roles`, `text`), each token on its role's colour.
+
+    `of`: the checked result that it is of, for its menu of files.
+    """
     roles = prompt["roles"]
     data = {
         "title": title,
@@ -57,6 +63,8 @@ def tokens_by_role(title: str, prompt: Mapping[str, Any], key: str) -> None:
         "hover": [f"{position}: {role}" for position, role in enumerate(roles)],
     }
     _MOUNT(key=key, data=data)
+    if of is not None:
+        take_away(lambda: roles_twin(prompt["tokens"], roles, title=title), of, key=key, title=title)
 
 
 def tokens_by_value(
@@ -67,8 +75,12 @@ def tokens_by_value(
     key: str,
     *,
     diverging: bool,
+    of: Result | None = None,
 ) -> None:
-    """Draw the prompt with each token coloured by `values[position]`. Zero has no colour."""
+    """Draw the prompt with each token coloured by `values[position]`. Zero has no colour.
+
+    `of`: the checked result that it is of, for its menu of files.
+    """
     largest = float(np.abs(values).max()) or 1.0
     low = [(f"{-largest:.2g}", -largest)] if diverging else []
     data = {
@@ -81,3 +93,6 @@ def tokens_by_value(
         "legend": [*low, ("0", 0.0), (f"{largest:.2g} {unit}", largest)],
     }
     _MOUNT(key=key, data=data)
+    if of is not None:
+        names = [token_name(token) for token in prompt["tokens"]]
+        take_away(lambda: tokens_twin(names, values, title=title, unit=unit), of, key=key, title=title)

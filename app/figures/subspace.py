@@ -101,13 +101,6 @@ def variance_bars(q: NDArray[np.float32], k: NDArray[np.float32]) -> go.Figure:
     return figure
 
 
-def stand_alone(figure: go.Figure) -> str:
-    """The figure as one HTML file that needs no other file and no network."""
-    copied = go.Figure(figure).update_layout(height=None, template="plotly_white")
-    page = copied.to_html(include_plotlyjs=True, full_html=True, default_height="96vh")
-    return str(page)
-
-
 def _groups(frame: pd.DataFrame, colour: str) -> list[str]:
     """The values of one column. If there are many: the most frequent, and `REST`. The unchanged prompts' come first."""
     counted = frame[colour].value_counts()

@@ -52,7 +52,8 @@ def show_bank(result: Result, selection: Selection) -> HeadRef:
     values = result[role] if role in MEASURES else result["roles"][..., kinds.index(role)]
     title = MEASURES.get(role, f"Mean attention of the final token on: {role}")
     most = " has the largest of these shares: " if role in MEASURES else f" attends most to {role} tokens: "
-    return show_grid(f"{title}, {result.scalars['count']} questions", "share", values, most, selection)
+    title = f"{title}, {result.scalars['count']} questions"
+    return show_grid(result, title, "share", values, most, selection)
 
 
 def show_one(result: Result, selection: Selection) -> HeadRef:
@@ -64,10 +65,12 @@ def show_one(result: Result, selection: Selection) -> HeadRef:
     role = choose_role(told.kinds(roles), selection)
     rows, unit = read_rows(result, selection)
     title, values = f"Attention of the final token on: {role}", mass(rows, roles, told, role)
-    return show_grid(title, unit, values, f" attends most to {role} tokens: ", selection)
+    return show_grid(result, title, unit, values, f" attends most to {role} tokens: ", selection)
 
 
-def show_grid(title: str, unit: str, values: Values, does: str, selection: Selection) -> HeadRef:
+def show_grid(
+    result: Result, title: str, unit: str, values: Values, does: str, selection: Selection
+) -> HeadRef:
     """Draw all heads with one marked, and return that one: the chosen head, or the one with the most attention.
 
     `does` says of the latter what its value is.
@@ -78,7 +81,9 @@ def show_grid(title: str, unit: str, values: Values, does: str, selection: Selec
     head = existing_head(selection, values.shape) or HeadRef(*most)
     end = 1.0 if unit == "share" else None
     grid = head_grid(title, unit, values, diverging=False, marked=[(head.layer, head.head)], end=end)
-    show_heatmap(grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)))
+    show_heatmap(
+        grid, "attention heads", on_pick=lambda layer, at: change(head=HeadRef(layer, at)), of=result
+    )
     st.caption(
         "Each cell is a head. The stronger its colour, the more attention. Click a cell to see that head below."
     )
@@ -102,6 +107,7 @@ def show_head(result: Result, head: HeadRef, selection: Selection) -> None:
         unit,
         "attended",
         diverging=False,
+        of=result,
     )
     st.caption(
         "The stronger the colour, the more the final token attends there. Point at a token for its value."

@@ -10,12 +10,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.components.cost import result_at_price
 from app.components.frame import open_page, show_question
-from app.components.heatmap import expert_grid, head_grid, show_heatmap
+from app.components.heatmap import expert_grid, head_grid, show_heatmap, with_mlps
 from app.components.letter_choice import choose_letter
 from app.components.node_table import node_table
 from app.components.notice import sentence
 from app.components.provenance import show_provenance
 from app.components.scope import choose_scope
+from app.components.take_away import show_figure
 from app.figures.layers import mlp_bars
 from app.figures.net import Node, net_effect, ranked, strongest_head
 from app.figures.scale import Scale
@@ -126,6 +127,12 @@ def columns_for(nodes: list[Node], shown: Shown) -> Mapping[str, list[float]]:
     return columns
 
 
+def open_cell(layer: int, column: int) -> None:
+    """Open a head; the column after the last one holds MLPs, which have no page."""
+    if column < shown.heads.shape[1]:
+        open_head(layer, column)
+
+
 client, selection = open_page(
     "Who wrote the letter?",
     "Direct logit attribution: how many logits each head and each MLP adds to a letter by writing straight to the "
@@ -153,7 +160,7 @@ if result:
     left, right = st.columns([3, 2], gap="large")
     with left:
         grid = head_grid(
-            f"{shown.what}: heads",
+            f"{shown.what}: heads and MLPs",
             "logits",
             shown.heads,
             diverging=True,
@@ -161,19 +168,25 @@ if result:
             marked=marked,
             end=shown.scale.end(shown.heads),
         )
-        show_heatmap(grid, "attribution heads", on_pick=open_head)
-        st.caption("Orange heads write for the letter, blue ones against it. Click a cell to open that head.")
+        show_heatmap(
+            with_mlps(grid, shown.mlps, shown.mlps_interval),
+            "attribution heads",
+            on_pick=open_cell,
+            of=result,
+        )
+        st.caption(
+            "Orange writes for the letter, blue against it. The last column holds MLPs. Click a head to open it."
+        )
     with right:
         nodes = ranked(shown.heads, shown.mlps, TOP, shown.ends)
         st.markdown(f"**The {len(nodes)} nodes furthest from zero**")
         node_table(nodes, columns_for(nodes, shown), "top nodes")
-        st.caption("Select a head's row to open it.")
-    st.plotly_chart(
-        mlp_bars(shown.mlps, f"{shown.what}: MLPs", shown.mlps_interval), key="mlps", alt="MLP bars"
-    )
+    bars = mlp_bars(shown.mlps, f"{shown.what}: MLPs", shown.mlps_interval)
+    show_figure(bars, result, key="mlps", alt="MLP bars")
     st.caption("One bar for each layer's MLP. Above zero, it writes for the letter.")
     if shown.experts is not None:
-        show_heatmap(expert_grid(f"{shown.what}: experts", shown.experts, shown.expert_names), "experts")
+        experts = expert_grid(f"{shown.what}: experts", shown.experts, shown.expert_names)
+        show_heatmap(experts, "experts", of=result)
         st.caption(
             "The experts of a layer add up to its MLP. Experts that the final token was not sent to are zero."
         )

@@ -12,6 +12,7 @@ from app.components.node_set import edit_set, percent
 from app.components.node_table import node_table
 from app.components.notice import quiet, sentence, warning_box
 from app.components.provenance import show_provenance
+from app.components.take_away import show_figure
 from app.figures.net import Node
 from app.figures.sufficiency import kept_curve, necessity_curve
 from app.selection import Selection
@@ -98,25 +99,22 @@ def show_caveats(result: Result) -> None:
 
 def show_curves(result: Result) -> None:
     left, right = st.columns(2, gap="large")
-    left.plotly_chart(
-        kept_curve(result, SHARE, fixed=False),
-        key="live",
-        alt="Share recovered with the first nodes kept live",
-    )
-    right.plotly_chart(
-        kept_curve(result, SHARE, fixed=True),
-        key="fixed",
-        alt="Share recovered with the first nodes held fixed",
-    )
+    for column, fixed, key, kept in (
+        (left, False, "live", "kept live"),
+        (right, True, "fixed", "held fixed"),
+    ):
+        with column:
+            curve = kept_curve(result, SHARE, fixed=fixed)
+            show_figure(curve, result, key=key, alt=f"Share recovered with the first nodes {kept}")
     st.caption(
         f"At 1 the kept nodes give all of the answer, at 0 nothing; the dashed line is {SHARE:.0%}. Left, a kept head "
         "reads what the replaced nodes leave, so heads that it depends on must be in the set. Right, it holds its "
         "clean output whatever the others do. A share above 1 means that replaced nodes worked against the answer."
     )
     left, right = st.columns(2, gap="large")
-    left.plotly_chart(
-        necessity_curve(result), key="necessity", alt="Share lost with the first nodes replaced"
-    )
+    with left:
+        alt = "Share lost with the first nodes replaced"
+        show_figure(necessity_curve(result), result, key="necessity", alt=alt)
     left.caption(
         "Where the sum of single losses differs from what the nodes lose together, later nodes make up for one that is "
         "missing, or several nodes do the same work."

@@ -15,6 +15,7 @@ from app.components.next_page import end_page
 from app.components.node_table import node_table, open_node
 from app.components.notice import quiet, sentence
 from app.components.provenance import provenance_text
+from app.components.take_away import show_figure
 from app.figures.drift import against
 from app.figures.net import Node
 from app.navigation import MODEL_PAGE
@@ -107,21 +108,27 @@ def with_interval(figure: Mapping[str, Any], form: str) -> str:
 
 
 def show_scatter(
-    values: tuple[Values, Values], heads: list[HeadRef], key: str, title: str, what: str
+    both: tuple[Result, Result],
+    values: tuple[Values, Values],
+    heads: list[HeadRef],
+    key: str,
+    title: str,
+    what: str,
 ) -> None:
     def picked() -> None:
         for point in st.session_state[key]["selection"]["points"]:
             open_node(Node.named(point["text"], point["y"]))
 
     figure = against(values[0], values[1], [str(head) for head in heads], title=title, what=what)
-    st.plotly_chart(figure, key=key, on_select=picked, selection_mode="points", alt=title)
+    show_figure(figure, *both, key=key, on_select=picked, selection_mode="points", alt=title)
 
 
-def show_heads(found: Drift) -> None:
+def show_heads(found: Drift, first: Result, second: Result) -> None:
     layers_heads = found.net[0].shape
     left, right = st.columns(2, gap="large")
     with left:
         show_scatter(
+            (first, second),
             found.net,
             [HeadRef(*place) for place in np.ndindex(layers_heads)],
             "drift net",
@@ -137,6 +144,7 @@ def show_heads(found: Drift) -> None:
             quiet("No question could be patched in both: its options have different lengths.", "unpatched")
             return
         show_scatter(
+            (first, second),
             found.patched,
             list(found.patched_heads),
             "drift patched",
@@ -215,7 +223,7 @@ if first and second:
         key="logits",
     )
     show_both(first, second)
-    show_heads(found)
+    show_heads(found, first, second)
     show_steps(first, second)
     show_ranks(found)
     quiet(

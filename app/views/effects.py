@@ -19,8 +19,9 @@ from app.components.patch_choice import (
     metric_title,
     possible_corruptions,
 )
-from app.components.provenance import show_provenance
+from app.components.provenance import show_provenance, show_unchecked
 from app.components.scope import choose_scope
+from app.components.take_away import show_figure
 from app.components.two_runs import show_runs, which_side_helps
 from app.corruption import Corruptions
 from app.figures.effects import (
@@ -93,7 +94,7 @@ def show_strongest(frame: pd.DataFrame, unit: str, scale: Scale) -> None:
     )
 
 
-def show_scatter(frame: pd.DataFrame, unit: str, title: str, scale: Scale) -> None:
+def show_scatter(result: Result, frame: pd.DataFrame, unit: str, title: str, scale: Scale) -> None:
     first = dict.fromkeys([*writer_and_helper(frame), *strongest_nodes(frame, TOP)])
     named = dict(list(with_room(frame, list(first), scale).items())[:NAMED])
 
@@ -101,8 +102,9 @@ def show_scatter(frame: pd.DataFrame, unit: str, title: str, scale: Scale) -> No
         for point in st.session_state["effects"]["selection"]["points"]:
             open_node(Node.named(point["text"], point["y"]))
 
-    st.plotly_chart(
+    show_figure(
         effects_scatter(frame, unit, title, named, scale),
+        result,
         key="effects",
         on_select=picked,
         selection_mode="points",
@@ -132,7 +134,6 @@ def show_table(frame: pd.DataFrame, unit: str) -> None:
         columns_of(frame, names),
         "nodes",
     )
-    st.caption("Select a head's row to open it.")
 
 
 def show_effects(result: Result, norm: str, letter: Letter | None) -> None:
@@ -141,6 +142,7 @@ def show_effects(result: Result, norm: str, letter: Letter | None) -> None:
     show_strongest(frame, unit, scale)
     show_runs(result, unit)
     show_scatter(
+        result,
         frame,
         unit,
         f"{metric_title(result.scalars['metric'], letter)}: total and direct effect of each node",
@@ -176,7 +178,14 @@ request = controls(selection, letter, corruptions)
 if request is None:
     quiet("Write the corrupted prompt to begin.", "empty")
     end_page("Effects")
-result = result_at_price(client, request, "effects", "Compute the effects")
+
+
+def draw(known: Result | None, whole: bool) -> None:
+    if known:
+        show_effects(known, selection.chosen.norm, letter)
+        show_unchecked(whole)
+
+
+result = result_at_price(client, request, "effects", "Compute the effects", draw)
 if result:
-    show_effects(result, selection.chosen.norm, letter)
     show_provenance(result)

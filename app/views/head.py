@@ -17,6 +17,7 @@ from app.components.job import result_of
 from app.components.letter_choice import show_letter
 from app.components.notice import quiet
 from app.components.provenance import show_provenance
+from app.components.take_away import show_figure
 from app.components.tokens import token_name, tokens_by_value
 from app.figures.labels import written_bars
 from app.figures.net import net_effect
@@ -35,7 +36,7 @@ def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
         figure = written_bars(
             written, selection.labels, selection.right, f"What {head} writes for each letter"
         )
-        st.plotly_chart(figure, key="written", alt="Bars of the logits written for each letter")
+        show_figure(figure, result, key="written", alt="Bars of the logits written for each letter")
         st.caption(
             "Logits, minus their mean over the vocabulary. Above zero, the head writes for the letter."
         )
@@ -49,6 +50,7 @@ def show_written(result: Result, head: HeadRef, selection: Selection) -> None:
             "logits",
             "sources",
             diverging=True,
+            of=result,
         )
         st.caption(
             "Orange: what the head reads there writes for the letter. Blue: against it. All tokens sum to the number "
@@ -67,6 +69,7 @@ def show_looking(result: Result, head: HeadRef, selection: Selection) -> None:
         "share" if plain else "norm",
         "looks",
         diverging=False,
+        of=result,
     )
     st.caption(
         "The stronger the colour, the more attention. Plain attention sums to 1, value-weighted does not."
@@ -74,11 +77,17 @@ def show_looking(result: Result, head: HeadRef, selection: Selection) -> None:
 
 
 def show_pattern(result: Result, head: HeadRef) -> None:
-    tokens = [token_name(token) for token in result.scalars["tokens"]][-MOST_TOKENS:]
-    pattern = result["pattern"][-MOST_TOKENS:, -MOST_TOKENS:]
+    roles = result.scalars["roles"]
+    whole = st.toggle(
+        "All tokens", key="whole pattern", help="Otherwise only those from the first option on."
+    )
+    first = 0 if whole else next((at for at, role in enumerate(roles) if role.startswith("label")), 0)
+    first = max(first, len(roles) - MOST_TOKENS)
+    tokens = [token_name(token) for token in result.scalars["tokens"]][first:]
+    pattern = result["pattern"][first:, first:]
     above = np.triu(np.ones(pattern.shape, bool), 1)
     heatmap = Heatmap(
-        title=f"{head}'s whole attention pattern",
+        title=f"{head}'s attention pattern" + ("" if first == 0 else ", from the first option on"),
         unit="share",
         values=np.where(above, np.float32(np.nan), pattern).astype(np.float32),
         rows=tokens,
@@ -87,13 +96,14 @@ def show_pattern(result: Result, head: HeadRef) -> None:
         column_axis="to token",
         range=(0.0, 1.0),
         square=True,
+        root=True,
     )
-    show_heatmap(heatmap, "pattern")
+    show_heatmap(heatmap, "pattern", of=result)
     st.caption(
-        "Each row is a token: how much it attends to itself and to the tokens before it. A row sums to 1. The model "
-        "answers after the last one."
+        "Each row is a token: how much it attends to itself and to the tokens before it; over all tokens a row sums to "
+        "1. Colours follow the square root, so that small shares are seen. The model answers after the last token."
     )
-    if len(result.scalars["tokens"]) > MOST_TOKENS:
+    if whole and len(tokens) < len(roles):
         quiet(f"Only the last {MOST_TOKENS} of {len(result.scalars['tokens'])} tokens are shown.", "cut")
 
 

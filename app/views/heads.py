@@ -19,6 +19,7 @@ from app.components.job import Draw, result_of
 from app.components.next_page import end_page
 from app.components.notice import quiet
 from app.components.provenance import show_provenance
+from app.components.take_away import checked, show_figure
 from app.figures.atlas import AXES, CATEGORIES, NONE, atlas_frame, atlas_scatter, figures_of, told
 from app.navigation import open_head
 from app.selection import Selection
@@ -38,7 +39,7 @@ def verdicts_of(result: Result, keep: str, thresholds: Thresholds) -> Verdicts:
     return classify(first, second, result.scalars["options"], thresholds)
 
 
-def show_map(frame: pd.DataFrame, verdicts: Verdicts, selection: Selection) -> None:
+def show_map(result: Result, frame: pd.DataFrame, verdicts: Verdicts, selection: Selection) -> None:
     head, (layers, heads) = selection.chosen.head, verdicts.negative.shape
     main = verdicts.main
     grid = Heatmap(
@@ -55,14 +56,14 @@ def show_map(frame: pd.DataFrame, verdicts: Verdicts, selection: Selection) -> N
         categories=CATEGORIES,
         texts=told(frame),
     )
-    show_heatmap(grid, "classes", on_pick=open_head)
+    show_heatmap(grid, "classes", on_pick=open_head, of=checked(result))
     st.caption(
         "Each cell is a head. Letter and colour are its class. Of several classes the first in the list is drawn; the "
         "text over the cell has all. An empty cell has no class. Click a cell to open that head."
     )
 
 
-def show_scatter(frame: pd.DataFrame, selection: Selection) -> None:
+def show_scatter(result: Result, frame: pd.DataFrame, selection: Selection) -> None:
     across, up, shade = choose_axes(selection, [name for name in AXES if name in frame])
 
     def picked() -> None:
@@ -70,8 +71,9 @@ def show_scatter(frame: pd.DataFrame, selection: Selection) -> None:
             head = HeadRef.parse(point["text"])
             open_head(head.layer, head.head)
 
-    st.plotly_chart(
+    show_figure(
         atlas_scatter(frame, across, up, shade),
+        result,
         key="atlas",
         on_select=picked,
         selection_mode="points",
@@ -124,9 +126,9 @@ def picture(selection: Selection, thresholds: Thresholds, keep: str) -> Draw:
         verdicts = verdicts_of(result, keep, thresholds)
         frame = atlas_frame(result, verdicts, keep)
         show_classes(frame, keep)
-        show_map(frame, verdicts, selection)
+        show_map(result, frame, verdicts, selection)
         if whole:
-            show_scatter(frame, selection)
+            show_scatter(result, frame, selection)
             show_table(frame, selection)
             show_left_out(result)
 

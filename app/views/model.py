@@ -11,6 +11,7 @@ from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.notice import quiet, sentence
 from app.components.provenance import mark, show_provenance
+from app.components.take_away import show_figure
 from app.figures.labels import letters_bars
 from app.selection import Selection
 from app.state import bound
@@ -142,7 +143,7 @@ def show_answers(result: Result) -> None:
         "of the letter, and the right one has the highest mean log-probability per token."
     )
     figure = letters_bars(result["letters_predicted"], result["letters_right"], result.ticks["label"])
-    st.plotly_chart(figure, key="letters", alt="Letters predicted against letters right")
+    show_figure(figure, result, key="letters", alt="Letters predicted against letters right")
     st.caption(
         "Where the two bars of a letter differ much, the model favours or avoids that letter, whatever is asked."
     )

@@ -12,6 +12,7 @@ from app.components.mutation_tables import show_looks, show_losses, show_table, 
 from app.components.notice import sentence
 from app.components.provenance import show_provenance
 from app.components.questions_used import show_used
+from app.components.take_away import show_figure
 from app.figures.mutations import swap_scatter
 from app.selection import Selection
 from app.state import bound
@@ -36,9 +37,8 @@ def show_example(result: Result, selection: Selection) -> None:
 
 def show_swap(result: Result, head: HeadRef) -> None:
     sentence(str(result.scalars["sentence"]), key="swap", lead=True)
-    st.plotly_chart(
-        swap_scatter(result, str(head)), key="swap", alt="Attention to the place and to the letter"
-    )
+    alt = "Attention to the place and to the letter"
+    show_figure(swap_scatter(result, str(head)), result, key="swap", alt=alt)
     st.caption(
         "A mark for each question. Above the line the head looks at the place that the other prompt's answer had, "
         "below it at the letter."

@@ -14,6 +14,7 @@ from app.components.notice import quiet
 from app.components.patch_choice import choose_corruption, choose_metric, possible_corruptions
 from app.components.patch_picture import chosen_column, show_effects
 from app.components.provenance import show_provenance
+from app.components.take_away import checked, show_figure
 from app.components.two_runs import show_runs
 from app.corruption import Corruptions
 from app.figures.agreement import agreement, comparable, rank_correlation
@@ -31,6 +32,10 @@ from backend.contract.errors import LetterheadsError
 from backend.contract.result import Result
 
 START = "Run the exact sweep"
+ENGINES = {
+    "cone": "Only what a patch can change was computed again.",
+    "full": "Each cell is a pass of the whole model.",
+}
 
 
 def offered_components(client: Client, selection: Selection) -> list[str]:
@@ -147,7 +152,7 @@ def picture(estimate: Result | None, selection: Selection) -> Draw:
         show_runs(told, unit)
         if view is not selection and selection.chosen.shown == "recovered":
             quiet("Shares of so little mean nothing; changes of the metric are shown.", "withheld")
-        show_effects(effects, "share" if view.chosen.shown == "recovered" else unit, view)
+        show_effects(effects, "share" if view.chosen.shown == "recovered" else unit, view, checked(known))
 
     return draw
 
@@ -167,7 +172,7 @@ def show_agreement(result: Result, estimate: Result, selection: Selection) -> No
     with st.expander("Estimate against exact values"):
         unit = "share" if chosen.shown == "recovered" else unit_of(result, chosen.component)
         figure = agreement(effects.estimate, effects.exact, names, unit)
-        st.plotly_chart(figure, key="agreement", alt="Scatter of estimates against exact values")
+        show_figure(figure, result, key="agreement", alt="Scatter of estimates against exact values")
         correlation = rank_correlation(effects.estimate, effects.exact)
         st.caption(
             f"Rank correlation {correlation:.2f}. On the dashed line the estimate equals the exact value. Cells where "
@@ -214,9 +219,9 @@ if result:
         show_agreement(result, estimate, selection)
     skipped, cells = result.scalars["cells_skipped"], result.scalars["cells"]
     quiet(
-        f"{cells:,} cells, of which {skipped:,} were not run because they cannot change the answer. Engine: "
-        f"{result.scalars['engine']}. Oracle error: the largest difference from whole forward passes, on a few random "
-        "cells.",
+        f"{cells:,} cells, of which {skipped:,} were not run because they cannot change the answer. "
+        f"{ENGINES[result.scalars['engine']]} Oracle error: the largest difference from whole forward passes, on a few "
+        "random cells.",
         "cells",
     )
     show_provenance(result)

@@ -18,7 +18,8 @@ from app.components.node_choice import choose_node, choose_way, walk
 from app.components.node_table import node_table
 from app.components.notice import quiet, sentence
 from app.components.patch_choice import choose_corruption, choose_metric, possible_corruptions
-from app.components.provenance import show_provenance
+from app.components.provenance import show_provenance, show_unchecked
+from app.components.take_away import checked, show_figure
 from app.components.two_runs import show_runs, which_side_helps
 from app.corruption import Corruptions
 from app.figures.net import Node
@@ -127,6 +128,7 @@ def show_heads(result: Result, paths: Paths) -> None:
                 ),
                 f"paths {at}",
                 on_pick=lambda row, head: change(node="head", head=HeadRef(first + row, head)),
+                of=checked(result),
             )
             if not paths.sends:
                 st.caption(f"All of {receiver} at once: {result['whole'][place]:+.2g} {paths.unit}.")
@@ -136,11 +138,10 @@ def show_heads(result: Result, paths: Paths) -> None:
     )
 
 
-def show_others(paths: Paths) -> None:
+def show_others(result: Result, paths: Paths) -> None:
     title = f"{paths.name} into MLPs" if paths.sends else f"MLPs and the embedding into {paths.name}"
-    st.plotly_chart(
-        path_bars(paths.frame, paths.unit, title, paths.scale), key="path bars", alt=f"Bars: {title}"
-    )
+    bars = path_bars(paths.frame, paths.unit, title, paths.scale)
+    show_figure(bars, result, key="path bars", alt=f"Bars: {title}")
     if not paths.sends and "query" in paths.frame:
         st.caption("At each layer from left to right: query, key, value.")
 
@@ -156,7 +157,6 @@ def show_table(paths: Paths) -> None:
         f"paths of {paths.name}",
         walk,
     )
-    st.caption("Select a row to go on from its node.")
 
 
 def show_paths(result: Result) -> None:
@@ -179,7 +179,7 @@ def show_paths(result: Result) -> None:
     show_heads(result, paths)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        show_others(paths)
+        show_others(result, paths)
     with right:
         show_table(paths)
 
@@ -204,10 +204,16 @@ attribution = result_of(client, selection.ask("attribution"), "attribution")
 if attribution:
     node = choose_node(attribution, selection)
     request = selection.ask("paths", **params, **{selection.chosen.mode: node})
-    result = result_at_price(client, request, "paths", "Follow the paths")
-    if result:
-        st.header(result.scalars["node"])
+
+    def draw(known: Result | None, whole: bool) -> None:
+        if known is None:
+            return
+        st.header(known.scalars["node"])
         if "head" in node:
             head_link(HeadRef(*node["head"]))
-        show_paths(result)
+        show_paths(known)
+        show_unchecked(whole)
+
+    result = result_at_price(client, request, "paths", "Follow the paths", draw)
+    if result:
         show_provenance(result)

@@ -13,6 +13,7 @@ from app.components.prompt_note import show_prompt_notes
 from app.components.provenance import show_provenance
 from app.components.question_editor import edit_question
 from app.components.question_picker import pick_question
+from app.components.take_away import show_figure
 from app.components.tokens import tokens_by_role
 from app.figures.labels import probability_bars
 from app.figures.layers import lens_lines
@@ -70,7 +71,7 @@ def says(result: Result, selection: Selection) -> None:
     figure = probability_bars(
         result["label_probs"], selection.labels, selection.question.options, selection.right
     )
-    st.plotly_chart(figure, key="probabilities", alt="Bars of the labels' probabilities")
+    show_figure(figure, result, key="probabilities", alt="Bars of the labels' probabilities")
     st.caption("The bars sum to 100 %: all other tokens are left out.")
 
 
@@ -101,16 +102,15 @@ if result:
     show_prompt_notes(result, selection)
     left, right = st.columns(2, gap="large")
     with left:
-        tokens_by_role("The prompt, token by token", result.scalars, "prompt")
+        tokens_by_role("The prompt, token by token", result.scalars, "prompt", of=result)
         st.caption(
             "The colour is the token's role in the prompt. Point at a token to see its position. The model answers "
             "after the last one."
         )
     with right:
         says(result, selection)
-    st.plotly_chart(
-        lens_lines(result["lens"], selection.labels, selection.right), key="lens", alt="Logit lens"
-    )
+    lens = lens_lines(result["lens"], selection.labels, selection.right)
+    show_figure(lens, result, key="lens", alt="Logit lens")
     st.caption(
         "From the layer on where one line leaves the others, the lens reads that letter. Lines of early layers need "
         "not mean anything."

@@ -16,6 +16,7 @@ from app.components.provenance import show_provenance
 from app.components.questions_used import over, show_used
 from app.components.scene_choice import choose_also, choose_vectors
 from app.components.subspace_picture import show_picture
+from app.components.take_away import show_figure
 from app.figures.compression import compression_curve
 from app.figures.subspace import variance_bars
 from app.mutated_prompt import mutated_prompt
@@ -99,7 +100,7 @@ def show_compression(client: Client, selection: Selection, head: HeadRef, vector
         lead=True,
     )
     figure = compression_curve(result, f"Loss when {head}'s queries and keys keep few dimensions")
-    st.plotly_chart(figure, key="compression", alt="Loss against the number of dimensions kept")
+    show_figure(figure, result, key="compression", alt="Loss against the number of dimensions kept")
     st.caption("Thin lines are random subspaces of the same rank. Rank 0 keeps the mean only.")
     show_used(result)
     show_provenance(result)
@@ -126,8 +127,9 @@ if head is not None:
         choose_also(selection)
         others = under_mutations(client, selection, head, vectors, len(result.scalars["labels"]))
         show_picture(result, others, head, selection)
-        st.plotly_chart(
+        show_figure(
             variance_bars(result["q_variance"], result["k_variance"]),
+            result,
             key="variance",
             alt="Bars of the share of variance along each component",
         )

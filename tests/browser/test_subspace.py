@@ -158,8 +158,9 @@ def test_the_saved_file_turns_without_a_network(
     app: str, context: BrowserContext, browser: Browser, tmp_path: Path
 ) -> None:
     page = opened(app, context)
+    page.get_by_role("button", name="Take it away").first.click()
     with page.expect_download() as told:
-        page.get_by_role("button", name="Save as HTML").click()
+        page.get_by_role("button", name="Page for any browser (HTML)").click()
     file = tmp_path / told.value.suggested_filename
     told.value.save_as(file)
     alone = browser.new_context(viewport={"width": 1000, "height": 800}, offline=True)

@@ -6,7 +6,7 @@ indirect. Each effect is computed twice: with the final norm recomputed, and wit
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.sweep import Cell, Node, Sweep, Wanted, outputs_of, recheck, run_sweep, unembedded
 from backend.engine.writes import write_changes
+from backend.questions.prompt import Prompt
 
 RECHECKED = 3
 FROZEN = list(NORMS).index("frozen")
@@ -38,7 +39,7 @@ class Effects:
     Attributes:
         heads, mlps: the four kinds, in the order of `KINDS`; norms in the order of `NORMS`.
         additivity_error: the largest interaction under a frozen norm. For a metric linear in the logits it should be 0.
-        oracle_error: see `recheck`.
+        oracle_error: see `recheck`; NaN while it is not known.
     """
 
     heads: Float[Tensor, "kind norm layer head"]
@@ -47,8 +48,13 @@ class Effects:
     oracle_error: float
 
 
-def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effects:
-    """Effects of all nodes of one pair, by one sweep over the final position."""
+def effects_of(
+    instrument: Instrument,
+    pair: Pair,
+    progress: Progress,
+    show: Callable[[Effects], None] = lambda effects: None,
+) -> Effects:
+    """Effects of all nodes of one pair, by one sweep over the final position. `show` gets them before the re-check."""
     shape, runs = instrument.shape, pair.runs("noise")
     final = len(runs.base) - 1
     sets: list[list[Node]] = [
@@ -59,11 +65,19 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
     sweep = Sweep(runs.base, runs.run_source(instrument, progress), sets, wanted)
     swept = run_sweep(instrument, sweep, progress=progress)
     assert swept.final is not None  # asked for
-    oracle_error = recheck(instrument, sweep, swept, count=RECHECKED, progress=progress)
+    effects = _effects_after(instrument, pair, swept.final)
+    show(effects)
+    error = recheck(instrument, sweep, swept, count=RECHECKED, progress=progress)
+    return replace(effects, oracle_error=error)
+
+
+def _effects_after(instrument: Instrument, pair: Pair, final: Float[Tensor, "node d_model"]) -> Effects:
+    """Effects from the final residual streams with each node taken from the corrupted run, not re-checked."""
+    shape, runs = instrument.shape, pair.runs("noise")
     base, other = instrument.trace(runs.base), instrument.trace(runs.source)
     changes = write_changes(instrument, outputs_of(base), outputs_of(other))
     clean = base.resid_final[-1]
-    states = {"total": swept.final, "direct": clean + changes, "indirect": swept.final - changes}
+    states = {"total": final, "direct": clean + changes, "indirect": final - changes}
     by_norm = []
     for read in _readouts(instrument, pair, clean):
         baseline = read(clean[None])
@@ -79,7 +93,7 @@ def effects_of(instrument: Instrument, pair: Pair, progress: Progress) -> Effect
         heads=heads.reshape(len(KINDS), len(NORMS), shape.layers, shape.heads),
         mlps=mlps,
         additivity_error=float(interaction.abs().max()) if linear else 0.0,
-        oracle_error=oracle_error,
+        oracle_error=float("nan"),
     )
 
 
@@ -111,7 +125,23 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         return _over_questions(instrument, task, progress)
     (prompt,) = task.prompts(instrument)
     pairs = pairs_of(instrument, task, 0, prompt, EFFECTS.values(task.request), progress)
-    found = _mean([effects_of(instrument, pair, progress) for pair in pairs])
+    ends = [pair.unpatched(instrument, progress) for pair in pairs]
+    some: list[Effects] = []
+
+    def show(last: Effects) -> None:
+        if task.show is not None and len(some) == len(pairs) - 1:
+            task.show(_of_question(instrument, prompt, pairs, ends, _mean([*some, last])))
+
+    for pair in pairs:
+        some.append(effects_of(instrument, pair, progress, show))
+    found = _of_question(instrument, prompt, pairs, ends, _mean(some))
+    return replace(found, checks=_checks(instrument, some))
+
+
+def _of_question(
+    instrument: Instrument, prompt: Prompt, pairs: list[Pair], ends: list[tuple[float, float]], found: Effects
+) -> Findings:
+    """Without checks."""
     unit = pairs[0].metric.metric.unit
     arrays = {}
     for number, kind in enumerate(KINDS):
@@ -122,9 +152,8 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         ticks={**layer_head_ticks(instrument), "norm": tuple(NORMS)},
         scalars={
             **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.unpatched(instrument, progress) for pair in pairs]),
+            **pair_scalars(pairs, ends),
         },
-        checks=_checks(instrument, [found]),
     )
 
 

@@ -5,7 +5,7 @@ everything else stays clean. Effect: m(clean) - m(patched), positive where the p
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from backend.contract.head import HeadRef
 from backend.contract.progress import Progress
 from backend.engine.instrument import Instrument
 from backend.engine.paths import INPUTS, Senders, residual_change, senders, through_heads
-from backend.engine.sweep import Cell, Node, OwnValues, Sweep, Wanted, recheck, run_sweep
+from backend.engine.sweep import Cell, Node, OwnValues, Sweep, Swept, Wanted, recheck, run_sweep
 from backend.engine.writes import mlp_writes
 
 RECHECKED = 3
@@ -51,10 +51,15 @@ class End:
 
 @dataclass(frozen=True)
 class Found:
-    """Effects of one pair, by the names of the result's arrays; and the re-check's error."""
+    """Effects of one pair, by the names of the result's arrays; and the sweep that gave them, to be re-checked."""
 
     arrays: dict[str, Tensor]
-    oracle_error: float
+    sweep: Sweep
+    swept: Swept
+
+    def oracle_error(self, instrument: Instrument, progress: Progress) -> float:
+        """The largest difference from whole forward passes, over a random few patches."""
+        return recheck(instrument, self.sweep, self.swept, count=RECHECKED, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class Paths:
         whole = residual_change(self._base, self._source, self._pairing, receiver.layer, own_heads)
         changes = torch.cat([whole[None], sent.embedding[None], *(part[None] for part in mlps), *sent.heads])
         patches = self._received(receiver, changes)
-        values, error = self._effects([patch for of_sender in patches for patch in of_sender])
+        values, sweep, swept = self._effects([patch for of_sender in patches for patch in of_sender])
         by_input = values.view(len(patches), -1)
         inputs = by_input.shape[1]
         effects = BySender.split(by_input, len(mlps))
@@ -109,7 +114,7 @@ class Paths:
             "embedding": effects.embedding,
             "whole": effects.whole,
         }
-        return Found(arrays, error)
+        return Found(arrays, sweep, swept)
 
     def out_of(self, sender: End) -> Found:
         """Arrays `heads[input, layer, head]` and `receiver_mlps[layer]`."""
@@ -121,7 +126,7 @@ class Paths:
         heads = [
             self._heads(layer, change[None], range(shape.heads))[0] for layer in range(first, shape.layers)
         ]
-        values, error = self._effects([*mlps, *(patch for of_layer in heads for patch in of_layer)])
+        values, sweep, swept = self._effects([*mlps, *(patch for of_layer in heads for patch in of_layer)])
         into_mlps, into_heads = values.tensor_split([len(mlps)])
         mlp_effects = torch.full((shape.layers,), float("nan"))
         mlp_effects[first_mlp:] = into_mlps
@@ -129,7 +134,7 @@ class Paths:
         if heads:
             by_layer = into_heads.view(len(heads), len(INPUTS), shape.heads)
             head_effects[:, first:] = by_layer.transpose(0, 1)
-        return Found({"heads": head_effects, "receiver_mlps": mlp_effects}, error)
+        return Found({"heads": head_effects, "receiver_mlps": mlp_effects}, sweep, swept)
 
     def _senders(self, layers: int) -> Senders:
         self._progress("Reading what each node writes")
@@ -173,8 +178,8 @@ class Paths:
         rows = mlp_writes(self._instrument, self._base, layer, before)
         return [Patch(("mlp_out", Cell(layer, final)), row) for row in rows]
 
-    def _effects(self, patches: list[Patch]) -> tuple[Float[Tensor, " path"], float]:
-        """m(clean) - m(patched), and the largest difference from whole forward passes, over a random few patches."""
+    def _effects(self, patches: list[Patch]) -> tuple[Float[Tensor, " path"], Sweep, Swept]:
+        """m(clean) - m(patched), and the sweep that it comes from."""
         instrument, pair = self._instrument, self._pair
         source = OwnValues({(number, patch.node): patch.value for number, patch in enumerate(patches)})
         sets = [[patch.node] for patch in patches]
@@ -183,8 +188,7 @@ class Paths:
         swept = run_sweep(instrument, sweep, progress=self._progress)
         clean, _ = pair.unpatched(instrument, self._progress)
         effects = clean - pair.values(instrument, swept.logits, swept.logsumexp)
-        error = recheck(instrument, sweep, swept, count=RECHECKED, progress=self._progress)
-        return effects, error
+        return effects, sweep, swept
 
 
 def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
@@ -199,11 +203,29 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
     mode, end = _end(instrument, values)
     (prompt,) = task.prompts(instrument)
     pairs = pairs_of(instrument, task, 0, prompt, values, progress)
-    found = []
+    ends = [pair.unpatched(instrument, progress) for pair in pairs]
+    found: list[dict[str, Tensor]] = []
+    errors = []
+
+    def findings() -> Findings:
+        scalars = {**prompt_scalars(prompt), **pair_scalars(pairs, ends), "mode": mode, "node": str(end)}
+        return _findings(instrument, pairs[0].metric.metric.unit, found, scalars)
+
     for pair in pairs:
         paths = Paths(instrument, pair, progress)
-        found.append(paths.into(end) if mode == "receiver" else paths.out_of(end))
-    unit = pairs[0].metric.metric.unit
+        of_pair = paths.into(end) if mode == "receiver" else paths.out_of(end)
+        found.append(of_pair.arrays)
+        if task.show is not None and len(found) == len(pairs):
+            task.show(findings())
+        errors.append(of_pair.oracle_error(instrument, progress))
+    return replace(findings(), checks={"oracle_error": (worst(errors), tolerance(instrument).logits)})
+
+
+def _findings(
+    instrument: Instrument, unit: str, found: list[dict[str, Tensor]], scalars: dict[str, Any]
+) -> Findings:
+    """Means over the corrupted prompts, without checks."""
+    into_mlp = scalars["mode"] == "receiver" and scalars["node"].startswith("MLP")
     axes = {
         "heads": ("input", "layer", "head"),
         "mlps": ("input", "layer"),
@@ -212,20 +234,13 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         "whole": ("input",),
     }
     arrays = {
-        name: array(torch.stack([each.arrays[name] for each in found]).mean(0), axes[name], unit)
-        for name in found[0].arrays
+        name: array(torch.stack([each[name] for each in found]).mean(0), axes[name], unit)
+        for name in found[0]
     }
-    inputs = ("mlp",) if mode == "receiver" and end.head is None else INPUTS
     return Findings(
         arrays=arrays,
-        ticks={**layer_head_ticks(instrument), "input": inputs},
-        scalars={
-            **prompt_scalars(prompt),
-            **pair_scalars(pairs, [pair.unpatched(instrument, progress) for pair in pairs]),
-            "mode": mode,
-            "node": str(end),
-        },
-        checks={"oracle_error": (worst(each.oracle_error for each in found), tolerance(instrument).logits)},
+        ticks={**layer_head_ticks(instrument), "input": ("mlp",) if into_mlp else INPUTS},
+        scalars=scalars,
     )
 
 

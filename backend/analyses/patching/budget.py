@@ -16,7 +16,7 @@ from backend.engine.sweep import Cost, Estimate, cost_of, one_after_other
 from backend.engine.sweep.batching import budget_for
 from backend.models.memory import megabytes
 
-RECHECKED = 6
+RECHECKED = 3
 """How many cells of a request are re-checked by passes of the whole model."""
 
 

@@ -53,6 +53,7 @@ def run(instrument: Instrument, task: Task, progress: Progress) -> Findings:
         source = draw.runs.run_source(instrument, progress)
         sweep = Sweep(draw.runs.base, source, draw.sets, chosen.wanted)
         swept = results.sweep(instrument, sweep, number, progress, chosen.budget.bytes)
+        _show(task, picture, results)  # before they are checked, which takes longer than the final heads do
         errors.append(
             recheck(instrument, sweep, swept, count=rechecks_of(len(chosen.draws)), progress=progress)
         )

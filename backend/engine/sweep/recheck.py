@@ -9,7 +9,7 @@ from backend.engine.instrument import Instrument
 from backend.engine.sweep.experiment import Sweep
 from backend.engine.sweep.partial_results import Swept
 from backend.engine.sweep.readout import readout_of_run
-from backend.engine.sweep.whole_model import patched_run, step_of
+from backend.engine.sweep.whole_model import patched_runs, run_together, step_of
 
 MESSAGE = "Re-checking some cells against passes of the whole model"
 
@@ -27,12 +27,14 @@ def recheck(
     if swept.logits[[experiment.number for experiment in run]].isnan().any():
         errors.append(float("nan"))
     drawn = random.Random(0).sample(run, min(count, len(run)))
-    for done, experiment in enumerate(drawn):
+    together = run_together(instrument, len(sweep.base_ids))
+    for done in range(0, len(drawn), together):
         give_way()
-        within = step_of(progress, MESSAGE, done, len(drawn))
-        patched = patched_run(instrument, sweep.base_ids, sweep.source, experiment, within)
-        own = readout_of_run(*patched, sweep.wanted)
-        for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
-            if mine is not None and theirs is not None:
-                errors.append(float((mine[0] - theirs[experiment.number]).abs().max()))
+        within, some = step_of(progress, MESSAGE, done, len(drawn)), drawn[done : done + together]
+        passed = patched_runs(instrument, sweep.base_ids, sweep.source, some, within)
+        for experiment, logits, final in zip(some, *passed, strict=True):
+            own = readout_of_run(logits, final, sweep.wanted)
+            for mine, theirs in ((own.logits, swept.logits), (own.logsumexp, swept.logsumexp)):
+                if mine is not None and theirs is not None:
+                    errors.append(float((mine[0] - theirs[experiment.number]).abs().max()))
     return float(torch.tensor(errors).max())

@@ -113,7 +113,7 @@ def whole_patched_stream(
     model, family = instrument.model, instrument.family
     with (
         torch.no_grad(),
-        patched(instrument, source, experiment),
+        patched(instrument, source, [experiment]),
         watched(instrument, visit),
         between_layers(model, family, progress),
     ):

@@ -1,9 +1,9 @@
-"""The oracle: one forward pass of the whole model for each experiment, with hooks that patch it.
+"""The oracle: forward passes of the whole model with hooks that patch it, a row of the batch for each experiment.
 
 It shares only the patched values with the cone, so that each can be checked against the other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,13 +14,23 @@ from torch import Tensor, nn
 from backend.contract.progress import Progress, silent
 from backend.engine.components import before_module
 from backend.engine.instrument import Instrument
-from backend.engine.model_pass import between_layers, final_logits
+from backend.engine.model_pass import between_layers, final_logits_of
 from backend.engine.sweep.cells import Cell
 from backend.engine.sweep.experiment import Experiment
 from backend.engine.sweep.source import Source
 
+TOKENS = 256
+"""About so many tokens go through the model together: more are no faster on a processor, and delay a cancel."""
 
-@torch.no_grad()
+
+def run_together(instrument: Instrument, tokens: int) -> int:
+    """How many experiments on a prompt of so many tokens one pass takes.
+
+    Of a quantized model one: how its activations are rounded depends on all rows of a batch.
+    """
+    return max(1, TOKENS // tokens) if instrument.resolved.quantization == "none" else 1
+
+
 def patched_run(
     instrument: Instrument,
     base_ids: tuple[int, ...],
@@ -28,31 +38,45 @@ def patched_run(
     experiment: Experiment,
     progress: Progress = silent,
 ) -> tuple[Float[Tensor, " vocabulary"], Float[Tensor, " d_model"]]:
-    """Final logits and final residual stream of the base run with an experiment's nodes patched; float32, CPU.
+    """As `patched_runs`, of one experiment."""
+    logits, final = patched_runs(instrument, base_ids, source, [experiment], progress)
+    return logits[0], final[0]
 
-    Raises Cancelled between two layers when `progress` does.
+
+@torch.no_grad()
+def patched_runs(
+    instrument: Instrument,
+    base_ids: tuple[int, ...],
+    source: Source,
+    experiments: Sequence[Experiment],
+    progress: Progress = silent,
+) -> tuple[Float[Tensor, "experiment vocabulary"], Float[Tensor, "experiment d_model"]]:
+    """Final logits and final residual streams of the base run with each experiment's nodes patched; float32, CPU.
+
+    All in one pass. Raises Cancelled between two layers when `progress` does.
     """
     model = instrument.model
     finals: list[Tensor] = []
-    with patched(instrument, source, experiment), ExitStack() as stack:
+    with patched(instrument, source, experiments), ExitStack() as stack:
         before_module(
             stack,
             instrument.family.final_norm(model),
-            lambda residual: finals.append(residual[0, -1].float().cpu()),
+            lambda residual: finals.append(residual[:, -1].float().cpu()),
         )
         stack.enter_context(between_layers(model, instrument.family, progress))
-        logits = final_logits(model, instrument.family, base_ids)
+        logits = final_logits_of(model, instrument.family, [base_ids] * len(experiments))
     return logits.float().cpu(), finals[-1]
 
 
 @contextmanager
-def patched(instrument: Instrument, source: Source, experiment: Experiment) -> Iterator[None]:
-    """While inside, an experiment's nodes are patched into every pass of the model."""
+def patched(instrument: Instrument, source: Source, experiments: Sequence[Experiment]) -> Iterator[None]:
+    """While inside, each experiment's nodes are patched into its row of every pass of the model."""
     with ExitStack() as stack:
-        for component, cell in experiment.nodes:
-            value = source.values(component, cell.layer, [(experiment.number, cell)])[0]
-            for hook in HOOKS[component](_PatchedLayer(instrument, cell, value)):
-                stack.callback(hook.remove)
+        for row, experiment in enumerate(experiments):
+            for component, cell in experiment.nodes:
+                value = source.values(component, cell.layer, [(experiment.number, cell)])[0]
+                for hook in HOOKS[component](_PatchedLayer(instrument, (row, len(experiments)), cell, value)):
+                    stack.callback(hook.remove)
         yield
 
 
@@ -62,11 +86,12 @@ def step_of(progress: Progress, message: str, done: int, total: int) -> Progress
 
 
 class _PatchedLayer:
-    """A cell, the value that is patched there, and the modules of the cell's layer that have its components."""
+    """A cell of one row of the batch, its patched value, and the modules of its layer that have its components."""
 
-    def __init__(self, instrument: Instrument, cell: Cell, value: Tensor) -> None:
+    def __init__(self, instrument: Instrument, row: tuple[int, int], cell: Cell, value: Tensor) -> None:
+        """`row`: the row of the batch, and how many it has."""
         family = instrument.family
-        self.cell, self.value = cell, value
+        (self.row, self.rows), self.cell, self.value = row, cell, value
         self.heads_per_kv_head = instrument.shape.heads // instrument.shape.kv_heads
         self.layer = family.layers(instrument.model)[cell.layer]
         self.attention = family.attention(self.layer)
@@ -79,12 +104,16 @@ class _PatchedLayer:
             "v": family.value(self.attention, instrument.shape),
         }
 
+    def own(self, tensor: Tensor) -> Tensor:
+        """The part of the row, a view. Some models join rows and positions in one axis before an MLP."""
+        return tensor.tensor_split(self.rows)[self.row]
+
     def patch_layer_input(self) -> Any:
         """A hook that writes the value into the layer's input."""
 
         def change(hidden: Tensor) -> Tensor:
             changed = hidden.clone()
-            changed[0, self.cell.position] = self.value.to(hidden)
+            changed[self.row, self.cell.position] = self.value.to(hidden)
             return changed
 
         return _change_input(self.layer, change)
@@ -99,7 +128,7 @@ class _PatchedLayer:
         """A copy of `tensor`, which holds a component, with `value` at the cell."""
         changed = tensor.clone()
         at, head = torch.tensor([self.cell.position]), torch.tensor([self.cell.head or 0])
-        self.slots[name].write(changed, at, head, value[None])
+        self.slots[name].write(self.own(changed), at, head, value[None])
         return changed
 
 
@@ -121,7 +150,7 @@ def _resid_mid(patched: _PatchedLayer) -> list[Any]:
     before: list[Tensor] = []
 
     def record(hidden: Tensor) -> Tensor:
-        before.append(hidden[0, patched.cell.position])
+        before.append(hidden[patched.row, patched.cell.position])
         return hidden
 
     def change(output: Tensor) -> Tensor:
@@ -139,7 +168,7 @@ def _pattern(patched: _PatchedLayer) -> list[Any]:
     kv_head = patched.cell.head // patched.heads_per_kv_head
 
     def record(output: Tensor) -> Tensor:
-        values.append(patched.slots["v"].read(output)[:, kv_head])
+        values.append(patched.slots["v"].read(patched.own(output))[:, kv_head])
         return output
 
     def change(z: Tensor) -> Tensor:

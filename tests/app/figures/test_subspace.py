@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.figures.subspace import Look, scene, stand_alone, variance_bars
+from app.figures.export import html_of
+from app.figures.subspace import Look, scene, variance_bars
 from app.figures.subspace_points import directions, points_frame
 from backend.contract.request import QuestionSet, Request
 from backend.contract.result import Result
@@ -106,7 +107,7 @@ def test_variance_is_shown_for_the_first_few() -> None:
 
 def test_the_saved_file_needs_no_network(result: Result) -> None:
     figure = scene(points_frame(result, (0, 1, 2)), (0, 1, 2), Look("label"), "</script><b>x")
-    page = stand_alone(figure)
+    page = html_of(figure)
     assert len(page) > 10**6
     assert '<script src="http' not in page
     assert "</script><b>x" not in page

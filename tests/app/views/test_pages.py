@@ -139,7 +139,7 @@ def test_the_headline_names_heads_and_mlps_for_and_against() -> None:
 
 def test_letters_are_offered_one_by_one() -> None:
     at = opened("attribution", letter="B")
-    assert titles(at)[:2] == ["Written for B: MLPs", "Written for B: heads"]
+    assert titles(at)[:2] == ["Written for B: MLPs", "Written for B: heads and MLPs"]
     at.selectbox(key="letter").select("").run()
     assert titles(at)[0] == "Net effect on A, the right letter: MLPs"
 

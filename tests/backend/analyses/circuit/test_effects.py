@@ -14,6 +14,7 @@ from backend.contract.prompt import PromptSpec
 from backend.contract.question import Question
 from backend.contract.request import Request
 from backend.engine.instrument import Instrument
+from backend.engine.sweep.recheck import MESSAGE
 from backend.engine.writes import head_changes
 from tests import hand_wired
 
@@ -161,3 +162,26 @@ def test_questions_that_cannot_be_used(hand_wired_instrument: Instrument) -> Non
         over(hand_wired_instrument, (same,))
     with pytest.raises(QuestionError, match="without a right answer"):
         over(hand_wired_instrument, (replace(QUESTION, answer=None),))
+
+
+def test_all_effects_are_shown_before_they_are_checked(hand_wired_instrument: Instrument) -> None:
+    request = Request.build(
+        "effects",
+        question=QUESTION,
+        prompt=hand_wired.SPEC,
+        params={"corruption": TEXT, "metric": METRIC},
+    )
+    seen: list[Findings] = []
+    heard: list[str] = []
+
+    def progress(message: str, done: int = 0, total: int = 0) -> None:
+        if message == MESSAGE and not heard:
+            heard.append(message)
+            assert len(seen) == 1
+
+    result = EFFECTS.run(hand_wired_instrument, Task(request, (QUESTION,), ((),), show=seen.append), progress)
+    assert heard
+    assert not seen[0].checks
+    assert seen[0].arrays.keys() == result.arrays.keys()
+    for name, shown in seen[0].arrays.items():
+        np.testing.assert_array_equal(shown.values, result.arrays[name].values)

@@ -71,8 +71,10 @@ def test_what_was_finished_is_shown_before_more_comes(
     checkpoint.save({"logits": half, "logsumexp": np.full(half.shape[:2], np.nan, np.float32)})
     monkeypatch.setattr(resumable, "SHOW_SECONDS", 1000)
     PATCHING.run(hand_wired_instrument, replace(task(checkpoint), show=seen.append), silent)
-    (shown,) = seen
+    shown, unchecked = seen
     assert np.isnan(shown.arrays["values"].values).sum() == half[..., 0].size / 2
+    assert not np.isnan(unchecked.arrays["values"].values).any()  # all of it, before it is checked
+    assert not unchecked.checks
 
 
 def test_what_a_checkpoint_holds_is_not_computed_again(
