@@ -89,6 +89,7 @@ def test_columns_of_a_file_are_mapped_by_hand(
     for option in ("Eins", "Zwei", "Drei"):
         choose(page, "Columns of the options", option)
     page.get_by_text("The first rows").click()  # closes the list, not the popover
+    settle(page)
     choose(page, "Column of the right answer", "Richtig")
     expect(page.get_by_text("2 questions. The first:")).to_be_visible()
     expect(page.get_by_text("right: schwarz")).to_be_visible()
