@@ -8,14 +8,15 @@ from streamlit.runtime.scriptrunner import StopException
 from app.components.job import begin_run, leave_the_rest
 from app.components.next_page import next_link
 from app.components.notice import error_box
-from app.navigation import GUIDE, PAGES, show_links
+from app.components.sidebar import show_sidebar
+from app.navigation import GUIDE, PAGES
 from backend.contract.errors import LetterheadsError
 
 st.set_page_config(page_title="Letterheads", page_icon="static/icon.svg", layout="wide")
 st.html(Path(__file__).parent / "app" / "page.css")
 st.logo("static/logo.svg", size="large")
 page = st.navigation([st.Page(**fields) for fields in (*PAGES, GUIDE)], position="hidden")
-show_links()
+show_sidebar()
 begin_run()
 try:
     page.run()

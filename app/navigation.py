@@ -123,16 +123,6 @@ GUIDE: dict[str, Any] = {
 }
 
 
-def show_links() -> None:
-    """The list of pages in the sidebar. Streamlit's own list would drop the choices from the address."""
-    params = write(current()[0])
-    with st.sidebar:
-        for page in (*PAGES, GUIDE):
-            st.page_link(
-                page["page"], label=page["title"], icon=page["icon"], query_params=params, width="stretch"
-            )
-
-
 def guide_link(name: str) -> None:
     """A link to the page's guide, `name` in docs/guide. The choices stay in the address."""
     st.page_link(

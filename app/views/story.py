@@ -1,12 +1,12 @@
 """The landing page: one question from beginning to end, each section with a picture, a sentence and a link."""
 
-from urllib.parse import urlencode
-
 import streamlit as st
 
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.prompt_note import show_prompt_notes
+from app.components.start_here import show_tour
+from app.components.story_end import chosen_quotes, show_end
 from app.components.story_holds import show_holds
 from app.components.story_lens import show_lens
 from app.components.story_looks import show_looks, writing_heads
@@ -16,7 +16,6 @@ from app.components.story_says import show_rotations, show_says
 from app.components.story_turn import show_turn
 from app.components.story_variant import show_variant
 from app.components.story_writes import show_writes
-from app.state import current, write
 from backend.contract.client import Client
 from backend.contract.result import Result
 
@@ -27,20 +26,13 @@ def of_heads(client: Client, answer: Answer, analysis: str, what: str) -> Result
     return result_of(client, answer.selection.ask(analysis), analysis, start=start)
 
 
-def show_end(quotes: list[str]) -> None:
-    """The sentences to quote, and the address of this page."""
-    st.subheader("To quote")
-    address = f"{st.context.url or ''}?{urlencode(write(current()[0]))}"
-    st.code("\n".join([*quotes, address]), language=None, wrap_lines=True)
-    st.caption("The address opens this page again, with the same question, model and switches.")
-
-
 client, selection = open_page(
     "One question, the whole story",
     "A language model answers a multiple-choice question by a letter. Here is how it comes to say that letter, from "
     "top to bottom. Each section links to a page with more.",
     guide="story",
 )
+show_tour(selection.chosen.model)
 show_own(client, selection)
 prediction = result_of(client, selection.ask("prediction"), "prediction")
 if prediction is None:
@@ -54,7 +46,7 @@ with says:
     says_sentence = show_says(answer)
 with lens:
     st.subheader("2. When it knows")
-    show_lens(client, answer)
+    lens_sentence = show_lens(client, answer)
 writes_sentence = looks_sentence = None
 with writes:
     st.subheader("3. Who writes it")
@@ -79,4 +71,9 @@ with turn:
     if attribution and attention:
         turn_sentence = show_turn(client, answer, writing_heads(answer, attribution), attention)
         show_variant(client, answer, writing_heads(answer, attribution), attention)
-show_end([told for told in (says_sentence, writes_sentence, holds_sentence or looks_sentence) if told])
+show_end(
+    answer,
+    chosen_quotes((says_sentence, writes_sentence, holds_sentence, turn_sentence, looks_sentence)),
+    (says_sentence, lens_sentence, writes_sentence, looks_sentence, holds_sentence, turn_sentence),
+    attribution,
+)
