@@ -18,6 +18,8 @@ from backend.contract.request import Request
 from backend.contract.result import Result
 
 OTHERS = 4
+NEAR_CHANCE = 0.05
+"""A letter said with less than this above an even share is said to be hardly more than chance."""
 
 
 def says_parts(answer: Answer) -> Parts:
@@ -29,9 +31,14 @@ def says_parts(answer: Answer) -> Parts:
         judged = ", and that is right"
     else:
         judged = f". That is wrong: the right letter is {selection.right}"
-    share = float(result["label_probs"][answer.place])
+    share, even = float(result["label_probs"][answer.place]), 1 / len(selection.labels)
+    chance = f", hardly more than chance ({even:.1%})" if share < even + NEAR_CHANCE else ""
     option = cut(selection.question.options[answer.place])
-    return ("The model says ", answer.said, f", {option}{judged}. Among the letters this has {share:.1%}.")
+    return (
+        "The model says ",
+        answer.said,
+        f", {option}{judged}. Among the letters this has {share:.1%}{chance}.",
+    )
 
 
 def others_text(result: Result, said: str) -> str:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.components.cost import result_at_price
 from app.components.frame import open_page
 from app.components.job import result_of
 from app.components.prompt_note import show_prompt_notes
@@ -16,14 +17,26 @@ from app.components.story_says import show_rotations, show_says
 from app.components.story_turn import show_turn
 from app.components.story_variant import show_variant
 from app.components.story_writes import show_writes
+from app.selection import Selection
 from backend.contract.client import Client
 from backend.contract.result import Result
+
+LONG = 4000
+"""Characters of a question, some thousand tokens, above which the model is asked at a price."""
 
 
 def of_heads(client: Client, answer: Answer, analysis: str, what: str) -> Result | None:
     """The result of an analysis of this question, which takes about a forward pass."""
     start = answer.start(f"Show {what}", passes=1)
     return result_of(client, answer.selection.ask(analysis), analysis, start=start)
+
+
+def first_pass(client: Client, selection: Selection) -> Result | None:
+    """The model's answer. That to a long prompt may take long, and then waits for a click."""
+    request, question = selection.ask("prediction"), selection.question
+    if selection.prompt.shots or len(question.stem) + sum(map(len, question.options)) > LONG:
+        return result_at_price(client, request, "prediction", "Ask the model")
+    return result_of(client, request, "prediction")
 
 
 client, selection = open_page(
@@ -34,7 +47,7 @@ client, selection = open_page(
 )
 show_tour(selection.chosen.model)
 show_own(client, selection)
-prediction = result_of(client, selection.ask("prediction"), "prediction")
+prediction = first_pass(client, selection)
 if prediction is None:
     st.stop()
 show_prompt_notes(prediction, selection)

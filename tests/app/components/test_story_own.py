@@ -66,7 +66,7 @@ def test_what_does_not_split_is_shown_as_understood_and_the_address_stays() -> N
     assert "No options were found." in notices(at, "error")[0]
     assert at.text_area(key="draft stem").value == "What is snow?"
     assert [at.text_input(key=f"draft option {place}").value for place in range(2)] == ["black", "white"]
-    assert next(one.label for one in at.expander) == "What was understood"
+    assert "What was understood" in [one.label for one in at.expander]
     at.button(key="ask").click().run()
     assert json.loads(at.query_params["question"])["options"] == ["black", "white"]
     assert not notices(at, "error")

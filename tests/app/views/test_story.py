@@ -79,7 +79,9 @@ def test_all_sections_are_there(params: dict[str, str]) -> None:
     ] == SECTIONS
     assert not notices(at, "error")
     assert not notices(at, "warning")
-    assert len(notices(at, "lead")) == 9
+    told = notices(at, "lead")
+    # Only a head that looks at a label can be turned.
+    assert len(told) - any(one.startswith("At strength ") for one in told) == 8
     assert len(drawn(at, "arcs")) == 1
 
 
