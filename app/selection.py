@@ -9,7 +9,7 @@ from backend.contract.cards import BankCard
 from backend.contract.client import Client
 from backend.contract.custom_template import EXAMPLE
 from backend.contract.errors import LetterheadsError, QuestionError, RequestError, shown
-from backend.contract.model import ModelSpec
+from backend.contract.model import DEFAULT_MODEL, ModelSpec
 from backend.contract.prompt import DEFAULT_LABELS, PromptSpec
 from backend.contract.question import MAX_OPTIONS, Question
 from backend.contract.request import QuestionSet, Request
@@ -19,6 +19,9 @@ SERIES = {
     "a": tuple(label.lower() for label in DEFAULT_LABELS),
     "1": tuple(str(number) for number in range(1, MAX_OPTIONS + 1)),
 }
+
+EXAMPLES = {DEFAULT_MODEL: ("knowledge", 10), "qwen2.5-coder-0.5b": ("copy-colors", 11)}
+"""By model the bank and the number of a question that it answers right with a clear margin."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ class Selection:
 def select(chosen: Chosen, client: Client) -> tuple[Selection, list[str]]:
     """The selection, and one sentence for each choice that does not exist. The default is used instead of it."""
     problems: list[str] = []
-    bank, questions = _bank(chosen.bank, client, problems)
-    item = _item(chosen.item, bank, questions, problems)
+    example = _example(chosen, client)
+    bank, questions = _bank(chosen.bank or example[0], client, problems)
+    item = _item(chosen.item or example[1], bank, questions, problems)
     question = chosen.question or questions[item - 1]
     labels = _labels(chosen.labels, question, problems)
     letter = _letter(chosen.letter, labels[: len(question.options)], problems)
@@ -96,6 +100,14 @@ def _prompt(chosen: Chosen, labels: tuple[str, ...], bank: BankCard, problems: l
 def series(text: str) -> tuple[str, ...]:
     """The labels that a text names: a series by its first label, or labels separated by blanks."""
     return SERIES.get(text, tuple(text.split()))
+
+
+def _example(chosen: Chosen, client: Client) -> tuple[str, int]:
+    """The bank and the number of the question that a page shows before one is chosen."""
+    bank, item = EXAMPLES.get(chosen.model, ("", 1))
+    if bank not in [card.name for card in client.banks()]:
+        return "", 1
+    return (bank, item) if chosen.bank in ("", bank) else ("", 1)
 
 
 def _bank(name: str, client: Client, problems: list[str]) -> tuple[BankCard, Sequence[Question]]:

@@ -32,9 +32,9 @@ class Chosen:
     dtype: str = "auto"
     quantization: str = "none"
     device: str = "auto"
-    # Question. `item` counts the bank's questions from 1. A typed `question` is used instead of bank and item.
+    # Question. `item` counts the bank's questions from 1; 0 is the model's example. A typed `question` is used instead.
     bank: str = ""
-    item: int = 1
+    item: int = 0
     question: Question | None = None
     # Filters of the list of questions. `right` is the right option's number, from 1.
     subject: str = ""

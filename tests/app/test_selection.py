@@ -1,8 +1,10 @@
 import pytest
 
-from app.selection import select
+from app.selection import EXAMPLES, select
 from app.state import Chosen
+from backend.contract.model import DEFAULT_MODEL
 from backend.contract.question import Question
+from backend.questions.banks import load_bank
 from tests.app.fake_client import FakeClient
 from tests.app.made_up import BANK
 
@@ -49,3 +51,26 @@ def test_what_does_not_exist_is_told_and_replaced(chosen: Chosen, word: str) -> 
     assert len(problems) == 1
     assert word in problems[0]
     assert select(selection.chosen, FakeClient()) == (selection, [])
+
+
+def test_before_a_question_is_chosen_a_page_shows_the_models_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.selection.EXAMPLES", {DEFAULT_MODEL: ("other", 2), "strange": ("gone", 2)})
+    client = FakeClient()
+    shown = (
+        ("", 0, ("other", 2)),
+        ("copy-colors", 0, ("copy-colors", 1)),
+        ("other", 0, ("other", 2)),
+        ("other", 1, ("other", 1)),
+    )
+    for bank, item, expected in shown:
+        selection, problems = select(Chosen(bank=bank, item=item), client)
+        assert (selection.bank.name, selection.chosen.item) == expected
+        assert not problems
+    for model in ("strange", "no/such"):
+        selection, problems = select(Chosen(model=model), client)
+        assert (selection.bank.name, selection.chosen.item, problems) == ("copy-colors", 1, [])
+
+
+def test_the_examples_are_questions_of_our_banks() -> None:
+    for bank, item in EXAMPLES.values():
+        assert 1 <= item <= len(load_bank(bank).questions)
