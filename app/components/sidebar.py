@@ -37,7 +37,7 @@ def _show_model(spec: ModelSpec, params: dict[str, str]) -> None:
         return  # the page itself says what is wrong
     st.page_link(
         MODEL_PAGE,
-        label=f"**{_escaped(titles.get(spec.name, spec.name))}**",
+        label=_escaped(titles.get(spec.name, spec.name)),
         icon=":material/memory:",
         query_params=params,
         width="stretch",

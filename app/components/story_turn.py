@@ -142,7 +142,8 @@ def _show_turned(result: Result, way: str, wanted: float) -> str:
     )
     st.plotly_chart(figure, key="turn", alt="Lines of the letters' probabilities against the strength")
     st.caption(
-        "Each line is a letter's probability. At strength 0 the model is as it is. The dashed upright line is the "
-        "slider; where another line comes out on top, the letter turns."
+        "Each coloured line is a letter's probability among the letters; the grey one is the head's attention. At "
+        "strength 0 the model is as it is. The dashed upright line is the slider; where another colour comes out on "
+        "top, the letter turns."
     )
     return told

@@ -60,7 +60,7 @@ def turn_curves(
         figure,
         title="The letters, with one head turned",
         x="strength: 1 is the whole difference",
-        y="probability among the letters",
+        y="share",
         height=360,
     )
     legend_below(figure, -0.25)

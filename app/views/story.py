@@ -21,8 +21,8 @@ from app.selection import Selection
 from backend.contract.client import Client
 from backend.contract.result import Result
 
+# Characters of a question, some thousand tokens, above which the model is asked at a price.
 LONG = 4000
-"""Characters of a question, some thousand tokens, above which the model is asked at a price."""
 
 
 def of_heads(client: Client, answer: Answer, analysis: str, what: str) -> Result | None:

@@ -83,6 +83,7 @@ def test_all_sections_are_there(params: dict[str, str]) -> None:
     # Only a head that looks at a label can be turned.
     assert len(told) - any(one.startswith("At strength ") for one in told) == 8
     assert len(drawn(at, "arcs")) == 1
+    assert not at.main.markdown  # Streamlit draws any text that stands alone in a page's file
 
 
 @pytest.mark.parametrize("params", [{}, {"question": WRONG}, {"question": NO_ANSWER}])
