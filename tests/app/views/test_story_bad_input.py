@@ -73,7 +73,7 @@ def test_a_model_at_chance_is_told_to_be() -> None:
         def find(self, request: Request) -> Result | None:
             found = super().find(request)
             if found is not None and request.analysis == "prediction":
-                found["label_probs"][:] = np.float32([0.26, 0.25, 0.25, 0.24])
+                found["label_probs"][:] = np.array([0.26, 0.25, 0.25, 0.24], np.float32)
             return found
 
     at = opened("story", Even())

@@ -67,7 +67,9 @@ def test_a_page_without_pictures_is_one_too() -> None:
 
 
 def test_the_table_adds_up_to_the_margin() -> None:
-    margin = Margin(np.float32([[1, 2], [3, -4]]), np.float32([0.5, -0.25]), 0.125, 0.0, 2.375)
+    margin = Margin(
+        np.array([[1, 2], [3, -4]], np.float32), np.array([0.5, -0.25], np.float32), 0.125, 0.0, 2.375
+    )
     rows = list(csv.reader(io.StringIO(margin_csv(margin, "B"))))
     assert rows[0] == ["part", "logits for B minus the mean of the other letters"]
     assert [name for name, _ in rows[1:]] == [
