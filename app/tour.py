@@ -29,7 +29,6 @@ def tour(model: str) -> tuple[Step, ...]:
     model = model if model in STRONGEST else DEFAULT_MODEL
     head = STRONGEST[model]
     bank = {"model": model, "bank": "copy-colors"}
-    over_bank = {**bank, "limit": "12", "labels": "A B C D", "head": head}
     return (
         Step(
             "One question, the whole story",
@@ -50,10 +49,27 @@ def tour(model: str) -> tuple[Step, ...]:
                 "Here is what it writes for each letter on one of them, and from which tokens it takes that.",
             ),
         ),
+        *_over_bank(bank, head),
+        Step(
+            "Can the numbers be trusted?",
+            MODEL_PAGE,
+            bank,
+            (
+                "What this program records is compared with what the unmodified model computes.",
+                "A check over a bank says whether the model answers by letter at all.",
+            ),
+        ),
+    )
+
+
+def _over_bank(bank: dict[str, str], head: str) -> tuple[Step, ...]:
+    """The steps about one head over some questions of a bank."""
+    params = {**bank, "limit": "12", "labels": "A B C D", "head": head}
+    return (
         Step(
             "What it compares, in three dimensions",
             SUBSPACE_PAGE,
-            over_bank,
+            params,
             (
                 f"Each point is a query or a key of {head}, over 12 questions; turn the picture with the pointer.",
                 "See whether the keys of one letter lie together, and to which of them each query points.",
@@ -62,19 +78,10 @@ def tour(model: str) -> tuple[Step, ...]:
         Step(
             "A place in the list, or a letter?",
             MUTATIONS_PAGE,
-            over_bank,
+            params,
             (
                 f"The same 12 questions with other letters: does {head} still find the right option?",
                 "The table has a row for each kind of letters; where it takes long, a button says how long.",
-            ),
-        ),
-        Step(
-            "Can the numbers be trusted?",
-            MODEL_PAGE,
-            bank,
-            (
-                "What this program records is compared with what the unmodified model computes.",
-                "A check over a bank says whether the model answers by letter at all.",
             ),
         ),
     )

@@ -11,15 +11,15 @@ from app.figures.labels import probability_bars
 from app.figures.layers import lens_lines
 from app.figures.story_sheet import Section, margin_csv, story_html
 from app.figures.waterfall import Margin, waterfall
-from app.state import current, write
+from app.state import write
 from backend.contract.result import Result
 
 QUOTED = 3
 
 
-def address() -> str:
-    """This page's address, with all choices."""
-    return f"{st.context.url or ''}?{urlencode(write(current()[0]))}"
+def address(answer: Answer) -> str:
+    """This page's address, with all choices; the question by its number also where it is the model's example."""
+    return f"{st.context.url or ''}?{urlencode(write(answer.selection.chosen))}"
 
 
 def chosen_quotes(told: Sequence[str | None]) -> list[str]:
@@ -37,9 +37,9 @@ def show_end(
     """Draw it. `told`: the sentences of the first four sections, None where one was not told."""
     st.subheader("To quote")
     st.code("\n".join(quotes), language=None, wrap_lines=True)
-    st.code(address(), language=None, wrap_lines=True)
+    st.code(address(answer), language=None, wrap_lines=True)
     st.caption("The address opens this page again, with the same question, model and switches.")
-    where = address()
+    where = address(answer)
     row = st.container(horizontal=True)
     row.download_button(
         "Take the figure away (HTML)",

@@ -36,6 +36,11 @@ def test_three_sentences_of_the_page_and_its_address_can_be_copied() -> None:
     assert parse_qs(at.code[1].value.partition("?")[2])["hidden"] == ["L3H2"]
 
 
+def test_the_address_names_the_question_that_was_shown_unasked() -> None:
+    asked = parse_qs(opened("story").code[1].value.partition("?")[2])
+    assert (asked["bank"], asked["item"]) == (["copy-colors"], ["1"])
+
+
 def test_where_sections_tell_nothing_fewer_sentences_are_quoted() -> None:
     at = opened("story", FakeClient(slow=("attribution", "attention")))
     assert not at.exception
