@@ -5,6 +5,7 @@ from typing import Any
 
 from backend.analyses import ANALYSES
 from backend.contract.asked import Asked
+from backend.contract.check_spec import CheckSpec
 from backend.contract.request import Request
 from backend.contract.result import Array
 from backend.contract.spec import ArraySpec, ScalarSpec
@@ -25,17 +26,42 @@ def needed(request: Request) -> set[str]:
     return _names(ANALYSES[request.analysis].arrays, _values(request), (True,))
 
 
-def differences(request: Request, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> list[str]:
-    """What a result has that is not declared, lacks that is, or has with other axes or another unit."""
+def differences(
+    request: Request,
+    arrays: Mapping[str, Array],
+    scalars: Mapping[str, Any],
+    checks: Mapping[str, tuple[float, float]] | None = None,
+) -> list[str]:
+    """What a result has that is not declared, lacks that is, or has with other axes, another unit or limit.
+
+    Check figures are compared where they are given, with the limits of float32.
+    """
     analysis, values, shapes = ANALYSES[request.analysis], _values(request), declared(request)
     found = []
     for what, specs, given in (("array", analysis.arrays, arrays), ("scalar", analysis.scalars, scalars)):
         found += [f"no {what} {name}" for name in sorted(_names(specs, values, (True,)) - given.keys())]
         extra = given.keys() - _names(specs, values, (True, None))
         found += [f"{what} {name} is not declared" for name in sorted(extra)]
+    if checks is not None:
+        found += _unmet_checks(analysis.checks, values, checks)
     for name, array in arrays.items():
         if name in shapes and shapes[name] != (array.axes, array.unit):
             found.append(f"{name} is {array.axes} in {array.unit}, declared {shapes[name]}")
+    return found
+
+
+def _unmet_checks(
+    specs: Iterable[CheckSpec], values: Mapping[str, Any], checks: Mapping[str, tuple[float, float]]
+) -> list[str]:
+    holding = {spec.name: spec for spec in specs if spec.when.holds(values) is not False}
+    needed = {name for name, spec in holding.items() if spec.when.holds(values)}
+    found = [f"no check {name}" for name in sorted(needed - checks.keys())]
+    found += [f"check {name} is not declared" for name in sorted(checks.keys() - holding.keys())]
+    for name, (value, limit) in checks.items():
+        if name in holding and limit != holding[name].limit.float32:
+            found.append(f"{name} has the limit {limit}, declared {holding[name].limit.float32}")
+        if not value <= limit:
+            found.append(f"{name} is {value}, over its limit {limit}")
     return found
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
 
+from backend.contract.check_spec import ACTIVATIONS, IDENTITY, LOGITS
 from backend.engine.instrument import Instrument
 
 
@@ -18,12 +20,13 @@ class Tolerance:
     activations: float
 
 
-FLOAT32 = Tolerance(logits=1e-4, identity=1e-3, activations=1e-4)
-# Half precision keeps 8 (bfloat16) or 11 (float16) bits of each activation, and each layer rounds once more. Seen on
-# the small model: identity 0.03, activations 0.004.
-HALF = Tolerance(logits=0.125, identity=0.25, activations=1e-2)
-# LLM.int8 quantizes a layer's input too, so a head's write is a little different when taken alone: 0.03 seen.
-QUANTIZED = Tolerance(logits=0.125, identity=0.25, activations=1e-1)
+def _limits(precision: Literal["float32", "half", "quantized"]) -> Tolerance:
+    return Tolerance(*(getattr(limit, precision) for limit in (LOGITS, IDENTITY, ACTIVATIONS)))
+
+
+FLOAT32 = _limits("float32")
+HALF = _limits("half")
+QUANTIZED = _limits("quantized")
 
 
 def tolerance(instrument: Instrument) -> Tolerance:

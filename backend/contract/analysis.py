@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from backend.contract.asked import Asked, most_options
+from backend.contract.check_spec import CheckSpec
 from backend.contract.errors import RequestError, shown
 from backend.contract.fields import canonical_json
 from backend.contract.param import Param, deciding, read_all
@@ -53,6 +54,7 @@ class Analysis:
         params: what a request may carry in params.
         rule: what holds between several parameters.
         arrays, scalars: what its result has.
+        checks: the figures that check it.
         example: params of a request for it, where some are needed.
         cost: its `CostModel`, see backend/analyses/cost; None where the cost cannot be asked for.
         overhead: measured seconds as a multiple of the cost model's (`scripts/bench scale`).
@@ -70,6 +72,7 @@ class Analysis:
     rule: Rule = no_rule
     arrays: tuple[ArraySpec, ...] = ()
     scalars: tuple[ScalarSpec, ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
     example: Mapping[str, Any] = field(default_factory=dict)
     cost: Lazy | None = None
     overhead: float = 1.0

@@ -77,6 +77,14 @@ def _analysis(analysis: Analysis) -> str:
         [_names(scalar.names), scalar.unit, scalar.meaning, scalar.when.says] for scalar in analysis.scalars
     )
     parts.append(_table(("scalar", "unit", "meaning", "when"), rows))
+    if analysis.checks:
+        rows = ([f"`{each.name}`", each.meaning, each.limit.says, each.when.says] for each in analysis.checks)
+        parts.append(
+            _table(
+                ("check", "largest difference of", "limit in float32 / half precision / quantized", "when"),
+                rows,
+            )
+        )
     return "\n".join(parts)
 
 

@@ -2,9 +2,10 @@
 
 from backend.analyses.patching.schema import PAIR_PARAMS
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import additivity_error, identity_error, oracle_error, pattern_error
 from backend.contract.kinds import TrueFalse
 from backend.contract.param import Param
-from backend.contract.spec import ArraySpec, ScalarSpec
+from backend.contract.spec import ArraySpec, ScalarSpec, When
 
 Figure = tuple[tuple[str, ...], str, str]
 """Axes, unit and meaning."""
@@ -104,6 +105,8 @@ PER_QUESTION: dict[str, Figure] = {
     "mlp_indirect": (("question", "layer"), "logits", "indirect effect of each MLP"),
 }
 
+SWEPT = When("with `effects`", lambda values: None if values["effects"] else False)
+
 HEADS = Analysis(
     name="heads",
     version=1,
@@ -116,6 +119,12 @@ HEADS = Analysis(
     params=(
         next(param for param in PAIR_PARAMS if param.name == "corruption"),
         Param("effects", TrueFalse(), "also total, direct and indirect effects", default=True),
+    ),
+    checks=(
+        identity_error(),
+        pattern_error(),
+        oracle_error(SWEPT),
+        additivity_error(SWEPT),
     ),
     arrays=(
         *(ArraySpec(name, *figure, ends=name not in OUTSIDE) for name, figure in FIGURES.items()),

@@ -2,6 +2,7 @@
 
 from backend.analyses.prompt_scalars import HEAD_OF_ONE, of_answer
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import pattern_error
 from backend.contract.kinds import Head
 from backend.contract.param import Param
 from backend.contract.spec import ONE, SEVERAL, WITH_HEAD, ArraySpec, ScalarSpec
@@ -16,6 +17,7 @@ ATTENTION = Analysis(
     cost=Lazy("backend.analyses.attention.cost", "attention"),
     overhead=1.1,
     params=(Param("head", Head(), "also give this head's whole pattern", usual="none", only="question"),),
+    checks=(pattern_error(ONE),),
     arrays=(
         ArraySpec(
             "final", ("layer", "head", "position"), "probability", "attention from the final position", ONE

@@ -2,6 +2,7 @@
 
 from backend.analyses.prompt_scalars import HEAD_OF_ONE, of_answer
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import IDENTITY, CheckSpec, identity_error
 from backend.contract.kinds import Head
 from backend.contract.param import Param
 from backend.contract.spec import ONE, SEVERAL, WITH_HEAD, ArraySpec, ScalarSpec, When
@@ -20,6 +21,16 @@ ATTRIBUTION = Analysis(
     cost=Lazy("backend.analyses.attribution.cost", "attribution"),
     overhead=1.05,
     params=(Param("head", Head(), "split this head by the tokens it reads", usual="none", only="question"),),
+    checks=(
+        identity_error(),
+        CheckSpec(
+            "experts_error",
+            "the sum of the experts' attributions against that of their MLP",
+            IDENTITY,
+            MIXTURE,
+        ),
+        CheckSpec("source_error", "the sum over tokens against the head's attribution", IDENTITY, WITH_HEAD),
+    ),
     arrays=(
         ArraySpec("heads", ("layer", "head", "label"), "logits", "what each head wrote for each label", ONE),
         ArraySpec("mlps", ("layer", "label"), "logits", "what each MLP wrote", ONE),

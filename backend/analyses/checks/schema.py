@@ -1,9 +1,19 @@
 """What the analyses of this folder take and give. No torch."""
 
+from dataclasses import replace
+
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import (
+    ACTIVATIONS,
+    LOGITS,
+    CheckSpec,
+    identity_error,
+    oracle_error,
+    pattern_error,
+)
 from backend.contract.kinds import Whole
 from backend.contract.param import Param
-from backend.contract.spec import ArraySpec, ScalarSpec
+from backend.contract.spec import ArraySpec, ScalarSpec, When
 
 ACCURACY = "with its 95 % interval: `value`, `low`, `high`"
 
@@ -39,6 +49,8 @@ CHECK_MODEL = Analysis(
 )
 
 
+PATCHED = When("with `patched`", lambda values: None)
+
 READINGS = Analysis(
     name="readings",
     version=2,
@@ -48,6 +60,10 @@ READINGS = Analysis(
     cost=Lazy("backend.analyses.checks.cost", "readings"),
     overhead=1.05,
     params=(Param("patched", Whole(0), "how many questions are also patched, from the first", default=3),),
+    checks=(
+        identity_error(),
+        oracle_error(PATCHED),
+    ),
     arrays=(
         ArraySpec("label_logits", ("question", "label"), "logits", "NaN where a question has fewer options"),
         ArraySpec("right", ("question",), "label", "index of the right label"),
@@ -76,6 +92,24 @@ READINGS = Analysis(
 )
 
 
+# The name, what is compared, and the limit, as in the table of docs/methods.md.
+SELF_CHECKS = (
+    CheckSpec("logits_error", "recorded logits against the model's own, without our hooks", LOGITS),
+    CheckSpec(
+        "readout_error", "final norm and unembedding of the last residual stream against the logits", LOGITS
+    ),
+    identity_error(),
+    CheckSpec(
+        "residual_error", "attention + MLP + residual stream against the next residual stream", ACTIVATIONS
+    ),
+    CheckSpec("heads_error", "the sum of the heads against the attention layer's output", ACTIVATIONS),
+    pattern_error(),
+    CheckSpec(
+        "rotary_error", "directions at the first token before and after the rotary embedding", ACTIVATIONS
+    ),
+)
+ROUNDED = When("weights not in float32; of a few layers in float32", lambda values: None)
+
 SELF_CHECK = Analysis(
     name="self-check",
     version=3,
@@ -84,6 +118,10 @@ SELF_CHECK = Analysis(
     run=Lazy("backend.analyses.checks.self_check", "run"),
     cost=Lazy("backend.analyses.checks.cost", "self_check"),
     overhead=1.1,
+    checks=(
+        *SELF_CHECKS,
+        *(replace(check, name=f"float32_{check.name}", when=ROUNDED) for check in SELF_CHECKS),
+    ),
     scalars=(
         ScalarSpec("family", "the model's type"),
         ScalarSpec("by_structure", "whether its type is not known and it is read by its structure"),

@@ -6,6 +6,7 @@ from backend.analyses.patching.schema import OF_METRIC, PAIR_PARAMS, pair_scalar
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.check_spec import additivity_error, oracle_error
 from backend.contract.errors import RequestError, shown
 from backend.contract.head import HeadRef
 from backend.contract.param import Param
@@ -53,6 +54,10 @@ EFFECTS = Analysis(
     cost=Lazy("backend.analyses.circuit.cost", "effects"),
     overhead=1.1,
     params=PAIR_PARAMS,
+    checks=(
+        oracle_error(),
+        additivity_error(),
+    ),
     arrays=tuple(
         ArraySpec(f"{nodes}_{kind}", axes, OF_METRIC, f"{meaning} of each {node}", when, ends=when is SEVERAL)
         for when in (ONE, SEVERAL)
@@ -94,6 +99,7 @@ PATHS = Analysis(
     ),
     rule=_one_end,
     example={"receiver": {"head": [16, 7]}},
+    checks=(oracle_error(),),
     arrays=(
         ArraySpec(
             "heads",

@@ -3,6 +3,7 @@
 from backend.analyses.patching.schema import OF_METRIC, PAIR_PARAMS, pair_scalars
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import oracle_error
 from backend.contract.corruptions import one_draw
 from backend.contract.kinds import Heads, TrueFalse, Whole
 from backend.contract.param import NEEDED, Param
@@ -34,6 +35,7 @@ JOINT = Analysis(
     ),
     rule=one_draw("joint-patching"),
     example={"heads": [[1, 2], [0, 1]]},
+    checks=(oracle_error(),),
     arrays=(
         ArraySpec(
             "label_logits", ("set", "label"), "logits", "the labels' logits with a set of heads replaced"

@@ -7,6 +7,7 @@ from backend.analyses.patching.schema import PAIR_PARAMS
 from backend.analyses.prompt_scalars import of_answer, of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.check_spec import lens_error, oracle_error
 from backend.contract.corruptions import CORRUPTIONS, one_draw
 from backend.contract.errors import RequestError, shown
 from backend.contract.kinds import Positions, TrueFalse, Whole
@@ -15,6 +16,7 @@ from backend.contract.spec import ArraySpec, ScalarSpec, When
 from backend.contract.stream_patch import StreamPatch
 
 MOST_TOP, MOST_PATCHES = 10, 32
+CHECKED = When("with `check` and `patches`", lambda values: bool(values["check"] and values["patches"]))
 WITH_TOP = When("with `top`", lambda values: values["top"] > 0)
 DEPTHS = "depth 0 is the embedding, depth d the residual stream after layer d - 1"
 
@@ -65,6 +67,7 @@ LENS = Analysis(
         ),
     ),
     rule=_one_if_any,
+    checks=(lens_error(),),
     arrays=(
         ArraySpec(
             "label_logits", ("depth", "position", "label"), "logits", f"of the labels' tokens; {DEPTHS}"
@@ -106,6 +109,10 @@ PATCHED_LENS = Analysis(
     ),
     rule=one_draw("patched-lens"),
     example={"patches": [{"from": "clean", "layers": [0, 0], "positions": [2, 3]}]},
+    checks=(
+        lens_error(),
+        oracle_error(CHECKED),
+    ),
     arrays=(
         ArraySpec(
             "label_logits",

@@ -14,6 +14,7 @@ from backend.analyses.subspace.schema import (
     one_or_several_heads,
 )
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import oracle_error, own_error
 from backend.contract.choices import STRONGEST
 from backend.contract.kinds import Number, Numbers, Word
 from backend.contract.param import Param
@@ -53,6 +54,10 @@ KEY_STEERING = Analysis(
     ),
     rule=one_head,
     example={"head": [16, 7]},
+    checks=(
+        own_error("key"),
+        oracle_error(),
+    ),
     arrays=(
         ArraySpec("strength", ("strength",), "differences of means", "the strengths"),
         ArraySpec(
@@ -128,6 +133,7 @@ MUTATIONS_ANALYSIS = Analysis(
     params=(HEAD, HEADS, RANK, AT, KEEP, SEED),
     rule=one_or_several_heads,
     example={"head": [16, 7]},
+    checks=(oracle_error(),),
     arrays=(
         *(
             ArraySpec(name, ("mutation", "condition"), unit, meaning, ends=True)
@@ -189,6 +195,10 @@ SWAP_TEST = Analysis(
     params=(HEAD, KEEP, SEED),
     rule=one_head,
     example={"head": [16, 7]},
+    checks=(
+        own_error("query"),
+        oracle_error(),
+    ),
     arrays=(
         ArraySpec(
             "follows",

@@ -13,6 +13,7 @@ from backend.analyses.patching.schema import (
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.check_spec import oracle_error, pattern_error
 from backend.contract.components import COMPONENTS
 from backend.contract.errors import RequestError
 from backend.contract.kinds import Positions, TrueFalse, Whole
@@ -83,6 +84,7 @@ ATTRIBUTION_PATCHING = Analysis(
         BUDGET,
     ),
     rule=_verified,
+    checks=(pattern_error(), oracle_error(VERIFIED)),
     arrays=(
         *(
             ArraySpec(

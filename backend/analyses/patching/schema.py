@@ -5,6 +5,7 @@ from typing import Any
 from backend.analyses.prompt_scalars import of_prompt
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.check_spec import oracle_error
 from backend.contract.choices import DIRECTIONS
 from backend.contract.components import COMPONENTS
 from backend.contract.corruptions import CORRUPTIONS, LABEL
@@ -126,6 +127,7 @@ PATCHING = Analysis(
     params=PATCHING_PARAMS,
     rule=_positions_of_one,
     example=PATCHED,
+    checks=(oracle_error(),),
     arrays=(
         ArraySpec(
             "values", OF_COMPONENT, OF_METRIC, "the metric with the cell patched, mean over the draws", ONE
@@ -189,10 +191,7 @@ POSSIBLE_CORRUPTIONS = Analysis(
     takes=("question",),
     run=Lazy("backend.analyses.patching.possible_corruptions", "run"),
     cost=Lazy("backend.analyses.patching.cost", "possible_corruptions"),
-    params=(
-        LABEL,
-        Param("bank", BankName(), "where another question is drawn from", default="knowledge"),
-    ),
+    params=(LABEL, Param("bank", BankName(), "where another question is drawn from", default="knowledge")),
     scalars=(
         *of_prompt(),
         ScalarSpec(

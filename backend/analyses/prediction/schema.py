@@ -2,6 +2,7 @@
 
 from backend.analyses.prompt_scalars import of_answer
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import lens_error
 from backend.contract.spec import ArraySpec, ScalarSpec
 
 PREDICTION = Analysis(
@@ -11,6 +12,7 @@ PREDICTION = Analysis(
     takes=("question",),
     run=Lazy("backend.analyses.prediction.prediction", "run"),
     cost=Lazy("backend.analyses.prediction.cost", "prediction"),
+    checks=(lens_error(),),
     arrays=(
         ArraySpec("label_logits", ("label",), "logits", "logits of the labels' tokens"),
         ArraySpec("label_logprobs", ("label",), "nats", "their log-probabilities over the whole vocabulary"),

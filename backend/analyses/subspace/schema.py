@@ -4,6 +4,7 @@ from typing import Any
 
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.check_spec import full_rank_error, oracle_error
 from backend.contract.choices import KEY_POSITIONS, QUESTIONS_USED
 from backend.contract.errors import RequestError
 from backend.contract.kinds import Head, Heads, Numbers, TrueFalse, Whole, Word
@@ -90,6 +91,10 @@ COMPRESSION = Analysis(
     ),
     rule=one_or_several_heads,
     example={"head": [16, 7]},
+    checks=(
+        full_rank_error(),
+        oracle_error(),
+    ),
     arrays=(
         ArraySpec("rank", ("rank",), "dimensions", "the ranks"),
         *(
@@ -183,6 +188,7 @@ SUBSPACE = Analysis(
     ),
     rule=one_head,
     example={"head": [16, 7]},
+    checks=(full_rank_error(),),
     arrays=(
         ArraySpec("q", ("question", "d_head"), "activation", "queries at the final position"),
         ArraySpec("k", ("question", "label", "d_head"), "activation", "keys of the options"),

@@ -7,6 +7,7 @@ from backend.analyses.circuit.schema import Node
 from backend.analyses.patching.schema import OF_METRIC, PAIR_PARAMS
 from backend.contract.analysis import Analysis, Lazy
 from backend.contract.asked import Asked
+from backend.contract.check_spec import LOGITS, CheckSpec, oracle_error
 from backend.contract.choices import NODE_ORDERS, REPLACEMENTS
 from backend.contract.errors import RequestError, shown
 from backend.contract.kinds import Number, Numbers, TrueFalse, Whole, Word
@@ -109,6 +110,10 @@ SUFFICIENCY = Analysis(
         Param("seed", Whole(0), "which random sets are drawn", default=0),
     ),
     rule=_given_set,
+    checks=(
+        oracle_error(),
+        CheckSpec("ends_error", "the run with all nodes replaced against the corrupted run", LOGITS),
+    ),
     arrays=(
         ArraySpec("sizes", ("k",), "nodes", "how many nodes each set has"),
         *(

@@ -3,6 +3,7 @@
 from backend.analyses.prompt_scalars import of_prompt
 from backend.analyses.subspace.schema import AT, HEAD, SEED, one_head
 from backend.contract.analysis import Analysis, Lazy
+from backend.contract.check_spec import oracle_error, own_error
 from backend.contract.choices import STRONGEST
 from backend.contract.kinds import Label, Number, Numbers
 from backend.contract.param import Param
@@ -35,6 +36,10 @@ TURN = Analysis(
     ),
     rule=one_head,
     example={"head": [16, 7]},
+    checks=(
+        own_error("key"),
+        oracle_error(),
+    ),
     arrays=(
         ArraySpec("strength", ("strength",), "differences", "the strengths"),
         ArraySpec(

@@ -1,4 +1,4 @@
-"""Every analysis gives the arrays and scalars that it declares, with their axes and units, and no others."""
+"""Every analysis gives the arrays, scalars and check figures that it declares, and no others."""
 
 from dataclasses import replace
 from typing import Any
@@ -90,7 +90,7 @@ def unmet(instrument: Instrument, request: Request) -> list[str]:
     one = () if request.question is None else (request.question,)
     asked = request.questions if isinstance(request.questions, tuple) else one
     found = ANALYSES[request.analysis].run(instrument, Task(request, asked, ((),) * len(asked)), silent)
-    return differences(request, found.arrays, found.scalars)
+    return differences(request, found.arrays, found.scalars, found.checks)
 
 
 @pytest.mark.parametrize(("name", "params"), OF_ONE)
@@ -148,3 +148,17 @@ def test_declarations_say_something(name: str) -> None:
         assert spec.names
     for array in analysis.arrays:
         assert isinstance(array.unit, By) or array.unit
+    assert len({check.name for check in analysis.checks}) == len(analysis.checks)
+    assert all(check.meaning for check in analysis.checks)
+
+
+def test_a_check_figure_that_is_not_declared_or_has_another_limit_is_seen(instrument: Instrument) -> None:
+    request = Request.build("prediction", question=hand_wired.question(1))
+    found = ANALYSES["prediction"].run(instrument, Task(request, (hand_wired.question(1),), ((),)), silent)
+    given = (request, found.arrays, found.scalars)
+    assert differences(*given, found.checks) == []
+    assert differences(*given, {}) == ["no check lens_error"]
+    assert differences(*given, {"lens_error": (0.0, 0.5)}) == [
+        "lens_error has the limit 0.5, declared 0.0001"
+    ]
+    assert differences(*given, {**found.checks, "more": (0.0, 1.0)}) == ["check more is not declared"]
