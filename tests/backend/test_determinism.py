@@ -20,6 +20,7 @@ def found(analysis: str, params: dict[str, object]) -> Findings:
     return analysis_named(analysis).run(instrument, Task(request, (QUESTION,), ((),)), silent)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("analysis", "params"),
     [

@@ -59,6 +59,7 @@ def nearly_equal(request: pytest.FixtureRequest) -> Instrument:
     return Instrument(tiny.loaded(model, tiny.tokenizer(), f"nearly {name}"))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("component", "qk_fix"), [*((name, True) for name in COMPONENTS), ("q", False), ("k", False)]
 )

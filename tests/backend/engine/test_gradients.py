@@ -104,6 +104,7 @@ def found(precise: Instrument) -> Gradients:
     return graph.gradients(loss(graph.logits))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_gradients_are_central_differences(precise: Instrument, found: Gradients, component: str) -> None:
     if component not in components_of(precise.shape):

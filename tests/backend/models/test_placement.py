@@ -132,6 +132,7 @@ def test_every_reading_equals_that_of_the_model_in_memory(both: Both) -> None:
     assert machine_of(both[1]).cones.peak > 0
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("engine", ["cone", "full"])
 def test_patching_equals_that_of_the_model_in_memory(
     both: tuple[Instrument, Instrument], engine: str

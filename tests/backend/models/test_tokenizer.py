@@ -84,6 +84,7 @@ def own_ids(path: Path, text: str) -> list[int]:
     return list(own.encode(text).ids)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("what", MADE)
 @pytest.mark.parametrize(
     ("family", "config"),

@@ -30,6 +30,7 @@ def checked(folder: Path, **how: str) -> Instrument:
     return instrument
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["apertus", "flex_olmo", "arcee", "cohere2_moe", "cohere_compass_text"])
 def test_queries_and_keys_with_norms_are_found_in_a_folder(name: str, tmp_path: Path) -> None:
     save_small_model(name, tmp_path)
@@ -101,6 +102,7 @@ def test_the_command_line_refuses_a_small_misfit_in_4_bits(
     assert line.endswith("Choose another model.")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "message"),
     [

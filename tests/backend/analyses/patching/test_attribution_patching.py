@@ -168,6 +168,7 @@ def test_only_cells_that_can_change_something_are_verified(hand_wired_instrument
     assert len(everywhere.scalars["verified"]) == 4 * 30 + 4
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("verify", "budget"),
     [
@@ -220,6 +221,7 @@ def test_a_short_job_goes_first_between_the_layers_of_grad_drop(plain_instrument
         assert np.array_equal(between.arrays[name].values, found.values, equal_nan=True)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 def test_several_draws_are_averaged(plain_instrument: Instrument, direction: str) -> None:
     params = {

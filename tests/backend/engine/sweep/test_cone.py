@@ -31,6 +31,7 @@ class Everything(RunSource):
         return False
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_run_patched_into_itself_stays(family_instrument: Instrument, component: str) -> None:
     """Not by skipping: every cell goes through its cone."""

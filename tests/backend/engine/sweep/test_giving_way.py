@@ -12,6 +12,7 @@ from tests.backend.engine.sweep.one_component import sweep_cells
 from tests.backend.engine.sweep.prompts import CLEAN, CORRUPTED, TOKENS
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("engine", ["cone", "full"])
 @pytest.mark.parametrize("component", ["z", "resid_pre", "pattern"])
 def test_jobs_in_between_change_no_number(component: str, engine: str) -> None:

@@ -71,6 +71,7 @@ def test_values_of_ones_own_are_put_like_a_runs(family_instrument: Instrument) -
     assert (cones.logits[2] - expected[2]).abs().max() > 1e-3
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("component", sorted(set(COMPONENTS) - {"pattern"}))
 def test_patching_between_prompts_of_different_length(family_instrument: Instrument, component: str) -> None:
     need(family_instrument, component)

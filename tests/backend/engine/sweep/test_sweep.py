@@ -45,6 +45,7 @@ def rechecked(
     return recheck(instrument, Sweep(base, own, each_alone(component, cells), wanted), swept)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_cones_are_whole_passes(family_instrument: Instrument, component: str, direction: str) -> None:
