@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.figures.style import AGAINST, COLOURS, FOR, OTHER, finish, legend_below, plain
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
-from backend.results.head_classes import CLASSES, MARKS, Figures, Verdicts
+from backend.results.head_classes import CLASSES, MARKS, Figures, Thresholds, Verdicts, classify
 from backend.results.head_figures import SAMPLES, Mean
 
 NONE = "none"
@@ -87,6 +87,17 @@ def figures_of(result: Result, sample: str) -> Figures:
     return {
         name: Mean(*(result[f"sample_{name}{end}"][place] for end in ("", "_low", "_high"))) for name in names
     }
+
+
+def halves_of(result: Result, keep: str) -> tuple[Figures, Figures]:
+    """The mean figures of both halves, of all questions or those answered right."""
+    before = "" if keep == "all" else "right, "
+    return figures_of(result, f"{before}first half"), figures_of(result, f"{before}second half")
+
+
+def verdicts_of(result: Result, keep: str, thresholds: Thresholds) -> Verdicts:
+    """The classes at these thresholds, of all questions or those answered right."""
+    return classify(*halves_of(result, keep), result.scalars["options"], thresholds)
 
 
 def smallest_gap(figures: Figures) -> np.ndarray:

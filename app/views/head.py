@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.frame import open_page, show_question
+from app.components.head_atlas import show_over_bank
 from app.components.head_choice import (
     choose_head,
     choose_reading,
@@ -109,7 +110,8 @@ def show_pattern(result: Result, head: HeadRef) -> None:
 
 client, selection = open_page(
     "One head",
-    "What one head writes for each letter, from which tokens it takes that, and where it looks.",
+    "What one head writes for each letter, from which tokens it takes that, and where it looks; and what it seems to "
+    "do over many questions.",
     guide="head",
 )
 show_question(selection)
@@ -132,3 +134,4 @@ if overview:
         show_looking(looking, head, selection)
         show_pattern(looking, head)
         show_provenance(looking)
+    show_over_bank(client, selection, head)

@@ -20,23 +20,16 @@ from app.components.next_page import end_page
 from app.components.notice import quiet
 from app.components.provenance import show_provenance
 from app.components.take_away import checked, show_figure
-from app.figures.atlas import AXES, CATEGORIES, NONE, atlas_frame, atlas_scatter, figures_of, told
+from app.figures.atlas import AXES, CATEGORIES, NONE, atlas_frame, atlas_scatter, told, verdicts_of
 from app.navigation import open_head
 from app.selection import Selection
 from backend.contract.head import HeadRef
 from backend.contract.result import Result
-from backend.results.head_classes import Thresholds, Verdicts, classify
+from backend.results.head_classes import Thresholds, Verdicts
 
 START = "Read every head"
 # The table begins with these columns; then come the others.
 COLUMNS = ("net", "total", "direct", "label_mass", "right_share", "gap", "content", "last_mass", "leader")
-
-
-def verdicts_of(result: Result, keep: str, thresholds: Thresholds) -> Verdicts:
-    """The classes at these thresholds, of all questions or those answered right."""
-    halves = ("first half", "second half") if keep == "all" else ("right, first half", "right, second half")
-    first, second = (figures_of(result, name) for name in halves)
-    return classify(first, second, result.scalars["options"], thresholds)
 
 
 def show_map(result: Result, frame: pd.DataFrame, verdicts: Verdicts, selection: Selection) -> None:

@@ -92,7 +92,7 @@ class Verdicts:
 
 def classify(first: Figures, second: Figures, options: float, thresholds: Thresholds) -> Verdicts:
     """The classes of all heads from the mean figures of two halves; `options` is the mean number of options."""
-    halves = [_Half(figures, options, thresholds) for figures in (first, second)]
+    halves = [Half(figures, options, thresholds) for figures in (first, second)]
 
     def both(name: str) -> Bools:
         one, other = (getattr(half, name)() for half in halves)
@@ -108,8 +108,8 @@ def classify(first: Figures, second: Figures, options: float, thresholds: Thresh
     )
 
 
-class _Half:
-    """The tests in one half. A comparison with NaN, of a figure that is not known, is false."""
+class Half:
+    """The tests of all heads in one half of the questions. A comparison with NaN, a figure not known, is false."""
 
     def __init__(self, figures: Figures, options: float, thresholds: Thresholds) -> None:
         self._of, self._options, self._at = figures, options, thresholds
@@ -117,7 +117,7 @@ class _Half:
     def _value(self, name: str) -> NDArray[Any]:
         return self._of[name].value
 
-    def _gaps(self) -> Bools:
+    def gaps(self) -> Bools:
         """For each letter whether the share on it is larger where it is right, `[letter, layer, head]`."""
         gap = self._value("right_label_share") - self._value("wrong_label_share")
         return np.asarray((gap >= self._at.gap) & (self._value("right_label_top") > self._at.top), bool)
@@ -129,12 +129,12 @@ class _Half:
 
     def correct(self) -> Bools:
         tested = self._tested()
-        gaps = self._gaps()[tested].all(axis=0) & (tested.sum() >= 2)
+        gaps = self.gaps()[tested].all(axis=0) & (tested.sum() >= 2)
         looks = self._value("label_mass") >= self._at.mass
         return np.asarray(gaps & looks & (self._of["net"].low > 0), bool)
 
     def single(self) -> Bools:
-        gaps = self._gaps()
+        gaps = self.gaps()
         one = gaps & (gaps.sum(axis=0) == 1) & (self._tested().sum() >= 2)
         return np.asarray(one & (self._value("letter_mass") >= self._at.mass), bool)
 
@@ -165,6 +165,11 @@ class _Half:
         looks = (self._value("wrong_label_share") >= self._at.fixed) & (
             self._value("label_mass") >= self._at.mass
         )
+        writes = self.fixed_sizes() >= self._at.fixed_net
+        return np.asarray(looks | (writes & ~self.gaps()), bool)
+
+    def fixed_sizes(self) -> NDArray[Any]:
+        """The size of the net effect on a letter, right or not, `[letter, layer, head]`; 0 where it hangs on that."""
         right, wrong = self._of["net_right"], self._of["net_wrong"]
         sizes = []
         for sign in (1, -1):
@@ -173,8 +178,7 @@ class _Half:
             holds = (np.min(ends, axis=0) > 0) & (np.abs(right.value - wrong.value) <= least)
             sizes.append(np.where(holds, least, 0.0))
         size = np.maximum(*sizes)
-        writes = (size >= self._at.fixed_net) & (size == size.max(axis=0))
-        return np.asarray(looks | (writes & ~self._gaps()), bool)
+        return np.where(size == size.max(axis=0), size, 0.0)
 
     def negative(self) -> Bools:
         own = self._of["net"]
