@@ -10,7 +10,7 @@ from app.components.cost import result_at_price
 from app.components.frame import open_page
 from app.components.node_set import edit_set, percent
 from app.components.node_table import node_table
-from app.components.notice import quiet, sentence, warning_box
+from app.components.notice import quiet, sentence
 from app.components.provenance import show_provenance
 from app.components.take_away import show_figure
 from app.figures.net import Node
@@ -94,7 +94,8 @@ def show_caveats(result: Result) -> None:
     if left_out:
         were = "question was" if len(left_out) == 1 else "questions were"
         problems.append(f"{len(left_out)} {were} left out. The first: {left_out[0]}")
-    warning_box(problems, "caveats")
+    if problems:
+        sentence(" ".join(problems), key="caveats")
 
 
 def show_curves(result: Result) -> None:

@@ -105,7 +105,23 @@ def _attention(request: Request, generator: np.random.Generator) -> Made:
     return arrays, {"role": names}, {**answered(request, told["labels"][letter_said(request)]), "head": head}
 
 
+def _patched_bank(request: Request, generator: np.random.Generator) -> Made:
+    params = values_of(request)
+    roles = ("final",) if params["positions"] == "final" else ("stem", "label 0", "final")
+    axes = COMPONENTS[params["component"]].role_axes
+    sizes = {"role": len(roles), "question": 5}
+    ((values, _),) = drawn(generator, {"values": axes}, **sizes).values()
+    arrays = with_ends("values", values, axes, 0.1, 0.1) | with_ends("recovered", values / 2, axes, 0.1, 0.1)
+    arrays["p_value"] = (np.full(values.shape, 0.01), axes)
+    arrays |= drawn(generator, {"values_each": ("question", *axes)}, **sizes)
+    told = {"count": 5, "left_out": [], "clean": 0.8, "corrupted": -0.4, "metric": params["metric"]["kind"]}
+    told |= {name: params[name] for name in ("component", "direction")}
+    return arrays, {"role": roles}, told
+
+
 def _patching(request: Request, generator: np.random.Generator) -> Made:
+    if request.question is None:
+        return _patched_bank(request, generator)
     told, params = prompt_of(request), values_of(request)
     count = len(told["tokens"])
     positions = list(range(count)) if params["positions"] == "all" else [count - 1]
@@ -310,7 +326,7 @@ def _sufficiency(request: Request, generator: np.random.Generator) -> Made:
     ]
     first = ["L3H2", "MLP 5", "L1H3"]
     names = [*first, *(name for name in every if name not in first)]
-    own = request.params.get("nodes")
+    own = values_of(request)["nodes"]
     if own:
         names = [str(HeadRef(*node["head"])) if "head" in node else f"MLP {node['mlp']}" for node in own]
     sizes = [len(names)] if own else [1, 2, 8, len(names)]

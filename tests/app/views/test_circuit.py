@@ -19,8 +19,8 @@ def test_the_lead_names_the_smallest_set_and_the_random_ones() -> None:
         "Recovered: first nodes held fixed",
         "Lost: first nodes replaced",
     ]
-    assert "Only 5 questions were scored" in " ".join(notices(at, "warning"))
-    assert "1 question was left out. The first: No question has" in " ".join(notices(at, "warning"))
+    assert "Only 5 questions were scored" in " ".join(notices(at, "plain"))
+    assert "1 question was left out. The first: No question has" in " ".join(notices(at, "plain"))
 
 
 def test_where_no_set_suffices_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

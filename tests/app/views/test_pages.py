@@ -23,6 +23,7 @@ PICTURES = {
     "effects": 1,
     "heads": 2,
     "paths": 4,
+    "circuit": 3,
     "head": 6,
     "subspace": 3,
     "mutations": 8,
@@ -220,7 +221,8 @@ def test_how_the_model_is_held_is_said_once() -> None:
         def resolve(self, spec: ModelSpec) -> ResolvedModel:
             return replace(super().resolve(spec), reason="float32: as asked")
 
-    assert notices(opened("model", AsAsked()), "plain") == ["It runs in float32 on cpu (as asked)."]
+    told = notices(opened("model", AsAsked()), "plain")
+    assert [text for text in told if "It runs" in text] == ["It runs in float32 on cpu (as asked)."]
 
 
 def test_a_model_that_cannot_be_loaded_is_told_once() -> None:
