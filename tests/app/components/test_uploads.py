@@ -23,7 +23,7 @@ def buttons(at: AppTest) -> set[str]:
 
 def test_an_upload_becomes_the_bank_and_the_uploader_is_empty_again() -> None:
     at = uploaded(FakeClient())
-    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "upload-1"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "upload-1", "item": "1"}
     assert at.file_uploader(key="upload 1").value is None
     assert notices(at, "error") == []
     assert "In use: mine.csv, 3 questions." in notices(at, "quiet")
@@ -105,7 +105,7 @@ def test_a_deleted_bank_gives_way_to_the_first_one() -> None:
     at.button(key="delete").click().run()
     at.button(key="delete it").click().run()
     assert "upload-1" not in client.banked
-    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "copy-colors"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "copy-colors", "item": "1"}
     assert buttons(at) == set()
     assert notices(at, "error") == notices(at, "warning") == []
 
@@ -127,4 +127,4 @@ def test_a_bank_that_cannot_be_deleted_stays_with_the_reason() -> None:
     at.button(key="delete").click().run()
     at.button(key="delete it").click().run()
     assert notices(at, "error") == ["The uploaded bank cannot be deleted (Permission denied)."]
-    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "upload-1"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "upload-1", "item": "1"}

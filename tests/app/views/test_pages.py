@@ -119,7 +119,7 @@ def test_going_to_the_next_question_is_in_the_address() -> None:
 def test_another_bank_begins_at_its_first_question() -> None:
     at = opened("question", item="4", subject="shapes")
     at.selectbox(key="bank").select("other").run()
-    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "other"}
+    assert at.query_params == {"model": DEFAULT_MODEL, "bank": "other", "item": "1"}
 
 
 def test_the_verdict_names_letter_option_and_whether_it_is_right() -> None:
