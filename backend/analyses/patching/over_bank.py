@@ -15,7 +15,6 @@ from backend.analyses.bootstrap import Floats, mean_over_questions, share_of_mea
 from backend.analyses.findings import array, layer_head_ticks
 from backend.analyses.intervals import letters_alike, with_ends
 from backend.analyses.over_questions import answered, each_prompt
-from backend.analyses.patching.budget import RECHECKED
 from backend.analyses.patching.metrics import LabelLogits
 from backend.analyses.patching.pairs import Pair, pairs_of
 from backend.analyses.task import Findings, Task
@@ -29,6 +28,9 @@ from backend.engine.log_probability import log_normalizer
 from backend.engine.sweep import Cell, Node, RunSource, Sweep, Swept, Wanted, all_cells, recheck, run_sweeps
 from backend.engine.trace import Trace
 from backend.questions.prompt import Prompt
+
+RECHECKED = 6
+"""Of so many questions one cell each is run again as a whole pass."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,9 @@ class _Patched:
         sweeps = run_sweeps(self._instrument, self._sweeps(), len(self._cases), progress)
         for number, swept in enumerate(sweeps):
             found.append(self._values(number, swept))
-            if number < RECHECKED // 2:
+            if number < RECHECKED:
                 sweep = self._sweep(self._cases[number])
-                self.errors.append(recheck(self._instrument, sweep, swept, count=2, progress=progress))
+                self.errors.append(recheck(self._instrument, sweep, swept, count=1, progress=progress))
         return np.stack(found), np.array(self._ends)
 
     def _sweeps(self) -> Iterator[Sweep]:
