@@ -92,8 +92,8 @@ def show_caveats(result: Result) -> None:
             f"Only {count} questions were scored, so the intervals are wide. Take more questions."
         )
     if left_out:
-        were = "question was" if len(left_out) == 1 else "questions were"
-        problems.append(f"{len(left_out)} {were} left out. The first: {left_out[0]}")
+        were = "question was" if left_out == 1 else "questions were"
+        problems.append(f"{left_out} {were} left out. The first: {result.scalars['reasons'][0]}")
     if problems:
         sentence(" ".join(problems), key="caveats")
 

@@ -11,9 +11,11 @@ from app.components.job import Draw, answer_of, result_of
 from app.components.letter_choice import choose_letter
 from app.components.next_page import end_page
 from app.components.notice import quiet
+from app.components.patch_bank import patch_bank
 from app.components.patch_choice import choose_corruption, choose_metric, possible_corruptions
 from app.components.patch_picture import chosen_column, show_effects
 from app.components.provenance import show_provenance
+from app.components.scope import choose_scope
 from app.components.take_away import checked, show_figure
 from app.components.two_runs import show_runs
 from app.corruption import Corruptions
@@ -46,7 +48,7 @@ def offered_components(client: Client, selection: Selection) -> list[str]:
 
 
 def controls(
-    client: Client, selection: Selection, letter: Letter, corruptions: Corruptions
+    client: Client, selection: Selection, letter: Letter | None, corruptions: Corruptions
 ) -> dict[str, Any] | None:
     """Draw the controls. Returns the request's params, or None while the corrupted prompt is not written yet."""
     chosen = selection.chosen
@@ -66,7 +68,7 @@ def controls(
 
 
 def choose_patch(
-    client: Client, selection: Selection, letter: Letter, corruptions: Corruptions
+    client: Client, selection: Selection, letter: Letter | None, corruptions: Corruptions
 ) -> dict[str, Any] | None:
     """Draw what is patched. Returns the corruption, or None while the corrupted prompt is not written yet."""
     chosen = selection.chosen
@@ -98,7 +100,7 @@ def choose_patch(
     return corruption
 
 
-def choose_view(selection: Selection, letter: Letter) -> dict[str, str]:
+def choose_view(selection: Selection, letter: Letter | None) -> dict[str, str]:
     """Draw what is measured, where, and how it is shown. Returns the metric."""
     chosen = selection.chosen
     second = st.container(horizontal=True, vertical_alignment="bottom")
@@ -186,14 +188,19 @@ client, selection = open_page(
     "Everything that the change can reach is computed again, so that the values are exact.",
     guide="patching",
 )
-show_question(selection)
-letter = choose_letter(client, selection)
-corruptions = None if letter is None else possible_corruptions(client, selection, letter)
-if letter is None or corruptions is None:
+if selection.chosen.scope == "question":
+    show_question(selection)
+over_bank = choose_scope(client, selection, st.container(horizontal=True, vertical_alignment="bottom"))
+letter = None if over_bank else choose_letter(client, selection)
+corruptions = possible_corruptions(client, selection, letter) if letter or over_bank else None
+if corruptions is None:
     st.stop()
 params = controls(client, selection, letter, corruptions)
 if params is None:
     quiet("Write the corrupted prompt to begin.", "empty")
+    end_page("Patching")
+if over_bank:
+    patch_bank(client, selection, params)
     end_page("Patching")
 pair = {name: params[name] for name in ("corruption", "metric", "direction")}
 estimate = answer_of(client, selection.ask("attribution_patching", **pair), "estimate")

@@ -33,7 +33,7 @@ SETTLED = """() => {
 
 PRICED = re.compile(
     "^(Compute the effects|Find the nodes|Follow the paths|Collect queries|Ask the questions|Run the question|"
-    "Read both|Read every head)"
+    "Read both|Read every head|Patch the questions)"
 )
 
 # The first question waits for the model to load.

@@ -158,7 +158,8 @@ SUFFICIENCY = Analysis(
         ScalarSpec("nodes", "the names of the nodes in their order"),
         ScalarSpec("count", "how many questions were scored"),
         ScalarSpec("sorted_on", "how many other questions the order was made on"),
-        ScalarSpec("left_out", "why questions were left out, one sentence each"),
+        ScalarSpec("left_out", "how many questions could not be used"),
+        ScalarSpec("reasons", "why not, one sentence each"),
         ScalarSpec("clean", "the mean metric of the questions' own runs", "the metric's"),
         ScalarSpec("empty", "the mean metric with all nodes replaced", "the metric's"),
         ScalarSpec(

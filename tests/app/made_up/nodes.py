@@ -114,7 +114,14 @@ def _patched_bank(request: Request, generator: np.random.Generator) -> Made:
     arrays = with_ends("values", values, axes, 0.1, 0.1) | with_ends("recovered", values / 2, axes, 0.1, 0.1)
     arrays["p_value"] = (np.full(values.shape, 0.01), axes)
     arrays |= drawn(generator, {"values_each": ("question", *axes)}, **sizes)
-    told = {"count": 5, "left_out": [], "clean": 0.8, "corrupted": -0.4, "metric": params["metric"]["kind"]}
+    told = {
+        "count": 5,
+        "left_out": 0,
+        "reasons": [],
+        "clean": 0.8,
+        "corrupted": -0.4,
+        "metric": params["metric"]["kind"],
+    }
     told |= {name: params[name] for name in ("component", "direction")}
     return arrays, {"role": roles}, told
 
@@ -351,7 +358,8 @@ def _sufficiency(request: Request, generator: np.random.Generator) -> Made:
         "nodes": names,
         "count": 5,
         "sorted_on": 0 if own else 5,
-        "left_out": ["No question has another right letter."],
+        "left_out": 1,
+        "reasons": ["No question has another right letter."],
         "clean": 0.8,
         "empty": -0.4,
         "smallest": None if own else smallest,
