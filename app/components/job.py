@@ -44,25 +44,29 @@ def result_of(
     ):
         with st.container():
             _row(draw).button(start, type="primary", on_click=_want, args=(request, place))
-            if draw is not None:
-                draw(None, False)
+            _picture(draw, None, complete=False)
         return None
     answer = answer_of(client, request, place, draw)
     if answer is None:
         return None
-    # A fragment is a container too: what is drawn here takes the place of what was drawn while the job ran.
     with st.container():
         if isinstance(answer, Result):
             if draw is not None:
                 with _row(draw):
                     quiet(f"Complete. Computed in {duration(answer.seconds)}.", f"complete {place}")
-                draw(answer, True)
+            _picture(draw, answer, complete=True)
             return answer
         _show_end(answer, client, request, place, draw)
-        if draw is not None:
-            job = _under_way(client, request, place)
-            draw(None if job is None else client.partial(job), False)
+        job = _under_way(client, request, place)
+        _picture(draw, None if job is None else client.partial(job), complete=False)
     return None
+
+
+def _picture(draw: Draw | None, known: Result | None, *, complete: bool) -> None:
+    """Draw where `_follow_picture` draws: a fragment is a container too, so that the picture stays the same one."""
+    if draw is not None:
+        with st.container():
+            draw(known, complete)
 
 
 def answer_of(
@@ -89,13 +93,14 @@ def answer_of(
     except LetterheadsError as error:
         return error
     address = dict(st.query_params)
-    with _row(draw):
-        with st.container():
-            _follow(client, job, place, address, draw is None)
-        # No part of what polls draw: that may be taken away for a moment, and a click in that moment would be lost.
-        st.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,))
-    if draw is not None:
-        _follow_picture(client, job, place, address, draw)
+    with st.container():
+        with _row(draw):
+            with st.container():
+                _follow(client, job, place, address, draw is None)
+            # No part of what polls draw: that may be taken away for a moment, and a click in that moment would be lost.
+            st.button("Cancel", key=f"cancel {place}", on_click=client.cancel, args=(job,))
+        if draw is not None:
+            _follow_picture(client, job, place, address, draw)
     time.sleep(SEND)
     return None
 

@@ -18,5 +18,5 @@ def test_a_knowledge_question_is_answered_right_and_its_heads_are_shown(context:
         page.get_by_role("link", name="Attribution", exact=True).click()
         expect(page.get_by_role("heading", name="Who wrote the letter?")).to_be_visible()
         settle(page)
-        expect(page.locator(".heatmap .title")).to_contain_text("the right letter: heads")
+        expect(page.locator(".heatmap .title")).to_contain_text("the right letter: heads and MLPs")
         expect(page.get_by_text("✓ passed")).to_be_visible()

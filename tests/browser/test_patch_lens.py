@@ -7,7 +7,7 @@ from tests.browser.driver import settle, visit
 from tests.browser.test_ways import params
 
 pytestmark = [pytest.mark.browser, pytest.mark.small_model]
-ADDRESS = "/patch_lens?bank=copy-colors"
+ADDRESS = "/patch_lens?bank=copy-colors&item=1"
 # Rows of the small model, and tokens of the first question from its stem on.
 DEPTHS, COLUMNS = 25, 30
 # Around the cells of a canvas: row names, a little space, and tokens.
