@@ -45,7 +45,7 @@ def test_a_known_type_is_loaded_natively_and_told(what: str, tmp_path: Path) -> 
     assert not (path / "ran").exists()
 
 
-@pytest.mark.parametrize("kind", ["evil", "bert", 3, None])
+@pytest.mark.parametrize("kind", ["evil", "vit", 3, None])
 def test_a_type_that_only_the_code_knows_is_refused(kind: object, tmp_path: Path) -> None:
     path = folder(tmp_path, AUTO_MAPS["a class each"], model_type=kind)
     with pytest.raises(ModelError, match=r"brings its own code \(configuration_evil\.py, modeling_evil\.py"):
