@@ -23,7 +23,7 @@ def pictures(page: Page) -> list[str]:
 
 
 def test_choosing_a_question(app: str, context: BrowserContext) -> None:
-    page = visit(context, f"{app}/question?bank=copy-colors")
+    page = visit(context, f"{app}/question?bank=copy-colors&item=1")
     before = page.locator(".tokens .text").text_content()
     page.get_by_role("button", name="Next").click()
     expect(page.locator(".tokens .text")).not_to_have_text(before or "")

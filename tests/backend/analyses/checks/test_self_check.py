@@ -119,7 +119,10 @@ def test_a_family_that_is_not_listed_is_found_by_structure(
     [
         ("hyperclovax", "residual_error"),  # further norms after the sublayers, of other names
         ("bitnet", "pattern_error"),  # a norm before the output projection
-        ("bloom", "'bloom' are not known, .* there is no q_proj. Choose another model. Supported: llama, mistral"),
+        (
+            "bloom",
+            "'bloom' are not known, .* there is no q_proj. Choose another model. Supported: llama, mistral",
+        ),
         (
             "mamba",
             "'mamba' are not served: their layers are of the kinds linear_attention, .* Supported: llama",
