@@ -156,7 +156,7 @@ def test_a_long_job_stops_at_cancel(app: str, context: BrowserContext) -> None:
     # Labels that nobody used before, so that no saved result is in the way.
     labels = " ".join(random.sample(string.ascii_uppercase, 10))
     page = context.new_page()
-    page.goto(f"{app}/attribution?scope=bank&limit=288&labels={quote(labels)}")
+    page.goto(f"{app}/attribution?bank=knowledge&scope=bank&limit=288&labels={quote(labels)}")
     start = page.get_by_role("button", name="Run the questions (about ")
     expect(start).to_be_visible()
     start.click()
