@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.contract.request import QuestionSet
 from tests.app.fake_client import FakeClient
 from tests.app.opened import notices, opened, titles
 
@@ -43,10 +44,15 @@ def test_where_no_set_suffices_it_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_request_is_about_the_bank() -> None:
     client = FakeClient(slow=("sufficiency",))
     opened("circuit", client, bank="other", order="direct", replacement="mean", limit="12")
-    request = client.submitted[-1]
-    assert request.analysis in ("sufficiency", "cost")
-    at = opened("circuit", order="direct", replacement="mean")
-    assert not at.exception
+    (request,) = client.submitted
+    assert request.params == {
+        "corruption": {"kind": "question", "bank": "other"},
+        "order": "direct",
+        "replacement": "mean",
+        "share": 0.8,
+    }
+    assert isinstance(request.questions, QuestionSet)
+    assert request.questions.bank == "other"
 
 
 def test_the_set_begins_with_the_smallest_and_follows_edits() -> None:

@@ -11,7 +11,6 @@ from backend.engine.recording import trace
 from backend.engine.sweep.cost import needs_whole_model
 from backend.engine.sweep.final_sets import (
     CLEAN,
-    LIVE,
     REPLACED,
     FinalOutputs,
     FinalRun,
@@ -115,4 +114,3 @@ def test_means_may_take_the_place_of_a_run(plain_instrument: Instrument) -> None
     sets = random_sets(plain_instrument, [FinalRun(run.token_ids, run.base, mean) for run in runs], 4)
     final = run_final_sets(plain_instrument, sets)
     assert recheck_final_sets(plain_instrument, sets, final, range(4), WANTED) < 2e-4
-    assert LIVE == 0
